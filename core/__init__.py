@@ -1,0 +1,1 @@
+"""The engine: models, steering, discovery, generation, evaluation, the worker thread. Never imports Textual."""

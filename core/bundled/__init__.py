@@ -1,0 +1,1 @@
+"""The default model: where its weights come from."""

@@ -1,0 +1,80 @@
+"""Radius `auto`: how large a push may be before what it does stops growing in proportion to it.
+
+After Mack's SteeringCalibrator (deep causal transcoding, 2024): with f the map from a push at the source block to the
+change at the target block, and J its Jacobian at zero, find the R at which the root mean square over random unit
+directions v of ||f(Rv) - R Jv|| / ||R Jv|| reaches `ratio`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.discovery.objective import Problem
+from core.discovery.projections import unit
+
+# Converged vectors leave the linear regime sooner than random directions do: about half the radius that random ones say
+# leaves text fluent on the models measured (docs/findings.md).
+CONVERGED_SHARE = 0.5
+_DIRECTIONS = 8
+_STEPS = 12
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The chosen radius and the curve it was read from: (radius tried, nonlinearity there), by rising radius."""
+
+    radius: float
+    ratio: float
+    curve: tuple[tuple[float, float], ...]
+
+
+def calibrate(
+    problem: Problem, ratio: float = 0.5, share: float = CONVERGED_SHARE, seed: int = 0
+) -> Generator[None, None, Calibration]:
+    """Yields between the radii tried; returns `share` times the radius at which random directions reach `ratio`."""
+    segment = problem.segments[0]
+    generator = torch.Generator().manual_seed(seed)
+    directions = unit(torch.randn(_DIRECTIONS, segment.base.shape[-1], generator=generator)).to(problem.device)
+    scale = segment.residual_norm
+    linear = _jacobian_products(problem, directions, scale)
+    yield
+    # Bisection on the logarithm, between a thousandth of and thirty times the usual norm of the residual stream.
+    low, high = 1e-3 * scale, 30 * scale
+    curve: list[tuple[float, float]] = []
+    for _ in range(_STEPS):
+        radius = (low * high) ** 0.5
+        curve.append((radius, nonlinearity(problem, directions, radius, linear)))
+        low, high = (radius, high) if curve[-1][1] < ratio else (low, radius)
+        yield
+    return Calibration(share * (low * high) ** 0.5, ratio, tuple(sorted(curve)))
+
+
+def nonlinearity(problem: Problem, directions: Tensor, radius: float, linear: list[Tensor]) -> float:
+    """Root mean square over directions and prompts of ||f(Rv) - R Jv|| / ||R Jv||, on the tokens the objective sees."""
+    errors = []
+    with torch.no_grad():
+        for segment, product in zip(problem.segments, linear, strict=True):
+            change = _seen(problem, segment.change(radius * directions))
+            expected = radius * product
+            errors.append((change - expected).flatten(1).norm(dim=1) / expected.flatten(1).norm(dim=1).clamp_min(1e-12))
+    return float(torch.cat(errors).square().mean().sqrt())
+
+
+def _jacobian_products(problem: Problem, directions: Tensor, scale: float) -> list[Tensor]:
+    """J v for each prompt by central differences: forward-mode derivatives do not exist for fused attention kernels."""
+    half = problem.segments[0].half_precision
+    step = (0.05 if half else 0.005) * scale
+    with torch.no_grad():
+        return [
+            _seen(problem, segment.change(step * directions) - segment.change(-step * directions)) / (2 * step)
+            for segment in problem.segments
+        ]
+
+
+def _seen(problem: Problem, change: Tensor) -> Tensor:
+    tokens = problem.objective.tokens
+    return change if tokens is None else change[:, -tokens:]

@@ -1,0 +1,166 @@
+"""The worker thread: owns the model, runs tasks step by step, publishes events. Needs no Textual, and no torch to import."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.errors import Cancelled
+from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted
+from core.requests import Request
+from core.session import Session, Task, failure
+
+_FLUSH_SECONDS = 0.1
+
+
+@dataclass
+class _Running:
+    id: int
+    request: Request
+    steps: Task | None = None
+    paused: bool = False
+    cancelled: bool = False
+
+
+class Engine:
+    """Runs requests one step at a time, the highest priority first, in a thread of its own.
+
+    `publish` is called in that thread with every event, at most about ten times a second with those that merge. It
+    must not block: a listener that stops reading must not stop the training.
+    """
+
+    def __init__(self, publish: Callable[[Event], None], session: Session) -> None:
+        self._session = session
+        self._outbox = Outbox(publish)
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._tasks: dict[int, _Running] = {}
+        self._lock = threading.Lock()
+        self._next_id = 1
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="melbo-engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request) -> int:
+        """Queues `request` and gives its task's id. Tasks of one priority run in the order they came."""
+        with self._lock:
+            task = _Running(self._next_id, request)
+            self._next_id += 1
+            self._tasks[task.id] = task
+        self._wake.put(None)
+        return task.id
+
+    def cancel(self, task: int) -> None:
+        """Ends the task at its next step; what it has finished stays. Unknown ids are ignored: it may just have ended."""
+        self._change(task, cancelled=True)
+
+    def pause(self, task: int, paused: bool = True) -> None:
+        """Holds the task between two steps, or lets it go on."""
+        self._change(task, paused=paused)
+
+    def close(self, timeout: float | None = 10.0) -> bool:
+        """Cancels every task, lets each put away what it has finished, and ends the thread; False if it did not end in time."""
+        self._closing = True
+        with self._lock:
+            for task in self._tasks.values():
+                task.cancelled = True
+        self._wake.put(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _change(self, id: int, *, cancelled: bool | None = None, paused: bool | None = None) -> None:
+        with self._lock:
+            task = self._tasks.get(id)
+            if task is None:
+                return
+            if cancelled:
+                task.cancelled = True
+            if paused is not None and paused != task.paused:
+                task.paused = paused
+                self._outbox.put(TaskPaused(id, paused))
+        self._wake.put(None)
+
+    def _work(self) -> None:
+        while True:
+            task = self._choose()
+            if task is not None:
+                self._step(task)
+                self._outbox.flush_if_due()
+                continue
+            self._outbox.flush()
+            if self._closing:
+                return
+            self._wake.get()
+
+    def _choose(self) -> _Running | None:
+        with self._lock:
+            ready = [t for t in self._tasks.values() if t.cancelled or not t.paused]
+        return min(ready, key=lambda t: (not t.cancelled, -t.request.priority, t.id), default=None)
+
+    def _step(self, task: _Running) -> None:
+        try:
+            if task.cancelled:
+                if task.steps is not None:
+                    task.steps.close()
+                self._end(task, TaskEnded(task.id, "cancelled"))
+                return
+            if task.steps is None:
+                self._outbox.put(TaskStarted(task.id, task.request.label))
+                task.steps = self._session.start(task.id, task.request, lambda event: self._emit(task, event))
+            next(task.steps)
+        except StopIteration:
+            self._end(task, TaskEnded(task.id, "done"))
+        except BaseException as error:  # a thread that dies takes the app's work with it: every fault becomes an event
+            self._end(task, failure(task.id, error))
+
+    def _emit(self, task: _Running, event: Event) -> None:
+        """Publishes an event of a task; long phases that cannot yield are cancelled here."""
+        self._outbox.put(event)
+        if isinstance(event, Progressed):
+            self._outbox.flush_if_due()
+            if task.cancelled:
+                raise Cancelled
+
+    def _end(self, task: _Running, event: TaskEnded) -> None:
+        with self._lock:
+            self._tasks.pop(task.id, None)
+        self._outbox.put(event)
+        self._outbox.flush()
+
+
+class Outbox:
+    """Merges events on their way out, so that a fast task does not flood a slow listener."""
+
+    def __init__(self, publish: Callable[[Event], None], interval: float = _FLUSH_SECONDS) -> None:
+        self._publish = publish
+        self._interval = interval
+        self._waiting: list[Event] = []
+        self._lock = threading.RLock()
+        self._last = 0.0
+
+    def put(self, event: Event) -> None:
+        """Takes an event: one that merges waits for its time, any other goes out now, behind those that wait."""
+        with self._lock:
+            if event.merged_with(event) is None:
+                self._waiting.append(event)
+                self.flush()
+                return
+            for i in range(len(self._waiting) - 1, -1, -1):
+                merged = self._waiting[i].merged_with(event)
+                if merged is not None:
+                    self._waiting[i] = merged
+                    return
+            self._waiting.append(event)
+
+    def flush_if_due(self) -> None:
+        if time.monotonic() - self._last >= self._interval:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            self._last = time.monotonic()
+            for event in waiting:
+                self._publish(event)

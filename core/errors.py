@@ -1,0 +1,23 @@
+"""Errors that users can act on: each says what happened and what to do."""
+
+from __future__ import annotations
+
+
+class MelboError(Exception):
+    """What went wrong in one line, and, in `remedy`, what to do about it."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class ModelError(MelboError):
+    """A model that cannot be found, read or used."""
+
+
+class SettingsError(MelboError):
+    """A setting that cannot work with this model or prompt."""
+
+
+class Cancelled(Exception):
+    """Raised inside a blocking phase whose task was cancelled."""

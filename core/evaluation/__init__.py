@@ -1,0 +1,1 @@
+"""What a vector does to the model, as numbers: refusal, damage."""

@@ -1,0 +1,150 @@
+"""What the engine tells whoever listens: frozen, plain Python, no tensors. Events of one kind may be merged on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Event:
+    """`task` is the id that `Engine.submit` gave."""
+
+    task: int
+
+    def merged_with(self, later: Event) -> Event | None:
+        """One event that says what this one and then `later` say, or None where both must be delivered."""
+        return None
+
+
+@dataclass(frozen=True)
+class TaskStarted(Event):
+    label: str
+
+
+@dataclass(frozen=True)
+class TaskEnded(Event):
+    """`outcome`: done, cancelled or failed; a failure says what happened and what to do about it."""
+
+    outcome: str
+    message: str = ""
+    remedy: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class TaskPaused(Event):
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Progressed(Event):
+    """`done` of `total` units; `total` 0 where the end cannot be told. `rate` in units a second, `eta` in seconds."""
+
+    stage: str
+    done: float
+    total: float
+    rate: float | None = None
+    eta: float | None = None
+
+    def merged_with(self, later: Event) -> Event | None:
+        return later if isinstance(later, Progressed) and later.task == self.task else None
+
+
+@dataclass(frozen=True)
+class Warned(Event):
+    message: str
+
+
+@dataclass(frozen=True)
+class ModelLoaded(Event):
+    name: str
+    adapter: str
+    architecture: str
+    n_blocks: int
+    d_model: int
+    dtype: str
+    device: str
+    fingerprint: str
+    has_tokenizer: bool
+    parameters: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PromptMeasured(Event):
+    """How a prompt looks to the model: its number of tokens and the last ones in words."""
+
+    prompt: str
+    tokens: int
+    last: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RadiusChosen(Event):
+    """The radius and, where it was calibrated, the curve (radius, nonlinearity) it was read from."""
+
+    radius: float
+    automatic: bool
+    ratio: float | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    run: str
+    vectors: int
+    steps: int
+    prompts: tuple[str, ...]
+    replayed: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class StepPoint:
+    """Vectors first.. of the run after `step`: best objective so far and gradient norm of each."""
+
+    first: int
+    step: int
+    objective: tuple[float, ...]
+    gradient_norm: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Stepped(Event):
+    points: tuple[StepPoint, ...]
+
+    def merged_with(self, later: Event) -> Event | None:
+        if isinstance(later, Stepped) and later.task == self.task:
+            return replace(later, points=self.points + later.points)
+        return None
+
+
+@dataclass(frozen=True)
+class VectorFound(Event):
+    """A finished vector, saved in the library already under `id`."""
+
+    index: int
+    id: str
+    name: str
+    objective: float
+    norm: float
+
+
+@dataclass(frozen=True)
+class Said(Event):
+    """What the row `key` has said so far. Texts are safe to show. Later ones replace earlier ones."""
+
+    key: str
+    text: str
+    tokens: int
+    finished: bool
+    kl: tuple[float, ...] = ()
+    perplexity: float | None = None
+    repetition: float = 0.0
+    refuses: bool = False
+    broken: bool = False
+    tokens_per_second: float | None = None
+
+    def merged_with(self, later: Event) -> Event | None:
+        same = isinstance(later, Said) and later.task == self.task and later.key == self.key
+        return later if same else None

@@ -1,0 +1,151 @@
+"""Token streaming for a batch of rows, each under its own steering.
+
+Rows whose prompts have the same length share a batch and a KV cache; others get their own, so that no row is ever padded
+and every row comes out as it would alone, on any architecture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.errors import SettingsError
+from core.language_model import LanguageModel
+from core.residual import RowSteering
+from core.steering import Steering
+from vectors.plain_text import printable
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """`temperature` 0 is greedy; a seed makes a row's draws its own, whatever else is in the batch."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 48
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise SettingsError(f"the temperature must be 0 or more, not {self.temperature:g}")
+        if not 0 < self.top_p <= 1:
+            raise SettingsError(f"top-p must be above 0 and at most 1, not {self.top_p:g}")
+        if self.max_new_tokens < 1:
+            raise SettingsError("at least one new token must be allowed")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A completion to make: `ids` is the prompt. With `watched`, its tokens are also scored by the unsteered model."""
+
+    key: str
+    ids: tuple[int, ...]
+    steering: Steering = ()
+    sampling: Sampling = Sampling()
+    watched: bool = False
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a row has said so far. `kl` [one a token, nats] is KL(steered || unsteered) on the same words, for watched rows;
+    `perplexity` is that of its words under the unsteered model."""
+
+    key: str
+    text: str
+    ids: tuple[int, ...]
+    finished: bool
+    kl: tuple[float, ...] = ()
+    perplexity: float | None = None
+
+
+@dataclass
+class _Live:
+    row: Row
+    generator: torch.Generator
+    ids: list[int] = field(default_factory=list)
+    kl: list[float] = field(default_factory=list)
+    surprise: list[float] = field(default_factory=list)
+    finished: bool = False
+
+    def completion(self, model: LanguageModel) -> Completion:
+        text = model.decode(self.ids)
+        if not self.finished:
+            text = text.rstrip("\ufffd")  # half of a character whose other bytes have not come yet
+        perplexity = math.exp(min(sum(self.surprise) / len(self.surprise), 50.0)) if self.surprise else None
+        return Completion(self.row.key, printable(text), tuple(self.ids), self.finished, tuple(self.kl), perplexity)
+
+
+def generate(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Completion]]:
+    """Yields, after every token of every batch, what each unfinished row of that batch has said so far.
+
+    May be closed at any yield. Raises SettingsError for an empty prompt.
+    """
+    by_length: dict[int, list[Row]] = {}
+    for row in rows:
+        if not row.ids:
+            raise SettingsError("the prompt is empty", "type something for the model to answer")
+        by_length.setdefault(len(row.ids), []).append(row)
+    streams = [_stream(model, group) for group in by_length.values()]
+    try:
+        while streams:
+            for stream in list(streams):
+                try:
+                    yield next(stream)
+                except StopIteration:
+                    streams.remove(stream)
+    finally:
+        for stream in streams:
+            stream.close()
+
+
+def _stream(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Completion]]:
+    live = [_Live(row, torch.Generator().manual_seed(row.sampling.seed)) for row in rows]
+    # A watched row has a shadow in the same batch: unsteered, and fed the same words.
+    watched = [i for i, row in enumerate(rows) if row.watched and row.steering]
+    order = [*range(len(rows)), *watched]
+    steering = [*(row.steering for row in rows), *(() for _ in watched)]
+    prompt = len(rows[0].ids)
+    limit = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    ids = torch.tensor([list(rows[i].ids) for i in order], device=model.device)
+    cache: Any = None
+    hooks = RowSteering(model, steering, prompt)
+    while not all(state.finished for state in live):
+        with hooks.applied():
+            logits, cache = model.forward(ids, cache)
+        logits = logits.cpu()
+        chosen = [_pick(state, logits[i]) for i, state in enumerate(live)]
+        for shadow, i in enumerate(watched):
+            if not live[i].finished:
+                _score(live[i], chosen[i], logits[i], logits[len(rows) + shadow])
+        unfinished = [(state, token) for state, token in zip(live, chosen, strict=True) if not state.finished]
+        for state, token in unfinished:
+            if token in model.stop_ids:
+                state.finished = True
+                continue
+            state.ids.append(token)
+            state.finished = len(state.ids) >= min(state.row.sampling.max_new_tokens, limit - prompt)
+        yield [state.completion(model) for state, _ in unfinished]
+        ids = torch.tensor([[chosen[i]] for i in order], device=model.device)
+
+
+def _pick(state: _Live, logits: Tensor) -> int:
+    """The next token for `logits` [vocab]: the likeliest, or drawn from the smallest set that holds `top_p`."""
+    sampling = state.row.sampling
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    probabilities, tokens = torch.softmax(logits / sampling.temperature, dim=-1).sort(descending=True)
+    if sampling.top_p < 1:
+        probabilities[probabilities.cumsum(dim=-1) - probabilities >= sampling.top_p] = 0
+    return int(tokens[torch.multinomial(probabilities, 1, generator=state.generator)])
+
+
+def _score(state: _Live, token: int, steered: Tensor, unsteered: Tensor) -> None:
+    """Adds KL(steered || unsteered) in nats, and how much `token` surprises the unsteered model, to the row's record."""
+    own, base = torch.log_softmax(steered, dim=-1), torch.log_softmax(unsteered, dim=-1)
+    state.kl.append(max(float((own.exp() * (own - base)).sum()), 0.0))
+    state.surprise.append(-float(base[token]))

@@ -1,0 +1,309 @@
+"""The one file that touches transformers: loads a causal language model, tokenises, finds its decoder blocks.
+
+The rest of the program sees `LanguageModel`: a few methods on token ids and tensors, whatever the architecture.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import importlib
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from core.errors import Cancelled, ModelError
+from core.model_store import Progress, bar_class
+from vectors.vector import ModelStamp
+
+Message = Mapping[str, str]
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class LanguageModel:
+    """A causal language model in eval mode, its weights frozen, with its decoder blocks at hand.
+
+    `blocks[i]` is decoder block i (0-based); "block i, output" is the residual stream after it, [batch, tokens, d_model].
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, revision: str = "", adapter: str = "") -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.config = model.config.get_text_config(decoder=True)
+        self.blocks = find_blocks(model)
+        self.d_model = int(self.config.hidden_size)
+        self.stamp = ModelStamp(name, self.d_model, len(self.blocks), fingerprint(model), revision, adapter)
+        self.device: torch.device = model.get_input_embeddings().weight.device
+        self.dtype: torch.dtype = model.get_input_embeddings().weight.dtype
+        self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._check_causal()
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        name: str,
+        *,
+        dtype: str = "auto",
+        device: str = "auto",
+        device_map: str | None = None,
+        adapter: str | None = None,
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+        progress: Progress = lambda stage, fraction: None,
+    ) -> LanguageModel:
+        """Loads the model in `folder`. A folder without a tokenizer works with token ids alone. Raises ModelError."""
+        place = pick_device(device) if device_map is None else None
+        chosen = _DTYPES.get(dtype) or (torch.float32 if place == "cpu" else "auto")
+        progress("reading the weights", None)
+        with _readable_failures(folder.name), _progress_to(progress):
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=chosen, device_map=device_map, trust_remote_code=trust_remote_code
+            )
+            if adapter is not None:
+                model = _with_adapter(model, adapter)
+            if place is not None:
+                model = model.to(place)
+            return cls(model, _load_tokenizer(folder, trust_remote_code), name, revision or "", adapter or "")
+
+    # Text and tokens
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of `text`, with whatever the tokenizer puts at a text's start."""
+        return list(self._tokenizer()(text)["input_ids"])
+
+    def encode_chat(self, messages: Sequence[Message], template: Mapping[str, Any] | None = None) -> list[int]:
+        """The token ids of a conversation, ready for the model's answer, in the model's own chat template.
+
+        A model without a template gets the messages' plain text; one whose template knows no system role gets the
+        system text at the head of the first message.
+        """
+        tokenizer = self._tokenizer()
+        if not getattr(tokenizer, "chat_template", None):
+            return self.encode("\n\n".join(message["content"] for message in messages))
+        try:
+            text = self._render(messages, template or {})
+        except Exception:  # templates refuse a role by raising whatever they like
+            if messages[0]["role"] != "system" or len(messages) < 2:
+                raise
+            first = {**messages[1], "content": messages[0]["content"] + "\n\n" + messages[1]["content"]}
+            text = self._render([first, *messages[2:]], template or {})
+        # The template has written the special tokens already; adding them again would double the first.
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer().decode(list(ids), skip_special_tokens=True))
+
+    def token_texts(self, ids: Sequence[int]) -> list[str]:
+        return [str(self._tokenizer().decode([i])) for i in ids]
+
+    @property
+    def has_tokenizer(self) -> bool:
+        return self.tokenizer is not None
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        settings = getattr(self.model, "generation_config", None)
+        listed = getattr(settings, "eos_token_id", None)
+        ids = listed if isinstance(listed, list) else [listed]
+        own = [getattr(self.tokenizer, "eos_token_id", None), self.config.eos_token_id]
+        own = [i for o in own for i in (o if isinstance(o, list) else [o])]
+        return frozenset(i for i in [*ids, *own] if isinstance(i, int))
+
+    # Running
+
+    def forward(self, ids: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
+        """Runs `ids` [batch, tokens] behind what `cache` holds; gives the last token's logits [batch, vocab] and the cache."""
+        keep = {"logits_to_keep": 1} if self._keeps_logits else {}
+        with torch.no_grad():
+            out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, **keep)
+        return out.logits[:, -1].float(), out.past_key_values
+
+    def logits(self, ids: Tensor, cache: Any = None) -> Tensor:
+        """Logits [batch, tokens, vocab] in float32 for every token of `ids`; a given cache is added to."""
+        with torch.no_grad():
+            return torch.as_tensor(self.model(input_ids=ids, past_key_values=cache, use_cache=cache is not None).logits).float()
+
+    def run_blocks(self, ids: Tensor) -> None:
+        """One forward of the decoder for what hooks see of it: no cache, no logits; gradients are the caller's matter."""
+        self.model.get_decoder()(input_ids=ids, use_cache=False)
+
+    def ids_tensor(self, ids: Sequence[int], batch: int = 1) -> Tensor:
+        """`ids` as [batch, tokens] on the model's device. Raises ModelError for ids the model has no embedding for."""
+        size = int(self.model.get_input_embeddings().weight.shape[0])
+        wrong = [i for i in ids if not 0 <= i < size]
+        if wrong:
+            raise ModelError(f"token id {wrong[0]} is outside the model's vocabulary of {size}")
+        return torch.tensor([list(ids)], device=self.device).expand(batch, -1)
+
+    def _render(self, messages: Sequence[Message], template: Mapping[str, Any]) -> str:
+        return str(
+            self._tokenizer().apply_chat_template(
+                [dict(m) for m in messages], tokenize=False, add_generation_prompt=True, **template
+            )
+        )
+
+    def _tokenizer(self) -> Any:
+        if self.tokenizer is None:
+            raise ModelError(f"{self.stamp.name} has no tokenizer", "give the prompt as token ids: --prompt-ids 1,2,3")
+        return self.tokenizer
+
+    def _check_causal(self) -> None:
+        """Refuses models in which a later token changes an earlier one, whatever their config claims."""
+        seen: list[Tensor] = []
+        handle = self.blocks[-1].register_forward_hook(lambda module, args, out: seen.append(hidden_of(out)))
+        try:
+            with torch.no_grad():
+                for last in (2, 3):
+                    self.run_blocks(self.ids_tensor([1, 2, last]))
+        finally:
+            handle.remove()
+        before, after = (hidden[0, 0].float() for hidden in seen)
+        if not torch.allclose(before, after, rtol=1e-2, atol=1e-3 * float(before.abs().max())):
+            raise ModelError(f"{self.stamp.name} is no decoder: a later token changes an earlier one", _WANTED)
+
+
+_WANTED = "melbo-tui steers causal language models (Llama, Qwen, Gemma, GPT and their kin)"
+
+
+def find_blocks(model: Any) -> nn.ModuleList:
+    """The decoder blocks: the first ModuleList of the decoder with as many modules as the config has hidden layers."""
+    count = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    level: list[nn.Module] = [model.get_decoder() if hasattr(model, "get_decoder") else model]
+    while level:
+        for module in level:
+            for child in module.children():
+                if isinstance(child, nn.ModuleList) and len(child) == count:
+                    return child
+        level = [child for module in level for child in module.children() if not isinstance(child, nn.ModuleList)]
+    raise ModelError(f"no decoder blocks were found in {type(model).__name__}", _WANTED)
+
+
+def hidden_of(output: Any) -> Tensor:
+    """The residual stream in what a decoder block returns: a tensor, or the first of a tuple."""
+    hidden = output[0] if isinstance(output, tuple) else output
+    assert isinstance(hidden, Tensor)
+    return hidden
+
+
+def with_hidden(output: Any, hidden: Tensor) -> Any:
+    """`output` with `hidden` in place of its residual stream."""
+    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+
+def fingerprint(model: Any) -> str:
+    """Twelve hex digits from a few numbers of every weight matrix; the same in any dtype that keeps bfloat16's digits."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        if parameter.ndim == 2 and parameter.device.type != "meta" and parameter.is_floating_point():
+            sample = parameter.detach().flatten()[:16].to("cpu", torch.bfloat16)
+            digest.update(name.encode() + sample.view(torch.int16).numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def pick_device(device: str) -> str:
+    """`device`, or the best there is for `auto`. Raises ModelError when the asked-for one is missing."""
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if here[name])
+    if not here.get(device.split(":")[0], False):
+        raise ModelError(f"there is no {device} device on this machine", f"use one of: {', '.join(d for d in here if here[d])}")
+    return device
+
+
+def convert_gguf(gguf: Path, folder: Path, progress: Progress) -> None:
+    """Writes the model and tokenizer of a GGUF file to `folder` as a float32 Hugging Face model. Raises ModelError."""
+    with _readable_failures(gguf.name), _progress_to(progress, is_gguf=True):
+        progress("building the tokenizer", None)
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        progress("dequantising the weights", 0.0)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        config = copy.deepcopy(loaded.config)
+        if hasattr(config, "quantization_config"):
+            del config.quantization_config
+        # A model loaded from GGUF refuses to be saved, so its weights go into a fresh one.
+        with torch.device("meta"):
+            model = type(loaded)(config)
+        model.load_state_dict(loaded.state_dict(), assign=True)
+        model.tie_weights()
+        progress("saving the converted model", None)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:
+    """The folder's tokenizer, or None where it has none."""
+    names = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer_config.json", "spiece.model")
+    if not any((folder / name).exists() for name in names):
+        return None
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+
+
+def _with_adapter(model: Any, adapter: str) -> Any:
+    """`model` with a PEFT adapter merged into its weights, so that blocks and speed stay as they were."""
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise ModelError("an adapter needs the package peft", "pip install peft") from error
+    try:
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    except Exception as error:
+        raise ModelError(f"the adapter {adapter} could not be put on ({_first_line(error)})", "name a PEFT adapter's folder") from error
+
+
+@contextmanager
+def _readable_failures(name: str) -> Iterator[None]:
+    """Whatever a loader raises, as one ModelError that says what was wrong with `name`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ModelError, Cancelled, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        text = str(error)
+        if "trust_remote_code" in text:
+            raise ModelError(
+                f"{name} needs code of its own to run", "if you trust its authors, add --trust-remote-code"
+            ) from error
+        if "Unrecognized configuration class" in text or "AutoModelForCausalLM" in text:
+            raise ModelError(f"{name} is no decoder that transformers can load as a causal language model", _WANTED) from error
+        raise ModelError(f"{name} could not be read as a model ({_first_line(error)})", "is the file whole?") from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
+
+
+@contextmanager
+def _progress_to(progress: Progress, is_gguf: bool = False) -> Iterator[None]:
+    """Sends the loaders' progress bars to `progress` for the time, and keeps their warnings off the terminal."""
+    gguf_module = importlib.import_module("transformers.modeling_gguf_pytorch_utils") if is_gguf else None
+    previous_bar = getattr(gguf_module, "tqdm", None)
+    previous_level = transformers.logging.get_verbosity()
+    set_hook = getattr(transformers.utils.logging, "set_tqdm_hook", None)  # absent before 5.20 or so
+    previous_hook = set_hook(lambda factory, args, kw: bar_class("reading the weights", progress)(*args, **kw)) if set_hook else None
+    transformers.logging.set_verbosity_error()
+    logging.getLogger("transformers").propagate = False
+    if gguf_module is not None:
+        gguf_module.tqdm = bar_class("dequantising the weights", progress)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(previous_level)
+        if set_hook:
+            set_hook(previous_hook)
+        if gguf_module is not None:
+            gguf_module.tqdm = previous_bar  # type: ignore[attr-defined]

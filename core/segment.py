@@ -1,0 +1,128 @@
+"""Blocks source+1..target on one prompt, for a batch of steering vectors at once.
+
+The prompt runs through the whole model once. What reaches block source+1, and every argument that the blocks after it
+were called with, is kept; from then on a batch of thetas costs only the blocks between source and target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import SettingsError
+from core.language_model import LanguageModel, hidden_of
+from core.residual import added, recorded
+
+# How far the replay may be from the model's own forward, relative to the largest activation, before it is not used.
+_TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
+
+
+class Segment:
+    """The map from thetas [batch, d_model], added to block `source`'s output, to block `target`'s output on one prompt.
+
+    `base` [tokens, d_model] float32 is that output without steering. `replayed` says whether the fast path is in use;
+    architectures whose blocks cannot be run on their own get full forwards, and `reason` says why.
+    """
+
+    def __init__(self, model: LanguageModel, ids: Sequence[int], source: int, target: int) -> None:
+        check_blocks(model, source, target)
+        self._model = model
+        self._ids = list(ids)
+        self._source, self._target = source, target
+        self.tokens = len(self._ids)
+        self._residual, self._calls, base = self._capture()
+        self.base = base[0].float()
+        # Median over positions, because the first tokens' norm (attention sinks) is far above the rest.
+        self.residual_norm = float(self._residual[0].float().norm(dim=-1).median())
+        self.reason = self._check()
+
+    @property
+    def half_precision(self) -> bool:
+        return self._model.dtype in (torch.float16, torch.bfloat16)
+
+    @property
+    def replayed(self) -> bool:
+        return not self.reason
+
+    def __call__(self, thetas: Tensor) -> Tensor:
+        """Block target's output [batch, tokens, d_model] with `thetas` [batch, d_model] added at block source, differentiably."""
+        return self._replay(thetas) if self.replayed else self._full(thetas)
+
+    def change(self, thetas: Tensor) -> Tensor:
+        """Steered minus unsteered output [batch, tokens, d_model], in float32."""
+        return self(thetas).float() - self.base
+
+    def _capture(self) -> tuple[Tensor, list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]], Tensor]:
+        calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]] = []
+
+        def keep_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            calls.append((module, args, dict(kwargs)))
+
+        blocks = self._model.blocks
+        with ExitStack() as stack, torch.no_grad():
+            for block in blocks[self._source + 1 : self._target + 1]:
+                handle = block.register_forward_pre_hook(keep_call, with_kwargs=True)
+                stack.callback(handle.remove)
+            residual = stack.enter_context(recorded(blocks[self._source]))
+            base = stack.enter_context(recorded(blocks[self._target]))
+            self._model.run_blocks(self._model.ids_tensor(self._ids))
+        return residual[0], calls, base[0]
+
+    def _replay(self, thetas: Tensor) -> Tensor:
+        batch = len(thetas)
+        hidden = self._residual + thetas[:, None].to(self._residual.device, self._residual.dtype)
+        for block, args, kwargs in self._calls:
+            by_name = {name: _batched(value, batch) for name, value in kwargs.items()}
+            if args:
+                output = block(hidden, *(_batched(value, batch) for value in args[1:]), **by_name)
+            else:
+                output = block(**{**by_name, "hidden_states": hidden})
+            hidden = hidden_of(output)
+        return hidden
+
+    def _full(self, thetas: Tensor) -> Tensor:
+        blocks = self._model.blocks
+        with added(blocks[self._source], thetas), recorded(blocks[self._target]) as seen:
+            self._model.run_blocks(self._model.ids_tensor(self._ids, len(thetas)))
+        return seen[0]
+
+    def _check(self) -> str:
+        """Why the replay cannot be used, or nothing: two different thetas must come out as by the model's own forward."""
+        thetas = torch.randn(2, self._model.d_model, generator=torch.Generator().manual_seed(0)).to(self._model.device)
+        thetas *= self.residual_norm / thetas.norm(dim=-1, keepdim=True)
+        try:
+            with torch.no_grad():
+                replayed, full = self._replay(thetas).float(), self._full(thetas).float()
+        except Exception as error:  # blocks of unknown architectures may refuse to run on their own in any way they like
+            return f"its blocks cannot be run on their own ({type(error).__name__})"
+        worst = float((replayed - full).abs().max() / full.abs().max())
+        limit = _TOLERANCE.get(self._model.dtype, 1e-5)
+        return "" if worst <= limit else f"replayed blocks differ from the model's own forward by {worst:.1g}"
+
+
+def check_blocks(model: LanguageModel, source: int, target: int) -> None:
+    """Raises SettingsError unless 0 <= source < target < number of blocks."""
+    last = len(model.blocks) - 1
+    if not 0 <= source <= last - 1:
+        raise SettingsError(f"source block {source} is out of range", f"{model.stamp.name} can be steered at blocks 0 to {last - 1}")
+    if not 0 <= target <= last:
+        raise SettingsError(f"target block {target} is out of range", f"{model.stamp.name} has blocks 0 to {last}")
+    if target <= source:
+        raise SettingsError(
+            f"target block {target} does not come after source block {source}", "the target's output must come later"
+        )
+
+
+def _batched(value: Any, batch: int) -> Any:
+    """An argument of the one-row forward, for `batch` rows: tensors whose first dimension is 1 are expanded, not copied."""
+    if isinstance(value, Tensor):
+        return value.expand(batch, *value.shape[1:]) if value.ndim > 1 and value.shape[0] == 1 else value
+    if isinstance(value, tuple):
+        return tuple(_batched(item, batch) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _batched(item, batch) for key, item in value.items()}
+    return value

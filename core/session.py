@@ -1,0 +1,61 @@
+"""What tasks work with: the loaded model and the library. One session lives in one thread."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
+
+from core.errors import Cancelled, MelboError, ModelError
+from core.events import Event, TaskEnded
+from core.requests import Request
+from vectors.index import LibraryError
+from vectors.vector import VectorError
+
+if TYPE_CHECKING:
+    from core.language_model import LanguageModel
+    from vectors.library import Library
+
+Emit = Callable[[Event], None]
+# A task yields between its steps, at points where it may be paused or closed.
+Task = Generator[None, None, None]
+
+
+class Session:
+    """Owns the model and the device. `library` None: nothing that is found is saved."""
+
+    def __init__(self, library: Library | None = None) -> None:
+        self.library = library
+        self._model: LanguageModel | None = None
+
+    @property
+    def model(self) -> LanguageModel:
+        if self._model is None:
+            raise ModelError("no model is loaded", "load one first: choose a model, or start with --model")
+        return self._model
+
+    @model.setter
+    def model(self, model: LanguageModel | None) -> None:
+        self._model = model
+
+    def start(self, task: int, request: Request, emit: Emit) -> Task:
+        """The generator that carries out `request`, its module imported now; its events bear the id `task`."""
+        run = importlib.import_module(request.task_module).run
+        generator: Task = run(self, request, task, emit)
+        return generator
+
+
+def failure(task: int, error: BaseException) -> TaskEnded:
+    """The event for an exception that ended a task: what happened, and what to do about it."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, Cancelled):
+        return TaskEnded(task, "cancelled")
+    if isinstance(error, MelboError):
+        return TaskEnded(task, "failed", str(error), error.remedy, details)
+    if isinstance(error, (VectorError, LibraryError)):
+        return TaskEnded(task, "failed", str(error), "", details)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return TaskEnded(task, "failed", "out of memory", "train fewer vectors at once, or use a smaller model", details)
+    message = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error).strip() else 'no message'}"
+    return TaskEnded(task, "failed", message, "this is a fault of melbo-tui; --debug shows where", details)

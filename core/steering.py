@@ -1,0 +1,76 @@
+"""What to do to the residual stream: vectors with coefficients, on chosen positions. Plain data; core/residual.py acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import SettingsError
+from vectors.vector import ModelStamp, SteeringVector
+
+OPERATIONS = ("add", "ablate", "set")
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Which tokens are steered: `all`; `generated` ones only; `from` absolute position n on; the `last` n of the prompt."""
+
+    kind: str = "all"
+    n: int = 0
+
+    def span(self, prompt_length: int) -> tuple[int, int | None]:
+        """First steered position and the one after the last (None: no end), for a prompt of `prompt_length` tokens."""
+        if self.kind == "generated":
+            return prompt_length, None
+        if self.kind == "from":
+            return self.n, None
+        if self.kind == "last":
+            return max(prompt_length - self.n, 0), prompt_length
+        return 0, None
+
+    @classmethod
+    def parse(cls, text: str) -> Positions:
+        """`all`, `generated`, `from:N` or `last:K`. Raises SettingsError."""
+        kind, _, number = text.partition(":")
+        if text in ("all", "generated"):
+            return cls(text)
+        if kind in ("from", "last") and number.isdecimal() and (kind == "from" or int(number) > 0):
+            return cls(kind, int(number))
+        raise SettingsError(f"{text!r} names no positions", "use all, generated, from:N or last:K")
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.n}" if self.kind in ("from", "last") else self.kind
+
+
+@dataclass(frozen=True)
+class SteerTerm:
+    """One vector at work: `add` coefficient x vector; `ablate` its direction; `set` that component to coefficient x norm."""
+
+    vector: SteeringVector
+    coefficient: float = 1.0
+    operation: str = "add"
+    positions: Positions = Positions()
+
+    def __post_init__(self) -> None:
+        if self.operation not in OPERATIONS:
+            raise SettingsError(f"{self.operation!r} is no operation", f"use one of: {', '.join(OPERATIONS)}")
+
+
+Steering = tuple[SteerTerm, ...]
+
+
+def check_fits(steering: Sequence[SteerTerm], model: ModelStamp) -> list[str]:
+    """Warnings about vectors of another model of the same width; raises SettingsError where a vector cannot be added."""
+    warnings = []
+    for term in steering:
+        vector, own = term.vector, term.vector.origin.model
+        called = vector.name or vector.id or "the vector"
+        if vector.d_model != model.d_model:
+            raise SettingsError(
+                f"{called} has width {vector.d_model}, {model.name} has {model.d_model}", f"load its own model: {own.label()}"
+            )
+        if vector.block >= model.n_blocks:
+            raise SettingsError(f"{called} acts on block {vector.block}; {model.name} has blocks 0 to {model.n_blocks - 1}")
+        if own.fingerprint and own.fingerprint != model.fingerprint:
+            warnings.append(f"{called} was found on {own.label()}, not on {model.label()}: it may do nothing, or harm")
+    return warnings

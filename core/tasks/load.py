@@ -1,0 +1,54 @@
+"""Loads a model into the session, with progress; the one before it is let go first."""
+
+from __future__ import annotations
+
+import time
+
+from core.events import ModelLoaded, Progressed
+from core.requests import LoadModel
+from core.session import Emit, Session, Task
+
+
+def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
+    began = time.monotonic()
+    spec = request.spec
+
+    def progress(stage: str, fraction: float | None) -> None:
+        emit(Progressed(task, stage, fraction or 0.0, 0.0 if fraction is None else 1.0))
+
+    progress("starting the engine", None)
+    from core.language_model import LanguageModel  # torch and transformers are imported here, seconds into the program
+    from core.model_source import resolve
+    from core.model_store import local_folder
+
+    source = resolve(spec.model)
+    session.model = None
+    folder = local_folder(source, spec.revision, spec.trust_remote_code, progress)
+    yield
+    session.model = model = LanguageModel.load(
+        folder,
+        source.name,
+        dtype=spec.dtype,
+        device=spec.device,
+        device_map=spec.device_map,
+        adapter=spec.adapter,
+        revision=spec.revision,
+        trust_remote_code=spec.trust_remote_code,
+        progress=progress,
+    )
+    emit(
+        ModelLoaded(
+            task,
+            name=model.stamp.name,
+            adapter=model.stamp.adapter,
+            architecture=type(model.model).__name__,
+            n_blocks=len(model.blocks),
+            d_model=model.d_model,
+            dtype=str(model.dtype).removeprefix("torch."),
+            device=str(model.device),
+            fingerprint=model.stamp.fingerprint,
+            has_tokenizer=model.has_tokenizer,
+            parameters=sum(p.numel() for p in model.model.parameters()),
+            seconds=time.monotonic() - began,
+        )
+    )

@@ -1,0 +1,56 @@
+"""Completions under steering, streamed: a chat reply, samples of a vector, a fan of vectors on one prompt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+
+from core.evaluation.damage import is_broken, repetition
+from core.evaluation.refusal import refuses
+from core.events import Said, Warned
+from core.generation import Completion, Row, Sampling, generate
+from core.language_model import LanguageModel
+from core.prompting import row_ids
+from core.requests import Reply
+from core.session import Emit, Session, Task
+from core.steering import check_fits
+
+
+def run(session: Session, request: Reply, task: int, emit: Emit) -> Task:
+    model = session.model
+    rows = []
+    for asked in request.rows:
+        for warning in check_fits(asked.steering, model.stamp):
+            emit(Warned(task, warning))
+        sampling = Sampling(asked.temperature, asked.top_p, asked.max_new_tokens, asked.seed)
+        rows.append(Row(asked.key, row_ids(model, asked), asked.steering, sampling, watched=True))
+    yield from speak(model, rows, task, emit)
+
+
+def speak(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> Generator[None, None, dict[str, Said]]:
+    """Generates `rows`, emitting `Said` after every token; returns the last one of each row."""
+    began = time.monotonic()
+    said: dict[str, Said] = {}
+    for completions in generate(model, rows):
+        for completion in completions:
+            said[completion.key] = event = _said(task, completion, time.monotonic() - began)
+            emit(event)
+        yield
+    return said
+
+
+def _said(task: int, completion: Completion, seconds: float) -> Said:
+    text, tokens = completion.text, len(completion.ids)
+    return Said(
+        task,
+        completion.key,
+        text,
+        tokens,
+        completion.finished,
+        completion.kl,
+        completion.perplexity,
+        repetition(text),
+        refuses(text),
+        is_broken(text, completion.perplexity),
+        tokens / seconds if seconds > 0 else None,
+    )

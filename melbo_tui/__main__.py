@@ -1,0 +1,7 @@
+"""`python -m melbo_tui` is `melbo-tui`."""
+
+import sys
+
+from melbo_tui.cli import main
+
+sys.exit(main())

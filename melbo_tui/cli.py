@@ -1,0 +1,91 @@
+"""The command line: what a pane does, a command does. Without a command, the app opens."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from core.errors import MelboError
+from core.model_source import ModelSpec
+from melbo_tui import __version__
+from melbo_tui.commands import chat, doctor, models, train, vectors
+from melbo_tui.commands.output import fail
+from vectors.index import LibraryError
+from vectors.vector import VectorError
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+COMMANDS = (train, chat, vectors, models, doctor)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line. The common options stand before or behind the command."""
+    parser = argparse.ArgumentParser(
+        prog="melbo-tui",
+        description="Find, see and use unsupervised steering vectors for chat models. Without a command, the app opens.",
+        parents=[_common(top=True)],
+    )
+    parser.add_argument("--version", action="version", version=f"melbo-tui {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(subparsers, _common(top=False))
+    return parser
+
+
+def _common(top: bool) -> argparse.ArgumentParser:
+    """The options of every command. Below the top they have no defaults, or they would overwrite what stood before."""
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("common options")
+
+    def option(name: str, default: object = None, **kwargs: object) -> None:
+        group.add_argument(name, default=default if top else argparse.SUPPRESS, **kwargs)  # type: ignore[arg-type]
+
+    option("--model", "bundled", metavar="M", help="bundled (default), smollm2, a folder, a .gguf file or a hub id")
+    option("--adapter", metavar="A", help="a PEFT adapter's folder, put on top of the model")
+    option("--revision", metavar="REV", help="the hub revision to load")
+    option("--library", metavar="DIR", help="where vectors are kept (default: the user data folder)")
+    option("--dtype", "auto", choices=["auto", "float32", "bfloat16", "float16"], help="auto: float32 on a CPU")
+    option("--device", "auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    option("--device-map", metavar="MAP", help="spread the model over devices (accelerate), for example auto")
+    option("--trust-remote-code", False, action="store_true", help="run code that the model's authors ship with it")
+    option("--json", False, action="store_true", help="print JSON for machines")
+    option("--debug", False, action="store_true", help="show tracebacks")
+    return common
+
+
+def model_spec(args: argparse.Namespace) -> ModelSpec:
+    return ModelSpec(
+        args.model, args.adapter, args.revision, args.dtype, args.device, args.device_map, args.trust_remote_code
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and gives its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    args = build_parser().parse_args(argv)
+    args.spec = model_spec(args)
+    try:
+        if args.command is None:
+            from melbo_tui.app import open_app
+
+            return open_app(args)
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        fail("interrupted; everything that was finished is kept")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (MelboError, LibraryError, VectorError, MemoryError) as error:
+        if args.debug:
+            traceback.print_exc()
+        remedy = getattr(error, "remedy", "")
+        fail(str(error) or type(error).__name__, remedy)
+        return FAILED
+    except Exception as error:
+        if args.debug:
+            raise
+        fail(f"{type(error).__name__}: {error}", "this is a fault of melbo-tui; --debug shows where")
+        return FAILED

@@ -1,0 +1,128 @@
+"""`melbo-tui chat`: talks to the steered model, one message or a conversation."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from typing import Any
+
+from core.errors import SettingsError
+from core.events import Event, Said
+from core.requests import Reply, ReplyRow
+from core.session import Session
+from core.steering import OPERATIONS, Positions, SteerTerm
+from melbo_tui.commands.output import fail, say, say_json
+from melbo_tui.commands.running import Runner, open_library
+from vectors.library import Library
+from vectors.plain_text import printable
+
+
+def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "chat", help="talk to the steered model", description="Talks to the model under steering.", parents=[common]
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--steer", action="append", default=[], type=_term, metavar="NAME=COEF", help="add COEF times the vector (repeatable)"
+    )
+    parser.add_argument("--operation", choices=OPERATIONS, default="add", help="add, ablate or set the component (default: add)")
+    parser.add_argument("--positions", default="all", metavar="P", help="all, generated, from:N or last:K (default: all)")
+    parser.add_argument("--message", action="append", metavar="TEXT", help="what to say (repeatable); without it, a conversation")
+    parser.add_argument("--system", metavar="TEXT", help="the system text")
+    parser.add_argument("--raw", action="store_true", help="no chat template: complete the message as it stands")
+    parser.add_argument("--beside", action="store_true", help="show the unsteered answer as well")
+    parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 (default) is greedy")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.message is not None and not any(message.strip() for message in args.message):
+        raise SettingsError("the message is empty", "say something for the model to answer")
+    library = open_library(args)
+    positions = Positions.parse(args.positions)
+    loaded: list[tuple[str, float]] = args.steer
+    runner = Runner(args, Session(library))
+    runner.load_model()
+    steering = tuple(
+        SteerTerm(library.load(_found(library, name, runner).id), coefficient, args.operation, positions)
+        for name, coefficient in loaded
+    )
+    talks = {"steered" if steering else "unsteered": steering}
+    if args.beside:
+        talks["unsteered"] = ()
+    history: dict[str, list[tuple[str, str]]] = {key: [("system", args.system)] if args.system else [] for key in talks}
+    for message in args.message if args.message is not None else _typed():
+        for messages in history.values():
+            messages.append(("user", message))
+        answers = _answer(args, runner, talks, history)
+        for key, messages in history.items():
+            messages.append(("assistant", answers[key].text))
+    return 0
+
+
+def _found(library: Library, name: str, runner: Runner) -> Any:
+    stamp = runner.session.model.stamp
+    return library.find(name, stamp.label())
+
+
+def _answer(
+    args: argparse.Namespace, runner: Runner, talks: dict[str, Any], history: dict[str, list[tuple[str, str]]]
+) -> dict[str, Said]:
+    """One answer a talk; streamed as it comes when there is only one."""
+    said: dict[str, Said] = {}
+    streaming = len(talks) == 1 and not args.json
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Said):
+            if streaming:
+                before = said[event.key].text if event.key in said else ""
+                sys.stdout.write(printable(event.text[len(before) :]))
+                sys.stdout.flush()
+            said[event.key] = event
+
+    rows = tuple(
+        ReplyRow(
+            key, tuple(history[key]), steering, args.temperature, args.top_p, args.seed, args.max_new_tokens, raw=args.raw
+        )
+        for key, steering in talks.items()
+    )
+    runner.perform(Reply(rows), listen)
+    for key, event in said.items():
+        if args.json:
+            say_json({"event": "Answer", "row": key, "text": event.text, "kl": event.kl, "perplexity": event.perplexity})
+        elif streaming:
+            say()
+        else:
+            say(f"{key}: {event.text}\n")
+        if event.kl and not args.json and sys.stderr.isatty():
+            mean = sum(event.kl) / len(event.kl)
+            fail(f"KL to unsteered {mean:.2f} nats a token, perplexity {event.perplexity:.1f}, repeats {event.repetition:.0%}")
+    return said
+
+
+def _typed() -> Any:
+    """Lines typed by the user until the end of input."""
+    interactive = sys.stdin.isatty()
+    if interactive:
+        fail("type a message and press Enter; Ctrl-D ends")
+    while True:
+        try:
+            line = input("› " if interactive else "")
+        except EOFError:
+            return
+        if line.strip():
+            yield line
+
+
+def _term(text: str) -> tuple[str, float]:
+    name, separator, number = text.rpartition("=")
+    try:
+        coefficient = float(number) if separator else 1.0
+    except ValueError:
+        coefficient = math.nan
+    if not math.isfinite(coefficient):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=COEF, for example calm-02=1.5")
+    return (name if separator else text), coefficient

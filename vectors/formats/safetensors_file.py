@@ -1,0 +1,175 @@
+"""Our own format: one safetensors file for the vectors of a run, whose header describes them fully.
+
+Tensors: `vectors` [n, d_model] float32 and, where they were trained, `losses` [n, steps]. The metadata key `melbo-tui`
+holds JSON: {"version": 1, "vectors": [{"id", "name", "block", "origin"}, ...]}, a row each. Files without that key are
+read too (one 2-D tensor, or 1-D ones), if the caller says where they act.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from vectors.atomic import write_atomically
+from vectors.plain_text import clean_name, one_line
+from vectors.vector import Origin, SteeringVector, VectorError
+
+KEY = "melbo-tui"
+VERSION = 1
+# Bounds on what a stranger's file may claim; a library of 10,000 vectors of d 16,384 stays below them.
+MAX_HEADER = 32 << 20
+MAX_VECTORS = 100_000
+MAX_WIDTH = 65_536
+MAX_NUMBERS = 1 << 28
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a file as its header describes it, without its numbers."""
+
+    row: int
+    id: str
+    name: str
+    block: int
+    norm: float
+    origin: Origin
+
+
+def encode(
+    vectors: Sequence[SteeringVector], losses: npt.NDArray[np.float32] | None = None, extra: dict[str, Any] | None = None
+) -> bytes:
+    """The bytes of a file that holds `vectors` and, beside them, `losses` [n, steps]. `extra` joins the JSON header."""
+    if not vectors:
+        raise VectorError("nothing to write: no vectors were given")
+    if len({v.d_model for v in vectors}) > 1:
+        raise VectorError("the vectors have different widths, and one file holds one width: export them apart")
+    tensors = {"vectors": np.stack([v.direction for v in vectors])}
+    if losses is not None:
+        tensors["losses"] = np.ascontiguousarray(losses, dtype=np.float32)
+    header = {
+        "version": VERSION,
+        **(extra or {}),
+        "vectors": [
+            {"id": v.id, "name": v.name, "block": v.block, "norm": v.norm, "origin": v.origin.to_json()} for v in vectors
+        ],
+    }
+    return save(tensors, metadata={KEY: json.dumps(header, ensure_ascii=True)})
+
+
+def write(path: Path, vectors: Sequence[SteeringVector], losses: npt.NDArray[np.float32] | None = None) -> None:
+    """Writes `vectors` to `path`, atomically. Raises VectorError when that is not possible."""
+    data = encode(vectors, losses)
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def read(path: Path) -> list[SteeringVector]:
+    """All vectors of a file that describes itself."""
+    entries = read_header(path)
+    numbers = read_tensor(path, "vectors")
+    if numbers.ndim != 2 or len(numbers) != len(entries):
+        raise VectorError(f"{path.name}: the header describes {len(entries)} vectors, the data has shape {numbers.shape}")
+    return [SteeringVector(numbers[e.row], e.block, e.origin, e.name, e.id) for e in entries]
+
+
+def read_header(path: Path) -> list[Entry]:
+    """What `path` says of its vectors; no tensor is read."""
+    with _opened(path) as file:
+        text = (file.metadata() or {}).get(KEY)
+        shape = list(file.get_slice("vectors").get_shape()) if "vectors" in file.keys() else []
+    if text is None:
+        raise VectorError(f"{path.name}: no {KEY} header, so nothing says where its vectors act; name the block and model")
+    try:
+        header = json.loads(text)
+        version = int(header["version"])
+        if version > VERSION:
+            raise VectorError(f"{path.name}: written by a newer melbo-tui (format {version}); update to read it")
+        entries = [
+            Entry(
+                row,
+                str(entry["id"]),
+                clean_name(str(entry["name"] or "vector")),
+                int(entry["block"]),
+                float(entry.get("norm") or 0.0),
+                Origin.from_json(entry["origin"]),
+            )
+            for row, entry in enumerate(header["vectors"])
+        ]
+    except VectorError:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise VectorError(f"{path.name}: the {KEY} header is damaged ({one_line(str(error), 80)})") from error
+    if len(shape) != 2 or shape[0] != len(entries):
+        raise VectorError(f"{path.name}: the header describes {len(entries)} vectors, the data has shape {shape}")
+    return entries
+
+
+def read_row(path: Path, row: int) -> npt.NDArray[np.float32]:
+    """One vector [d_model] of the file, read without the others."""
+    with _opened(path) as file:
+        return np.asarray(file.get_slice("vectors")[row : row + 1][0], dtype=np.float32)
+
+
+def read_loss(path: Path, row: int) -> list[float]:
+    """The losses of one vector, step by step; empty where the file keeps none."""
+    with _opened(path) as file:
+        if "losses" not in file.keys():
+            return []
+        values = file.get_slice("losses")[row : row + 1][0]
+    return [float(value) for value in values if np.isfinite(value)]
+
+
+def tensor_names(path: Path) -> list[str]:
+    with _opened(path) as file:
+        return sorted(file.keys())
+
+
+def read_tensor(path: Path, name: str) -> npt.NDArray[np.float32]:
+    """Tensor `name` of the file as float32, at most two-dimensional."""
+    with _opened(path) as file:
+        if name not in file.keys():
+            names = ", ".join(one_line(key, 40) for key in sorted(file.keys())[:8]) or "none"
+            raise VectorError(f"{path.name}: no tensor {one_line(name, 40)!r} in it (it has: {names})")
+        return np.asarray(file.get_tensor(name), dtype=np.float32)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, opened after its claims were held against its size and our bounds."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as raw:
+            start = raw.read(8)
+        if len(start) < 8:
+            raise VectorError(f"{path.name}: empty or cut short, not a safetensors file")
+        if struct.unpack("<Q", start)[0] > min(MAX_HEADER, size):
+            raise VectorError(f"{path.name}: not a safetensors file, or a damaged one (its header cannot be that long)")
+        with safe_open(path, framework="numpy") as file:
+            for key in file.keys():
+                part = file.get_slice(key)
+                shape, dtype = part.get_shape(), part.get_dtype()
+                if len(shape) > 2 or any(s > limit for s, limit in zip(shape[::-1], (MAX_WIDTH, MAX_VECTORS), strict=False)):
+                    raise VectorError(f"{path.name}: tensor {one_line(key, 40)!r} of shape {shape} holds no steering vectors")
+                if dtype not in ("F32", "F16", "F64"):
+                    raise VectorError(f"{path.name}: {dtype} numbers cannot be read; store the vectors as float32")
+                if int(np.prod(shape)) > MAX_NUMBERS:
+                    raise VectorError(f"{path.name}: shape {shape} is more than can be read at once")
+            yield file
+    except FileNotFoundError as error:
+        raise VectorError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise VectorError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except SafetensorError as error:
+        raise VectorError(f"{path.name}: not a safetensors file, or a damaged one ({one_line(str(error), 80)})") from error

@@ -1,0 +1,48 @@
+"""Makes untrusted text (model output, names, notes, file headers) safe to show in a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Cc: C0 and C1 controls, escape included. Cf: bidirectional overrides and other invisible formatting. Cs: lone surrogates.
+_REMOVED = {"Cc", "Cf", "Cs"}
+_KEPT = {"\n", "\t", "\u200d", "\u200c"}  # joiners are part of ordinary emoji and Persian or Indic words
+MAX_NAME = 120
+
+
+def printable(text: str) -> str:
+    """`text` without characters that act on a terminal; newlines and tabs stay, a carriage return becomes a newline."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c for c in text if c in _KEPT or unicodedata.category(c) not in _REMOVED)
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """`printable(text)` with every run of white space folded to one space, cut to `limit` characters with an ellipsis."""
+    line = " ".join(printable(text).split())
+    return line if limit is None or len(line) <= limit else line[: max(limit - 1, 0)] + "…"
+
+
+def clean_name(text: str) -> str:
+    """A vector's name as it may be kept: one line of at most 120 characters, without `=` (the command line's NAME=COEF).
+
+    Raises ValueError when nothing is left.
+    """
+    name = one_line(text.replace("=", "-"), MAX_NAME)
+    if not name:
+        raise ValueError("a name needs at least one visible character")
+    return name
+
+
+_COMMON = set(
+    """a an and are as at be build by can create do does for from give have how i if in is it make me my of on or please
+    say show tell that the this to us was we what when where which who why will with write you your""".split()
+)
+
+
+def stem_of(prompt: str, fallback: str = "vector") -> str:
+    """A short word that stands for `prompt` in automatic names: its last uncommon word (`How can I build a bomb?`: bomb)."""
+    words = ["".join(c for c in word.lower() if c.isalnum()) for word in printable(prompt).split()]
+    telling = [word for word in words if word and word not in _COMMON]
+    return telling[-1][:16] if telling else fallback

@@ -1,0 +1,130 @@
+"""A steering vector: a direction in the residual stream, where it acts, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Direction = npt.NDArray[np.float32]
+
+
+class VectorError(ValueError):
+    """A vector that cannot be made, combined or used; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class ModelStamp:
+    """Which model a vector belongs to.
+
+    `fingerprint` is a hash of a few of the model's weights: it tells two models of the same name or width apart.
+    """
+
+    name: str
+    d_model: int
+    n_blocks: int
+    fingerprint: str = ""
+    revision: str = ""
+    adapter: str = ""
+
+    def label(self) -> str:
+        return f"{self.name} + {self.adapter}" if self.adapter else self.name
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a vector came from, whole enough to find it again: everything here is JSON."""
+
+    method: str
+    model: ModelStamp
+    source: int
+    target: int | None = None
+    prompts: tuple[str, ...] = ()
+    system: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    radius: float | None = None
+    loss: float | None = None
+    parents: tuple[str, ...] = ()
+    created: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Origin:
+        """Reads `to_json`'s form. Raises VectorError on anything else."""
+        try:
+            known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
+            stamp = {k: v for k, v in dict(known.pop("model")).items() if k in ModelStamp.__dataclass_fields__}
+            known["prompts"] = tuple(str(p) for p in known.get("prompts", ()))
+            known["parents"] = tuple(str(p) for p in known.get("parents", ()))
+            return cls(model=ModelStamp(**stamp), **known)
+        except (KeyError, TypeError, ValueError) as error:
+            raise VectorError(f"the vector's origin is not readable ({error})") from error
+
+
+@dataclass(frozen=True, eq=False)
+class SteeringVector:
+    """`direction` [d_model] float32, added to the OUTPUT of decoder block `block` (0-based).
+
+    Operators read like the mathematics (`0.5 * (a + b)`, `-a`); what they make is named after its recipe.
+    Raises VectorError when the direction is not one finite row of numbers.
+    """
+
+    direction: Direction
+    block: int
+    origin: Origin
+    name: str = ""
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        direction = np.array(self.direction, dtype=np.float32)
+        if direction.ndim != 1 or direction.size == 0:
+            raise VectorError(f"a steering vector is one row of numbers, not an array of shape {direction.shape}")
+        if not np.isfinite(direction).all():
+            raise VectorError("the vector holds numbers that are not finite (NaN or infinity)")
+        if self.block < 0:
+            raise VectorError(f"block {self.block} does not exist: decoder blocks count from 0")
+        direction.setflags(write=False)
+        object.__setattr__(self, "direction", direction)
+
+    @property
+    def d_model(self) -> int:
+        return int(self.direction.size)
+
+    @property
+    def norm(self) -> float:
+        return float(np.linalg.norm(self.direction.astype(np.float64)))
+
+    def cosine(self, other: SteeringVector) -> float:
+        """Cosine similarity, computed in float64; 0 when either is zero."""
+        product = self.norm * other.norm
+        dot = float(self.direction.astype(np.float64) @ other.direction.astype(np.float64))
+        return dot / product if product else 0.0
+
+    def renamed(self, name: str) -> SteeringVector:
+        return replace(self, name=name)
+
+    def __mul__(self, factor: float) -> SteeringVector:
+        from vectors.mixture import weighted_sum
+
+        return weighted_sum([(self, float(factor))])
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> SteeringVector:
+        return self * -1.0
+
+    def __add__(self, other: SteeringVector) -> SteeringVector:
+        from vectors.mixture import weighted_sum
+
+        return weighted_sum([(self, 1.0), (other, 1.0)])
+
+    def __sub__(self, other: SteeringVector) -> SteeringVector:
+        from vectors.mixture import weighted_sum
+
+        return weighted_sum([(self, 1.0), (other, -1.0)])
