@@ -128,3 +128,19 @@ class Reply(Request):
     rows: tuple[ReplyRow, ...]
 
     label = "replying"
+
+
+def parse_tokens(text: str) -> int | None:
+    """`all` or `last:K` as the number of last tokens the objective sees. Raises SettingsError."""
+    if text == "all":
+        return None
+    kind, _, number = text.partition(":")
+    if kind != "last" or not number.isdecimal() or int(number) < 1:
+        raise SettingsError(f"{text!r} names no tokens", "use all or last:K, for example last:6")
+    return int(number)
+
+
+def default_blocks(n_blocks: int) -> tuple[int, int]:
+    """Source and target where nothing is said: at 0.235 and 0.71 of the depth, as the published runs chose by hand."""
+    source = int(0.235 * n_blocks)
+    return source, max(min(round(0.71 * n_blocks), n_blocks - 1), source + 1)

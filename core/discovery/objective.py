@@ -48,16 +48,6 @@ class Objective:
         return total if self.root == 1 else total.clamp_min(_TINY) ** (1 / self.root)
 
 
-def parse_tokens(text: str) -> int | None:
-    """`all` or `last:K` as the number of last tokens the objective sees. Raises SettingsError."""
-    if text == "all":
-        return None
-    kind, _, number = text.partition(":")
-    if kind != "last" or not number.isdecimal() or int(number) < 1:
-        raise SettingsError(f"{text!r} names no tokens", "use all or last:K, for example last:6")
-    return int(number)
-
-
 class Problem:
     """An objective on one or more prompts: the sum over prompts is climbed."""
 

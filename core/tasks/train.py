@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.discovery.calibration import calibrate
 from core.discovery.melbo import Found, MelboSettings, Step, melbo
-from core.discovery.objective import Objective, Problem, parse_tokens
+from core.discovery.objective import Objective, Problem
 from core.discovery.projections import unit
 from core.errors import SettingsError
 from core.events import Progressed, RadiusChosen, RunStarted, Stepped, StepPoint, VectorFound, Warned
@@ -21,7 +21,7 @@ from core.generation import Row, Sampling
 from core.language_model import LanguageModel
 from core.pace import Pace
 from core.prompting import prompt_ids
-from core.requests import Train
+from core.requests import Train, default_blocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
 from core.steering import SteerTerm
@@ -38,12 +38,6 @@ _SPEAKING_SHARE = 0.8
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
     yield from _Run(session, request, task, emit).steps()
-
-
-def default_blocks(n_blocks: int) -> tuple[int, int]:
-    """Source and target where nothing is said: at 0.235 and 0.71 of the depth, as the published runs chose by hand."""
-    source = int(0.235 * n_blocks)
-    return source, max(min(round(0.71 * n_blocks), n_blocks - 1), source + 1)
 
 
 class _Run:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.events import Event, Progressed
+from melbo_tui.wording import duration
 from vectors.plain_text import one_line, printable
 
 
@@ -68,13 +69,3 @@ class ProgressLine:
             sys.stderr.write("\r" + " " * len(self._shown) + "\r")
             sys.stderr.flush()
             self._shown = ""
-
-
-def duration(seconds: float) -> str:
-    """12 s, 3 min 20 s, 2 h 5 min."""
-    whole = max(round(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

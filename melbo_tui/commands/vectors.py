@@ -12,6 +12,7 @@ from typing import Any
 from core.errors import SettingsError
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.running import existing_folder_of, open_library
+from melbo_tui.wording import age, story
 from vectors.formats import format_of, safetensors_file
 from vectors.library import Kept, Library
 from vectors.plain_text import one_line
@@ -96,22 +97,6 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def story(entry: Kept) -> str:
-    """Where a vector came from, in a sentence or two."""
-    origin = entry.origin
-    parts = [f"{origin.method} on {entry.model}"]
-    if origin.target is not None:
-        parts.append(f"from block {entry.block} watching block {origin.target}")
-    else:
-        parts.append(f"acts on block {entry.block}")
-    parts.append(f"norm {entry.norm:.4g}")
-    if origin.seed is not None:
-        parts.append(f"seed {origin.seed}")
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
-    prompts = " and ".join(f"“{one_line(prompt, 200)}”" for prompt in origin.prompts)
-    return ", ".join(parts) + (f"; prompt {prompts}" if prompts else "") + f"; {made}. Id {entry.id}."
-
-
 def _rename(args: argparse.Namespace) -> int:
     library = open_library(args)
     name = library.rename(_find(library, args, args.name).id, args.new)
@@ -194,12 +179,3 @@ def _model(args: argparse.Namespace) -> str | None:
     from core.model_source import resolve
 
     return resolve(args.model).name
-
-
-def age(created: float) -> str:
-    """How long ago, in one short word."""
-    seconds = max(time.time() - created, 0)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit}"
-    return "now"

@@ -119,7 +119,7 @@ def read_header(path: Path) -> list[Entry]:
 def read_row(path: Path, row: int) -> npt.NDArray[np.float32]:
     """One vector [d_model] of the file, read without the others."""
     with _opened(path) as file:
-        return np.asarray(file.get_slice("vectors")[row : row + 1][0], dtype=np.float32)
+        return np.asarray(_slice(path, file, "vectors")[row : row + 1][0], dtype=np.float32)
 
 
 def read_loss(path: Path, row: int) -> list[float]:
@@ -127,7 +127,7 @@ def read_loss(path: Path, row: int) -> list[float]:
     with _opened(path) as file:
         if "losses" not in file.keys():
             return []
-        values = file.get_slice("losses")[row : row + 1][0]
+        values = _slice(path, file, "losses")[row : row + 1][0]
     return [float(value) for value in values if np.isfinite(value)]
 
 
@@ -142,7 +142,19 @@ def read_tensor(path: Path, name: str) -> npt.NDArray[np.float32]:
         if name not in file.keys():
             names = ", ".join(one_line(key, 40) for key in sorted(file.keys())[:8]) or "none"
             raise VectorError(f"{path.name}: no tensor {one_line(name, 40)!r} in it (it has: {names})")
-        return np.asarray(file.get_tensor(name), dtype=np.float32)
+        return np.asarray(_slice(path, file, name)[:], dtype=np.float32)
+
+
+def _slice(path: Path, file: Any, name: str) -> Any:
+    """A tensor of numbers we can read, of a shape that vectors have; nothing of it is in memory yet."""
+    part = file.get_slice(name)
+    shape, dtype = part.get_shape(), part.get_dtype()
+    fits = 1 <= len(shape) <= 2 and shape[-1] <= MAX_WIDTH and int(np.prod(shape)) <= MAX_NUMBERS
+    if not fits or shape[0] > max(MAX_VECTORS, MAX_WIDTH):
+        raise VectorError(f"{path.name}: tensor {one_line(name, 40)!r} of shape {shape} holds no steering vectors")
+    if dtype not in ("F32", "F16", "F64"):
+        raise VectorError(f"{path.name}: {dtype} numbers cannot be read; store the vectors as float32")
+    return part
 
 
 @contextmanager
@@ -157,15 +169,6 @@ def _opened(path: Path) -> Iterator[Any]:
         if struct.unpack("<Q", start)[0] > min(MAX_HEADER, size):
             raise VectorError(f"{path.name}: not a safetensors file, or a damaged one (its header cannot be that long)")
         with safe_open(path, framework="numpy") as file:
-            for key in file.keys():
-                part = file.get_slice(key)
-                shape, dtype = part.get_shape(), part.get_dtype()
-                if len(shape) > 2 or any(s > limit for s, limit in zip(shape[::-1], (MAX_WIDTH, MAX_VECTORS), strict=False)):
-                    raise VectorError(f"{path.name}: tensor {one_line(key, 40)!r} of shape {shape} holds no steering vectors")
-                if dtype not in ("F32", "F16", "F64"):
-                    raise VectorError(f"{path.name}: {dtype} numbers cannot be read; store the vectors as float32")
-                if int(np.prod(shape)) > MAX_NUMBERS:
-                    raise VectorError(f"{path.name}: shape {shape} is more than can be read at once")
             yield file
     except FileNotFoundError as error:
         raise VectorError(f"{path}: there is no such file") from error

@@ -1,0 +1,264 @@
+"""The app: three panes around one engine. Imports no torch; the engine's thread does, after the first frame."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from textual import on, work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding
+from textual.containers import Container
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer, Static
+
+from core.engine import Engine
+from core.events import Event, ModelLoaded, Progressed, TaskEnded, TaskPaused, TaskStarted
+from core.model_source import ModelSpec
+from core.requests import LoadModel, Request
+from core.session import Session
+from melbo_tui.guide import PAGE
+from melbo_tui.messages import EngineEvent, LibraryChanged, SteerWith
+from melbo_tui.panes.chat import ChatPane
+from melbo_tui.panes.pane import Pane
+from melbo_tui.panes.train import TrainPane
+from melbo_tui.panes.vectors import VectorsPane
+from melbo_tui.settings import Settings, library_folder
+from melbo_tui.widgets.dialogs import Ask, Help
+from melbo_tui.widgets.task_bar import TaskBar
+from melbo_tui.widgets.top_bar import PaneTab, TopBar
+from vectors.library import Library
+from vectors.plain_text import one_line
+
+LEAST_WIDTH, LEAST_HEIGHT = 72, 20
+
+
+class EngineLike(Protocol):
+    """What the app needs of an engine; tests give it a scripted one."""
+
+    def submit(self, request: Request) -> int: ...
+    def cancel(self, task: int) -> None: ...
+    def pause(self, task: int, paused: bool = True) -> None: ...
+    def close(self, timeout: float | None = 10.0) -> bool: ...
+
+
+MakeEngine = Callable[[Callable[[Event], None], Library], EngineLike]
+
+
+def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLike:
+    return Engine(publish, Session(library))
+
+
+class MelboApp(App[None]):
+    """`make_engine` is given where events go and the library; the default makes the real engine."""
+
+    TITLE = "melbo-tui"
+    CSS_PATH = "app.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    BINDINGS = [
+        Binding("1,f1", "pane('train')", "Train", id="app.train", show=False),
+        Binding("2,f2", "pane('vectors')", "Vectors", id="app.vectors", show=False),
+        Binding("3,f3", "pane('chat')", "Chat", id="app.chat", show=False),
+        Binding("question_mark", "guide", "Help", id="app.help"),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, priority=True),
+    ]
+
+    def __init__(self, spec: ModelSpec, library: Library, make_engine: MakeEngine = real_engine) -> None:
+        super().__init__()
+        self.spec, self.library = spec, library
+        self.settings = Settings.load()
+        self.model: ModelLoaded | None = None
+        self._make_engine = make_engine
+        self._engine: EngineLike | None = None
+        self._active_tasks: dict[int, TaskStarted] = {}
+        self._task_progress: dict[int, Progressed] = {}
+        self._paused_tasks: set[int] = set()
+        self._loading: int | None = None
+        self._trouble = ""
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        with ContentSwitcher(initial="train", id="panes"):
+            yield TrainPane()
+            yield VectorsPane()
+            yield ChatPane()
+        yield TaskBar()
+        yield Footer(compact=True)
+        with Container(id="too-small"):
+            yield Static("", markup=False)
+
+    def on_mount(self) -> None:
+        if self.settings.theme in self.available_themes:
+            self.theme = self.settings.theme
+        self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
+        self._engine = self._make_engine(self._publish, self.library)
+        self._leave_on_hangup()
+        self.action_pane("train")
+        for problem in self.library.problems():
+            self.notify(f"In the library: {problem}", severity="warning", markup=False)
+        self.load_model(self.spec)
+
+    def on_unmount(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+    # The engine
+
+    @property
+    def engine(self) -> EngineLike:
+        assert self._engine is not None, "the engine starts when the app is mounted"
+        return self._engine
+
+    def load_model(self, spec: ModelSpec) -> None:
+        """Lets the engine load a model; what is running on the one before is cancelled."""
+        for task in self._active_tasks:
+            self.engine.cancel(task)
+        self.spec, self.model, self._trouble = spec, None, ""
+        self.query_one(TrainPane).model_gone()
+        self._loading = self.engine.submit(LoadModel(spec))
+        self._show_state()
+
+    def _publish(self, event: Event) -> None:
+        """Called in the engine's thread. A message never blocks it, even when the terminal has stopped reading."""
+        self.post_message(EngineEvent(event))
+
+    @on(EngineEvent)
+    def _engine_event(self, message: EngineEvent) -> None:
+        event = message.event
+        if isinstance(event, TaskStarted):
+            self._active_tasks[event.task] = event
+        elif isinstance(event, Progressed):
+            self._task_progress[event.task] = event
+        elif isinstance(event, TaskPaused):
+            (self._paused_tasks.add if event.paused else self._paused_tasks.discard)(event.task)
+        elif isinstance(event, ModelLoaded):
+            self.model = event
+        elif isinstance(event, TaskEnded):
+            self._active_tasks.pop(event.task, None)
+            self._task_progress.pop(event.task, None)
+            self._paused_tasks.discard(event.task)
+            if event.task == self._loading:
+                self._loading_ended(event)
+        for pane in self.query(Pane):
+            pane.take(event)
+        self._show_state()
+
+    def _loading_ended(self, event: TaskEnded) -> None:
+        self._loading = None
+        if event.outcome == "failed":
+            self._trouble = f"no model: {event.message}"
+            text = event.message + (f"\n{event.remedy}" if event.remedy else "")
+            self.notify(text, title="The model was not loaded", severity="error", timeout=30, markup=False)
+
+    def _show_state(self) -> None:
+        """The top line and the task line, from what the engine is doing."""
+        bar = self.query_one(TopBar)
+        shown = max(self._task_progress, default=None)
+        bar.show_model(self.model, self._trouble or f"loading {self.spec.model} …")
+        if not self._active_tasks:
+            state, style = ("○ idle", "dim") if self.model else ("○ no model" if self._trouble else "◌ starting", "dim")
+        elif set(self._active_tasks) <= self._paused_tasks:
+            state, style = "‖ paused", self.theme_variables["text-warning"]
+        else:
+            newest = self._active_tasks[max(self._active_tasks)]
+            word = one_line(newest.label.split()[0], 12)
+            state, style = f"● {word}", self.theme_variables["text-success"]
+        bar.show_engine(state, style)
+        progress = self._task_progress.get(shown) if shown is not None else None
+        self.query_one(TaskBar).show(progress, paused=shown in self._paused_tasks)
+
+    # The user
+
+    def remember(self, **changes: Any) -> None:
+        """Changes the settings and saves them."""
+        self.settings = replace(self.settings, **changes)
+        self.settings.save()
+
+    def action_pane(self, pane: str) -> None:
+        self.query_one("#panes", ContentSwitcher).current = pane
+        self.query_one(TopBar).show_pane(pane)
+        self.call_after_refresh(self.query_one(f"#{pane}", Pane).shown)
+
+    def action_guide(self) -> None:
+        self.push_screen(Help("melbo-tui", PAGE))
+
+    @on(PaneTab.Chosen)
+    def _tab(self, message: PaneTab.Chosen) -> None:
+        self.action_pane(message.pane)
+
+    @on(SteerWith)
+    def _steer_with(self, message: SteerWith) -> None:
+        self.query_one(ChatPane).add(message.ids)
+        self.action_pane("chat")
+
+    @on(LibraryChanged)
+    def _library_changed(self) -> None:
+        if self.query_one("#panes", ContentSwitcher).current == "vectors":
+            self.query_one(VectorsPane).refresh_list()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("Load a model", "bundled, smollm2, a folder, a .gguf file or a hub id", self._ask_for_model)
+        yield SystemCommand("Guide", "What this program is for, and the shortest way through it", self.action_guide)
+        pane = self.query_one(f"#{self.query_one('#panes', ContentSwitcher).current}", Pane)
+        for binding in pane._bindings.key_to_bindings.values():
+            for one in binding:
+                if one.show and one.description:
+                    yield SystemCommand(
+                        f"{one.description} ({one.key})", one.tooltip or one.description, self._runner(pane, one.action)
+                    )
+
+    def _runner(self, pane: Pane, action: str) -> Callable[[], None]:
+        def run() -> None:
+            self.call_later(self.run_action, action, pane)
+
+        return run
+
+    def _ask_for_model(self) -> None:
+        def chosen(model: str | None) -> None:
+            if model is not None:
+                self.load_model(replace(self.spec, model=model, adapter=None, revision=None))
+
+        self.push_screen(Ask("Load a model", self.spec.model, "bundled, smollm2, a folder, a .gguf file or a hub id"), chosen)
+
+    async def action_quit(self) -> None:
+        """Ends the engine at its next step, which puts away what is finished, and leaves."""
+        if self._active_tasks:
+            self.notify("Finishing the step in hand …")
+        self._quit()
+
+    @work(exit_on_error=False)
+    async def _quit(self) -> None:
+        await asyncio.to_thread(self.engine.close)
+        self.exit()
+
+    def _leave_on_hangup(self) -> None:
+        """A connection that drops kills the process without clean-up, unless the signal is taken as the wish to leave."""
+        try:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._quit)
+        except (NotImplementedError, RuntimeError, AttributeError, ValueError):
+            return
+
+    def on_resize(self, event: Resize) -> None:
+        small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        cover = self.query_one("#too-small")
+        cover.display = small
+        if small:
+            have, want = f"{event.size.width}x{event.size.height}", f"{LEAST_WIDTH}x{LEAST_HEIGHT}"
+            cover.query_one(Static).update(f"This terminal has {have} cells; melbo-tui needs {want}. Make it larger.")
+        if self.is_mounted:
+            self._show_state()
+
+
+def open_app(args: argparse.Namespace) -> int:
+    """Opens the app for the command line's arguments. Raises LibraryError before the terminal is taken over."""
+    library = Library(Path(library_folder(args.library)))
+    app = MelboApp(args.spec, library)
+    app.run()
+    return app.return_code or 0

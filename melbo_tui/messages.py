@@ -1,0 +1,35 @@
+"""Messages between the engine's thread, the panes and the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from core.events import Event
+
+
+@dataclass
+class EngineEvent(Message):
+    """An engine's event on its way through the app's message queue: posting it never blocks the engine's thread."""
+
+    event: Event
+
+
+@dataclass
+class SteerWith(Message):
+    """Asks for vectors, by their ids, to be put on the chat's rack."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass
+class LibraryChanged(Message):
+    """Something was kept, renamed, deleted or found."""
+
+
+@dataclass
+class ModelWanted(Message):
+    """Asks for another model to be loaded."""
+
+    model: str

@@ -1,0 +1,279 @@
+"""The Chat pane: a conversation with the steered model, the unsteered one beside it on a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Input, Static
+
+from core.events import Event, ModelLoaded, Said, TaskEnded, Warned
+from core.requests import Reply, ReplyRow
+from core.steering import Steering
+from melbo_tui.charts import sparkline
+from melbo_tui.panes.pane import Pane
+from melbo_tui.panes.rack import Rack
+from melbo_tui.widgets.dialogs import Choose
+from vectors.index import LibraryError
+from vectors.plain_text import one_line
+from vectors.vector import VectorError
+
+STEERED, UNSTEERED = "steered", "unsteered"
+_MAX_NEW_TOKENS = 400
+
+
+@dataclass
+class Turn:
+    """One message and its answers, by who gave them; `under` says what steered."""
+
+    message: str
+    under: str
+    said: dict[str, Said] = field(default_factory=dict)
+
+
+class Talk(Vertical):
+    """One column: the turns of a conversation as one of the two models had it, with figures under it."""
+
+    def __init__(self, who: str) -> None:
+        super().__init__(id=who, classes="talk")
+        self.who = who
+        self.border_title = who.capitalize()
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False):
+            yield Static("", classes="turns", markup=False)
+        yield Static("", classes="figures", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).anchor()
+
+    def show(self, turns: list[Turn], waiting: bool) -> None:
+        colors = self.app.theme_variables
+        text = Text()
+        for i, turn in enumerate(turns):
+            said = turn.said.get(self.who)
+            text.append("you  ", "bold " + colors["primary"])
+            text.append(turn.message + "\n")
+            if said is not None or (waiting and i == len(turns) - 1):
+                label = turn.under if self.who == STEERED else "unsteered"
+                text.append(f"{label}\n", "italic " + colors["text-warning"] if self.who == STEERED else "italic dim")
+                text.append((said.text.strip() if said else "…") + ("▌" if said and not said.finished and waiting else "") + "\n")
+            text.append("\n")
+        self.query_one(".turns", Static).update(text)
+        self._show_figures(turns[-1].said.get(self.who) if turns else None)
+
+    def _show_figures(self, said: Said | None) -> None:
+        figures = self.query_one(".figures", Static)
+        if said is None:
+            figures.update("")
+            return
+        parts = []
+        if said.kl:
+            parts.append(f"KL {sparkline(said.kl, 12)} {sum(said.kl) / len(said.kl):.2f}")
+        if said.perplexity is not None:
+            parts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
+        parts.append(f"repeats {said.repetition:.0%}")
+        if said.tokens_per_second:
+            parts.append(f"{said.tokens_per_second:.1f} tokens/s")
+        figures.update(Text(" · ".join(parts), no_wrap=True, overflow="ellipsis"))
+
+
+class ChatPane(Pane):
+    BINDINGS = [
+        Binding("escape", "out", "Rack / stop", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
+        Binding("a", "add", "Add vector", id="chat.add"),
+        Binding("b", "beside", "Side by side", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
+        Binding("g", "again", "Again", id="chat.again", tooltip="Ask the last message again under the present steering"),
+        Binding("f5", "again", "Again", show=False),
+        Binding("n", "clear", "New talk", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
+        Binding("u", "undo_clear", "Undo", id="chat.undo", show=False),
+        Binding("enter,i", "write", "Write", id="chat.write", tooltip="Go to the message line"),
+        Binding("shift+up", "rack('move', -1)", "Pick", show=False, priority=True),
+        Binding("shift+down", "rack('move', 1)", "Pick", show=False, priority=True),
+        Binding("shift+left", "rack('turn', -1)", "Turn", show=False, priority=True),
+        Binding("shift+right", "rack('turn', 1)", "Turn", show=False, priority=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="chat")
+        self.turns: list[Turn] = []
+        self._cleared: list[Turn] = []
+        self._task: int | None = None
+        self._beside = False
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Rack()
+            yield Talk(STEERED)
+            yield Talk(UNSTEERED)
+        yield Input(placeholder="Type a message; Enter sends, Esc goes to the rack", id="message", compact=True)
+
+    def on_mount(self) -> None:
+        self._show()
+
+    def shown(self) -> None:
+        self.query_one("#message", Input).focus()
+
+    def add(self, ids: tuple[str, ...]) -> None:
+        """Puts vectors of the library on the rack."""
+        for id in ids:
+            try:
+                vector = self.melbo.library.load(id)
+            except (LibraryError, VectorError) as error:
+                self.notify(str(error), severity="error", markup=False)
+                continue
+            model = self.melbo.model
+            if model is not None and vector.d_model != model.d_model:
+                own = vector.origin.model.label()
+                self.notify(
+                    f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it.",
+                    severity="error",
+                    markup=False,
+                )
+                continue
+            self.query_one(Rack).add(vector)
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, ModelLoaded):
+            self._show()
+        if event.task != self._task or self._task is None:
+            return
+        if isinstance(event, Said):
+            self.turns[-1].said[event.key] = event
+        elif isinstance(event, Warned):
+            self.notify(event.message, severity="warning", markup=False)
+        elif isinstance(event, TaskEnded):
+            self._task = None
+            if event.outcome == "failed":
+                self.notify(f"{event.message}\n{event.remedy}".strip(), severity="error", markup=False, timeout=12)
+        self._show()
+
+    @on(Rack.Changed)
+    def _steering_changed(self) -> None:
+        self._show()
+
+    @on(Input.Submitted, "#message")
+    def _send(self, event: Input.Submitted) -> None:
+        if not event.value.strip():
+            self.notify("The message is empty: type something for the model to answer.")
+            return
+        if self._ask(event.value.strip()):
+            event.input.value = ""
+
+    def action_again(self) -> None:
+        if not self.turns:
+            self.notify("Nothing has been asked yet.")
+        elif self._task is None:
+            self._ask(self.turns.pop().message)
+
+    def action_beside(self) -> None:
+        self._beside = not self._beside
+        self._show()
+        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._task is None:
+            self._submit((UNSTEERED,))
+
+    def action_clear(self) -> None:
+        if self._task is not None:
+            self.melbo.engine.cancel(self._task)
+        if self.turns:
+            self._cleared, self.turns = self.turns, []
+            self.notify("A new conversation; u brings the old one back.")
+        self._show()
+
+    def action_undo_clear(self) -> None:
+        if self._cleared and not self.turns:
+            self.turns, self._cleared = self._cleared, []
+            self._show()
+
+    def action_out(self) -> None:
+        if self._task is not None:
+            self.melbo.engine.cancel(self._task)
+        else:
+            self.query_one(Rack).focus()
+
+    def action_write(self) -> None:
+        self.query_one("#message", Input).focus()
+
+    def action_rack(self, what: str, by: int) -> None:
+        rack = self.query_one(Rack)
+        rack.action_move(by) if what == "move" else rack.action_turn(by)
+
+    def action_add(self) -> None:
+        try:
+            entries = self.melbo.library.entries(kept_only=False)
+            samples = self.melbo.library.first_samples()
+        except LibraryError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        model = self.melbo.model
+        fitting = [e for e in entries if model is None or e.d_model == model.d_model]
+        if not fitting:
+            self.notify("The library has no vector for this model yet: train some under Train (1).")
+            return
+        fitting.sort(key=lambda e: not e.kept)
+        lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(samples.get(e.id, e.prompt), 80)}") for e in fitting]
+
+        def chosen(id: str | None) -> None:
+            if id is not None:
+                self.add((id,))
+
+        self.app.push_screen(Choose("Steer with", lines), chosen)
+
+    def _ask(self, message: str) -> bool:
+        if self.melbo.model is None:
+            self.notify("The model is not loaded yet; send again in a moment.", severity="warning")
+            return False
+        if self._task is not None:
+            self.notify("An answer is being given: Esc stops it.", severity="warning")
+            return False
+        self.turns.append(Turn(message, recipe(self.query_one(Rack).steering)))
+        self._submit((STEERED, UNSTEERED) if self._beside else (STEERED,))
+        return True
+
+    def _submit(self, who: tuple[str, ...]) -> None:
+        steering = self.query_one(Rack).steering
+        rows = tuple(
+            ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS) for name in who
+        )
+        self._task = self.melbo.engine.submit(Reply(rows))
+        self._show()
+
+    def _history(self, who: str) -> tuple[tuple[str, str], ...]:
+        """The conversation as `who` had it; a turn it did not answer is told with the other's answer."""
+        messages: list[tuple[str, str]] = []
+        for turn in self.turns:
+            messages.append(("user", turn.message))
+            said = turn.said.get(who) or next(iter(turn.said.values()), None)
+            if turn is not self.turns[-1]:
+                messages.append(("assistant", said.text if said else ""))
+        return tuple(messages)
+
+    def _show(self) -> None:
+        rack = self.query_one(Rack)
+        steered, unsteered = self.query_one(f"#{STEERED}", Talk), self.query_one(f"#{UNSTEERED}", Talk)
+        unsteered.display = self._beside
+        steered.border_title = f"Steered · {recipe(rack.steering)}" if rack.steering else "Unsteered (the rack is empty)"
+        steered.border_subtitle = "" if self._beside else "b: unsteered beside it"
+        waiting = self._task is not None
+        steered.show(self.turns, waiting)
+        if self._beside:
+            unsteered.show(self.turns, waiting)
+
+
+def recipe(steering: Steering) -> str:
+    """A steering in a line: `1.5 bomb-03 - 0.5 calm-02`."""
+    if not steering:
+        return "unsteered"
+    parts = []
+    for i, term in enumerate(steering):
+        name = one_line(term.vector.name, 24)
+        if term.operation != "add":
+            parts.append(f"{', ' if i else ''}{term.operation} {name}")
+            continue
+        sign = "−" if term.coefficient < 0 else "+" if i else ""
+        parts.append(f"{sign}{' ' if i else ''}{abs(term.coefficient):g} {name}")
+    return " ".join(parts)

@@ -1,0 +1,323 @@
+"""The Train pane: the form of a run, its curves while it goes, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widgets import Button, DataTable, Static
+
+from core.events import Event, ModelLoaded, PromptMeasured, Said, TaskEnded, VectorFound, Warned
+from core.requests import MeasurePrompt, Prompt, Reply, ReplyRow
+from core.steering import SteerTerm
+from melbo_tui import charts
+from melbo_tui.messages import LibraryChanged, SteerWith
+from melbo_tui.panes.found import FoundTable
+from melbo_tui.panes.pane import Pane
+from melbo_tui.panes.train_form import TrainForm
+from melbo_tui.run_state import CONTROL, UNSTEERED, RunState
+from melbo_tui.widgets.chart import Chart
+from melbo_tui.widgets.dialogs import Ask
+from vectors.index import LibraryError
+from vectors.library import Sample
+from vectors.plain_text import clean_name
+
+_PLOTS = ("Objective", "Norm", "KL to unsteered", "Gradient")
+_MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
+_MORE_TOKENS = 200
+# Curves of single vectors stand behind the mean; beyond these many they are a smear that costs time to draw.
+_MOST_CURVES = 24
+
+
+class TrainPane(Pane):
+    BINDINGS = [
+        Binding("n", "new_run", "New run", id="train.new", tooltip="Show or hide the form"),
+        Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
+        Binding("r", "rename", "Name", id="train.rename", tooltip="Give the vector a name, which keeps it"),
+        Binding("c", "chat", "Chat with it", id="train.chat", tooltip="Put the vector on the chat's rack"),
+        Binding("space", "hear_more", "Hear more", id="train.more", tooltip="Let the model go on under this vector"),
+        Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
+        Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
+        Binding("x", "cancel", "Cancel", id="train.cancel", tooltip="End the run; what it has finished stays"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="train")
+        self.run: RunState | None = None
+        self._asked_prompt: Prompt | None = None
+        self._ids: dict[str, str] = {}
+        self._more: dict[int, str] = {}
+        self._measuring: Timer | None = None
+        self._left, self._right = 0, 1
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield TrainForm(self.melbo.settings.prompt)
+            with Vertical(id="results"):
+                with Horizontal(id="plots"):
+                    yield Chart("The objective, step by step, will stand here.", id="plot-left")
+                    yield Chart("The norms will stand here.", id="plot-right")
+                yield Static("", id="welcome", markup=False)
+                yield FoundTable()
+                yield Static("", id="heard", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(TrainForm).fill(self.melbo.settings.form)
+        self._show_run()
+
+    def shown(self) -> None:
+        if self.run is None:
+            self.query_one("#field-prompt TextArea").focus()
+        else:
+            self.query_one(FoundTable).focus()
+
+    # The engine speaks
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, ModelLoaded):
+            self.query_one(TrainForm).show_model(event)
+            self._show_run()
+        elif isinstance(event, PromptMeasured):
+            self.query_one(TrainForm).show_measured(event)
+        elif isinstance(event, Said) and event.task in self._more:
+            self._heard_more(self._more[event.task], event)
+        elif self.run is not None and self.run.take(event):
+            if isinstance(event, VectorFound):
+                self._ids[str(event.index)] = event.id
+                self.post_message(LibraryChanged())
+            elif isinstance(event, Warned):
+                self.notify(event.message, severity="warning", timeout=12, markup=False)
+            elif isinstance(event, TaskEnded):
+                self._ended(event)
+            self._show_run()
+
+    def model_gone(self) -> None:
+        self.query_one(TrainForm).show_model(None)
+
+    def _ended(self, event: TaskEnded) -> None:
+        assert self.run is not None
+        if event.outcome == "failed":
+            remedy = f"\n{event.remedy}" if event.remedy else ""
+            self.notify(event.message + remedy, title="The run stopped", severity="error", timeout=20, markup=False)
+            if not self.run.found:
+                self.set_class(True, "-form-open")
+        elif event.outcome == "cancelled":
+            self.notify(f"Cancelled; {len(self.run.found)} finished vectors are in the library.")
+        else:
+            self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=10)
+
+    # The user acts
+
+    @on(TrainForm.PromptChanged)
+    def _prompt_changed(self, message: TrainForm.PromptChanged) -> None:
+        if self._measuring is not None:
+            self._measuring.stop()
+        self._measuring = self.set_timer(_MEASURE_AFTER, lambda: self._measure(message.prompt))
+
+    @on(TrainForm.Started)
+    def _start(self, message: TrainForm.Started) -> None:
+        if self.melbo.model is None:
+            self.notify("The model is not loaded yet; start again in a moment.", severity="warning")
+            return
+        if self.run is not None and self.run.running:
+            self.notify("A run is going on: press x to end it first.", severity="warning")
+            return
+        request = message.request
+        form = self.query_one(TrainForm)
+        self.melbo.remember(prompt=request.prompts[0].text, form={k: v for k, v in form.texts().items() if k != "prompt"})
+        self._asked_prompt = request.prompts[0]
+        self.query_one(FoundTable).forget()
+        self._ids.clear()
+        self.run = RunState(self.melbo.engine.submit(request), request.vectors)
+        self.set_class(False, "-form-open")
+        self._show_run()
+        self.query_one(FoundTable).focus()
+
+    @on(Button.Pressed, "#pause")
+    def action_pause(self) -> None:
+        if self.run is not None and self.run.running:
+            self.melbo.engine.pause(self.run.task, not self.run.paused)
+
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        if self.run is not None and self.run.running:
+            self.melbo.engine.cancel(self.run.task)
+
+    def action_new_run(self) -> None:
+        opened = not self.has_class("-form-open")
+        self.set_class(opened, "-form-open")
+        self.query_one("#field-prompt TextArea" if opened or self.app.size.width >= 100 else FoundTable).focus()
+        self._show_run()
+
+    def action_plot(self) -> None:
+        if self.app.size.width >= 100:
+            self._right = self._right % 3 + 1
+        else:
+            self._left = (self._left + 1) % len(_PLOTS)
+        self._show_plots(at_once=True)
+
+    def action_keep(self) -> None:
+        key, id = self._current()
+        if id is None:
+            return
+        try:
+            kept = not self.melbo.library.get(id).kept
+            self.melbo.library.keep([id], kept)
+            name = self.melbo.library.get(id).name
+        except LibraryError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self._mark(key, kept, name)
+        self.notify(f"{name} is kept: it stands under Vectors." if kept else f"{name} is no longer kept.", markup=False)
+
+    def action_rename(self) -> None:
+        key, id = self._current()
+        if id is None:
+            return
+
+        def check(text: str) -> str:
+            try:
+                clean_name(text)
+            except ValueError as error:
+                return str(error)
+            return ""
+
+        def renamed(name: str | None) -> None:
+            if name is None:
+                return
+            try:
+                self._mark(key, True, self.melbo.library.rename(id, name))
+            except LibraryError as error:
+                self.notify(str(error), severity="error", markup=False)
+
+        self.app.push_screen(Ask("Name of the vector", self.melbo.library.get(id).name, "A named vector is kept.", check), renamed)
+
+    def action_chat(self) -> None:
+        _, id = self._current()
+        if id is not None:
+            self.post_message(SteerWith((id,)))
+
+    def action_hear_more(self) -> None:
+        key = self.query_one(FoundTable).current
+        if key is None or self._asked_prompt is None or self.melbo.model is None:
+            return
+        id = self._ids.get(key)
+        if id is None and key != UNSTEERED:
+            self.notify("Random controls are not kept, so they cannot go on.", severity="warning")
+            return
+        prompt = self._asked_prompt
+        messages = ((("system", prompt.system),) if prompt.system else ()) + (("user", prompt.text),)
+        steering = (SteerTerm(self.melbo.library.load(id)),) if id else ()
+        task = self.melbo.engine.submit(Reply((ReplyRow("more", messages, steering, max_new_tokens=_MORE_TOKENS),)))
+        self._more[task] = key
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        self._show_heard()
+
+    # What is shown
+
+    def _measure(self, prompt: Prompt) -> None:
+        if self.melbo.model is not None and self.melbo.model.has_tokenizer:
+            self.melbo.engine.submit(MeasurePrompt(prompt))
+
+    def _current(self) -> tuple[str, str | None]:
+        key = self.query_one(FoundTable).current or ""
+        id = self._ids.get(key)
+        if id is None:
+            self.notify("Choose a vector in the list first." if key == "" else "Only found vectors can be kept, named or chatted with.")
+        return key, id
+
+    def _mark(self, key: str, kept: bool, name: str) -> None:
+        table = self.query_one(FoundTable)
+        table.mark(key, kept, name)
+        if self.run is not None:
+            table.show(self.run)
+        self.post_message(LibraryChanged())
+
+    def _heard_more(self, key: str, event: Said) -> None:
+        if self.run is None:
+            return
+        self.run.said[key] = event
+        self._show_heard()
+        if event.finished and key in self._ids and self._asked_prompt is not None:
+            self.melbo.library.add_sample(self._ids[key], Sample(self._asked_prompt.shown(), 1.0, event.text))
+
+    def _show_run(self) -> None:
+        run = self.run
+        self.set_class(run is not None, "-has-run")
+        self.set_class(run is None or self.has_class("-form-open"), "-form-shown")
+        self.query_one(TrainForm).show_running(run is not None and run.running, run is not None and run.paused)
+        welcome = self.query_one("#welcome", Static)
+        welcome.update(self._welcome())
+        if run is not None:
+            table = self.query_one(FoundTable)
+            table.show(run)
+            table.border_title = f"Found {len(run.found)} of {run.asked}"
+            table.border_subtitle = Text(run.summary())
+            self._show_heard()
+        self._show_plots()
+
+    def _welcome(self) -> str:
+        if self.run is not None and not self.run.rows():
+            return self.run.progress.stage + " …" if self.run.progress and self.run.running else ""
+        if self.run is not None:
+            return ""
+        if self.melbo.model is None:
+            return "Nothing found yet. The model is still being loaded; fill in the form meanwhile."
+        return (
+            "Nothing found yet.\n\nPress Start, or Enter in a field: vectors are looked for that change what "
+            f"{self.melbo.model.name} does with your prompt, and each one is let speak here beside random controls."
+        )
+
+    def _show_heard(self) -> None:
+        heard = self.query_one("#heard", Static)
+        key = self.query_one(FoundTable).current
+        said = self.run.said.get(key) if self.run is not None and key is not None else None
+        if self.run is None or key is None or said is None:
+            heard.update("")
+            return
+        found = self.run.found.get(int(key)) if key.isdecimal() else None
+        facts = [found.name if found else "random control" if key.startswith(CONTROL) else "unsteered"]
+        if found:
+            facts += [f"objective {found.objective:.4g}", f"norm {found.norm:.3g}"]
+        if said.kl:
+            facts.append(f"KL {said.kl[0]:.2f}")
+        if said.perplexity is not None:
+            facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
+        facts.append(f"repeats {said.repetition:.0%}")
+        heard.update(Text.assemble((" · ".join(facts) + "\n", "bold"), said.text.strip()))
+
+    def _show_plots(self, at_once: bool = False) -> None:
+        left, right = self.query_one("#plot-left", Chart), self.query_one("#plot-right", Chart)
+        for chart, which in ((left, self._left), (right, self._right)):
+            chart.border_title = _PLOTS[which]
+            chart.border_subtitle = "p: next plot" if chart is right or self.app.size.width < 100 else ""
+            step_wise = which in (0, 3)
+            chart.show(lambda colors, which=which: self._series(which, colors), "step" if step_wise else "vector", which != 3, at_once)
+
+    def _series(self, which: int, colors: dict[str, charts.Color]) -> Sequence[charts.Series]:
+        run = self.run
+        if run is None:
+            return ()
+        if which in (0, 3):
+            curves, mean = (run.objective, run.mean_objective()) if which == 0 else (run.gradient, run.mean_gradient())
+            latest = sorted(curves)[-_MOST_CURVES:]
+            singles = [charts.Series(*_columns(curves[i]), colors["faint"]) for i in latest] if len(curves) > 1 else []
+            return [*singles, charts.Series(*_columns(mean), colors["main"])]
+        if which == 1:
+            found = [(i + 1, f.norm) for i, f in sorted(run.found.items())]
+            return [charts.Series(*_columns(found), colors["main"], dots=True)]
+        spoken = [(i + 1, s.kl[0]) for i in sorted(run.found) if (s := run.said.get(str(i))) and s.kl]
+        controls = [s.kl[0] for key, s in run.said.items() if key.startswith(CONTROL) and s.kl]
+        line = [(x, sum(controls) / len(controls)) for x in (1, run.asked)] if controls else []
+        return [charts.Series(*_columns(line), colors["other"]), charts.Series(*_columns(spoken), colors["main"], dots=True)]
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

@@ -1,0 +1,320 @@
+"""The form of a new run: few fields, each explained and checked while one types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Button, Checkbox, Collapsible, Input, Static, TextArea
+
+from core.errors import SettingsError
+from core.events import ModelLoaded, PromptMeasured
+from core.requests import Prompt, Train, default_blocks, parse_tokens
+from melbo_tui.widgets.field import Field, choice
+from vectors.plain_text import clean_name, one_line
+
+_WHAT = "MELBO looks for pushes of one fixed size that change what the model does the most: hidden behaviours come out."
+
+
+def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[str], int | None]:
+    """A check for whole numbers from `low` to `high`; with `auto`, the word auto means None."""
+
+    def read(text: str) -> int | None:
+        text = text.strip()
+        if auto and text in ("auto", ""):
+            return None
+        if not text.isdecimal() or int(text) < low or (high is not None and int(text) > high):
+            span = f"from {low} to {high}" if high is not None else f"of at least {low}"
+            raise SettingsError(f"a whole number {span}" + (" or auto" if auto else "") + " is needed")
+        return int(text)
+
+    return read
+
+
+def radius(text: str) -> float | None:
+    """`auto` as None, else a positive number. Raises SettingsError."""
+    if text.strip() in ("auto", ""):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise SettingsError("auto or a positive number is needed") from None
+    if not 0 < value < float("inf"):
+        raise SettingsError("the radius must be positive")
+    return value
+
+
+def _prompt(text: str) -> Prompt:
+    return Prompt(text.strip())
+
+
+def _name(text: str) -> str | None:
+    return clean_name(text) if text.strip() else None
+
+
+class TrainForm(Vertical):
+    """Posts `Started` with a checked request, `PromptChanged` when the prompt should be measured anew."""
+
+    class Started(Message):
+        def __init__(self, request: Train) -> None:
+            super().__init__()
+            self.request = request
+
+    class PromptChanged(Message):
+        def __init__(self, prompt: Prompt) -> None:
+            super().__init__()
+            self.prompt = prompt
+
+    def __init__(self, prompt: str) -> None:
+        super().__init__(id="form")
+        self.border_title = "New run"
+        self._first_prompt = prompt
+        self._model: ModelLoaded | None = None
+        self._measured: PromptMeasured | None = None
+        self._explained = ""
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="fields", can_focus=False):
+            entry = TextArea(self._first_prompt, compact=True, tab_behavior="focus", placeholder="What to ask the model")
+            yield Field(
+                "prompt",
+                "Prompt",
+                entry,
+                "The one question that the vectors are trained on. Try one that the model refuses or answers always alike.",
+                _prompt,
+            )
+            yield Static("", id="prompt-facts", markup=False)
+            yield Field(
+                "source",
+                "Steer at",
+                Input("auto", compact=True),
+                "The block whose output is steered, counted from 0. Early blocks, about a quarter of the depth, work well.",
+                whole(0, auto=True),
+            )
+            yield Field(
+                "target",
+                "Watch at",
+                Input("auto", compact=True),
+                "The block whose output should change the most. About 0.7 of the depth works well; it must come after the steered one.",
+                whole(0, auto=True),
+            )
+            yield Static("", id="depth", markup=False)
+            yield Field(
+                "radius",
+                "Radius",
+                Input("auto", compact=True),
+                "The size of the push. auto measures how much this model takes before it stops answering in "
+                "proportion, and stays below. Larger: stranger, then broken text.",
+                radius,
+            )
+            yield Field(
+                "vectors",
+                "Vectors",
+                Input("16", compact=True),
+                "How many to look for. Each starts at its own random draw and finds its own way to change the model.",
+                whole(1, 100_000),
+            )
+            yield Field(
+                "steps",
+                "Steps",
+                Input("auto", compact=True),
+                "How long each vector is trained. auto: 12 steps of the power iteration, 300 of AdamW.",
+                whole(1, 1_000_000, auto=True),
+            )
+            with Collapsible(title="More settings", id="more"):
+                yield Field(
+                    "optimizer",
+                    "Optimizer",
+                    choice([("power iteration", "power"), ("AdamW, as published", "adamw")]),
+                    "Power iteration climbs in tens of steps. AdamW is the published loop, exactly, and much slower.",
+                )
+                yield Field(
+                    "tokens",
+                    "Tokens",
+                    Input("last:6", compact=True),
+                    "Which of the prompt's tokens the objective sees: last:K or all. The first token's huge activations can "
+                    "drown the others', so the last ones are the default.",
+                    parse_tokens,
+                )
+                yield Field(
+                    "orthogonal",
+                    "Orthogonal",
+                    Checkbox("to all before", compact=True),
+                    "Each vector at a right angle to those before it: more variety, some of it weaker.",
+                )
+                yield Field(
+                    "system",
+                    "System",
+                    Input("", placeholder="the model's own", compact=True),
+                    "The system text before the prompt. Empty: what the model's chat template says by itself.",
+                )
+                yield Field("seed", "Seed", Input("0", compact=True), "The same seed finds the same vectors again.", whole(0))
+                yield Field(
+                    "name",
+                    "Names",
+                    Input("", placeholder="from the prompt", compact=True),
+                    "What the vectors are called before their numbers.",
+                    _name,
+                )
+        yield Static("", id="explanation", markup=False)
+        with Horizontal(id="buttons"):
+            yield Button("Start", variant="primary", id="start", compact=True)
+            yield Button("Pause", id="pause", compact=True, disabled=True)
+            yield Button("Cancel", id="cancel", compact=True, disabled=True)
+
+    def on_mount(self) -> None:
+        self._explain(_WHAT)
+
+    # What the form knows of the world
+
+    def show_model(self, model: ModelLoaded | None) -> None:
+        self._model, self._measured = model, None
+        self._show_depth()
+        self._show_prompt_facts()
+        if model is not None:
+            self._ask_to_measure()
+
+    def show_measured(self, measured: PromptMeasured) -> None:
+        self._measured = measured
+        self._show_prompt_facts()
+
+    def show_running(self, running: bool, paused: bool) -> None:
+        self.query_one("#start", Button).disabled = running
+        for id in ("pause", "cancel"):
+            self.query_one(f"#{id}", Button).disabled = not running
+        self.query_one("#pause", Button).label = "Resume" if paused else "Pause"
+
+    def texts(self) -> dict[str, str]:
+        """What stands in every field, to be remembered."""
+        return {field.key: field.text for field in self.query(Field)}
+
+    def fill(self, texts: dict[str, str]) -> None:
+        for field in self.query(Field):
+            if field.key in texts:
+                field.text = str(texts[field.key])
+
+    def start(self) -> None:
+        """Posts the request, or shows what is wrong and goes there."""
+        try:
+            request = self.request()
+        except SettingsError as error:
+            wrong = next((field for field in self.query(Field) if field.wrong), None)
+            if wrong is not None:
+                wrong.entry.focus()
+            self._explain(str(error) + (f": {error.remedy}" if error.remedy else ""), wrong=True)
+            return
+        self.post_message(self.Started(request))
+
+    def request(self) -> Train:
+        """The run that the fields describe. Raises SettingsError for the first thing that cannot be."""
+        for field in self.query(Field):
+            if not field.check():
+                raise SettingsError(f"{field.wrong}")
+        text = {key: value.strip() for key, value in self.texts().items()}
+        source, target = self._blocks()
+        return Train(
+            prompts=(Prompt(text["prompt"], system=text["system"] or None),),
+            source=source,
+            target=target,
+            radius=radius(text["radius"]),
+            vectors=int(text["vectors"]),
+            steps=whole(1, auto=True)(text["steps"]),
+            seed=int(text["seed"]),
+            optimizer=text["optimizer"],
+            orthogonal=bool(text["orthogonal"]),
+            tokens=text["tokens"],
+            name=_name(text["name"]),
+        )
+
+    def _blocks(self) -> tuple[int | None, int | None]:
+        read = whole(0, auto=True)
+        source, target = read(self._field("source").text), read(self._field("target").text)
+        if self._model is not None:
+            last = self._model.n_blocks - 1
+            auto_source, auto_target = default_blocks(self._model.n_blocks)
+            at = auto_source if source is None else source
+            to = auto_target if target is None else target
+            if at > last - 1:
+                raise SettingsError(f"block {at} cannot be steered", f"this model takes 0 to {last - 1}")
+            if to > last:
+                raise SettingsError(f"block {to} does not exist", f"this model's last block is {last}")
+            if to <= at:
+                raise SettingsError(f"block {to} does not come after block {at}", "watch a later block")
+        return source, target
+
+    # Inside
+
+    @on(Field.Changed)
+    def _field_changed(self, event: Field.Changed) -> None:
+        field = event.field
+        if field.key in ("source", "target"):
+            self._show_depth()
+        if field.key in ("prompt", "system") and self._model is not None:
+            self._ask_to_measure()
+        if field.key == "tokens":
+            self._show_prompt_facts()
+        self._explain(field.wrong or field.explanation, wrong=bool(field.wrong)) if self.has_focus_within else None
+
+    @on(Field.Focused)
+    def _field_focused(self, event: Field.Focused) -> None:
+        field = event.field
+        self._explain(field.wrong or field.explanation, wrong=bool(field.wrong))
+
+    @on(Button.Pressed, "#start")
+    def _start_pressed(self) -> None:
+        self.start()
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self.start()
+
+    def _ask_to_measure(self) -> None:
+        text, system = self._field("prompt").text.strip(), self._field("system").text.strip()
+        if text:
+            self.post_message(self.PromptChanged(Prompt(text, system=system or None)))
+
+    def _field(self, key: str) -> Field:
+        return self.query_one(f"#field-{key}", Field)
+
+    def _explain(self, text: str, wrong: bool = False) -> None:
+        panel = self.query_one("#explanation", Static)
+        panel.set_class(wrong, "-wrong")
+        panel.update(text)
+
+    def _show_prompt_facts(self) -> None:
+        facts = self.query_one("#prompt-facts", Static)
+        if self._measured is None:
+            facts.update("")
+            return
+        tokens = self._measured.tokens
+        try:
+            seen = parse_tokens(self._field("tokens").text) or tokens
+        except SettingsError:
+            seen = 0
+        facts.update(f"{tokens} tokens, " + ("all seen" if seen >= tokens else f"last {seen} seen"))
+        facts.tooltip = Text("the last: " + one_line(" ".join(self._measured.last), 60))
+
+    def _show_depth(self) -> None:
+        line = self.query_one("#depth", Static)
+        if self._model is None:
+            line.update("")
+            return
+        try:
+            source, target = self._blocks()
+        except SettingsError as error:
+            line.update(Text(str(error), style=self.app.theme_variables["text-error"]))
+            return
+        auto_source, auto_target = default_blocks(self._model.n_blocks)
+        source, target = auto_source if source is None else source, auto_target if target is None else target
+        line.update(depth_line(self._model.n_blocks, source, target, 16) + f"  {source} → {target}")
+
+
+def depth_line(n_blocks: int, source: int, target: int, width: int) -> str:
+    """The model's depth as a line of `width` cells, the stretch between source and target drawn heavy."""
+    at, to = (round(i * (width - 1) / max(n_blocks - 1, 1)) for i in (source, target))
+    to = max(to, at + 1)
+    return "".join("●" if i in (at, to) else "━" if at < i < to else "╌" for i in range(max(width, to + 1)))

@@ -1,0 +1,117 @@
+"""What is known of a training run, gathered from its events. Plain data: the panes draw it, the tests feed it by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from core.evaluation.damage import BROKEN_PERPLEXITY, BROKEN_REPETITION
+from core.events import Event, Progressed, RadiusChosen, RunStarted, Said, Stepped, TaskEnded, TaskPaused, VectorFound
+
+UNSTEERED, CONTROL = "unsteered", "control"
+
+
+@dataclass
+class RunState:
+    """One run as it stands. `objective` and `gradient` hold, per vector, (step, value) points."""
+
+    task: int
+    asked: int = 0
+    stage: str = ""
+    started: RunStarted | None = None
+    radius: RadiusChosen | None = None
+    progress: Progressed | None = None
+    ended: TaskEnded | None = None
+    paused: bool = False
+    objective: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
+    gradient: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
+    found: dict[int, VectorFound] = field(default_factory=dict)
+    said: dict[str, Said] = field(default_factory=dict)
+
+    def take(self, event: Event) -> bool:
+        """Takes an event in; False when it is another task's."""
+        if event.task != self.task:
+            return False
+        if isinstance(event, Stepped):
+            for point in event.points:
+                for i, value in enumerate(point.objective):
+                    self.objective.setdefault(point.first + i, []).append((point.step, value))
+                for i, value in enumerate(point.gradient_norm):
+                    self.gradient.setdefault(point.first + i, []).append((point.step, value))
+        elif isinstance(event, RunStarted):
+            self.started, self.asked = event, event.vectors
+        elif isinstance(event, RadiusChosen):
+            self.radius = event
+        elif isinstance(event, Progressed):
+            self.progress = event
+        elif isinstance(event, VectorFound):
+            self.found[event.index] = event
+        elif isinstance(event, Said):
+            self.said[event.key] = event
+        elif isinstance(event, TaskPaused):
+            self.paused = event.paused
+        elif isinstance(event, TaskEnded):
+            self.ended = event
+        return True
+
+    @property
+    def running(self) -> bool:
+        return self.ended is None
+
+    def rows(self) -> list[str]:
+        """Keys of what there is to show: found vectors in order, then the unsteered model and the controls."""
+        controls = sorted(key for key in self.said if key.startswith(CONTROL))
+        return [*(str(i) for i in sorted(self.found)), *([UNSTEERED] if UNSTEERED in self.said else []), *controls]
+
+    def effect(self, index: int) -> float:
+        """The vector's objective as a share of the run's highest, 0 to 1."""
+        highest = max((found.objective for found in self.found.values()), default=0.0)
+        return self.found[index].objective / highest if highest > 0 else 0.0
+
+    def mean_objective(self) -> list[tuple[int, float]]:
+        """The mean over vectors of the objective, by step."""
+        return _mean_by_step(self.objective)
+
+    def mean_gradient(self) -> list[tuple[int, float]]:
+        return _mean_by_step(self.gradient)
+
+    def summary(self) -> str:
+        """What came of it beside the controls, in one line; empty before anything was said."""
+        said = [self.said[str(i)] for i in self.found if str(i) in self.said]
+        controls = [said for key, said in self.said.items() if key.startswith(CONTROL)]
+        base = self.said.get(UNSTEERED)
+        if not said or base is None:
+            return ""
+        if base.refuses:
+            freed = sum(not s.refuses for s in said)
+            broken = sum(s.broken and not s.refuses for s in said)
+            return (
+                f"{freed} of {len(said)} no longer refuse ({broken} of them broken); "
+                f"random: {sum(not c.refuses for c in controls)} of {len(controls)}"
+            )
+        changed = sum(_opening(s.text) != _opening(base.text) for s in said)
+        moved = sum(_opening(c.text) != _opening(base.text) for c in controls)
+        return f"{changed} of {len(said)} begin differently from the unsteered model; random: {moved} of {len(controls)}"
+
+
+def damage(said: Said) -> float:
+    """How broken a completion is, 0 to 1 and more: 1 is where its perplexity or its repetition counts as broken text."""
+    surprise = math.log(max(said.perplexity, 1.0)) / math.log(BROKEN_PERPLEXITY) if said.perplexity is not None else 0.0
+    return max(surprise, said.repetition / BROKEN_REPETITION)
+
+
+def verdict(said: Said) -> str:
+    """One word on a completion, or none."""
+    return "refuses" if said.refuses else "broken" if said.broken else ""
+
+
+def _opening(text: str) -> str:
+    return " ".join(text.split()[:4]).lower()
+
+
+def _mean_by_step(curves: dict[int, list[tuple[int, float]]]) -> list[tuple[int, float]]:
+    totals: dict[int, list[float]] = {}
+    for points in curves.values():
+        for step, value in points:
+            totals.setdefault(step, []).append(value)
+    return [(step, sum(values) / len(values)) for step, values in sorted(totals.items())]

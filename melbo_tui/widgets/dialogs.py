@@ -1,0 +1,113 @@
+"""Small dialogs: ask for one line, choose from a list, show a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Markdown, OptionList, Static
+from textual.widgets.option_list import Option
+
+_BOX = """
+{0} {{ align: center middle; }}
+{0} > Vertical {{ width: 72; max-width: 95%; height: auto; max-height: 90%; padding: 0 1; background: $surface; border: round $primary; }}
+"""
+
+
+class Ask(ModalScreen[str | None]):
+    """Asks for one line. `check` gives what is wrong with it, or nothing; Escape gives None."""
+
+    DEFAULT_CSS = _BOX.format("Ask") + "Ask #wrong { color: $text-error; height: auto; }"
+    BINDINGS = [("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self, title: str, value: str = "", hint: str = "", check: Callable[[str], str] = lambda text: "") -> None:
+        super().__init__()
+        self._title, self._value, self._hint, self._check = title, value, hint, check
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Text(self._title)
+            box.border_subtitle = "Enter accepts · Esc cancels"
+            yield Input(self._value, compact=True)
+            yield Static(self._hint, markup=False, classes="hint")
+            yield Static("", id="wrong", markup=False)
+
+    @on(Input.Changed)
+    def _checked(self, event: Input.Changed) -> None:
+        self.query_one("#wrong", Static).update(self._check(event.value) if event.value.strip() else "")
+
+    @on(Input.Submitted)
+    def _accepted(self, event: Input.Submitted) -> None:
+        wrong = self._check(event.value) if event.value.strip() else "type something, or press Esc"
+        if wrong:
+            self.query_one("#wrong", Static).update(wrong)
+        else:
+            self.dismiss(event.value.strip())
+
+
+class Choose(ModalScreen[str | None]):
+    """Chooses one of (key, line) pairs; typing filters them."""
+
+    DEFAULT_CSS = _BOX.format("Choose") + "Choose OptionList { height: auto; max-height: 16; border: none; }"
+    BINDINGS = [("escape", "dismiss(None)", "Cancel"), ("down", "into_list", "List")]
+
+    def __init__(self, title: str, options: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._title, self._options = title, options
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Text(self._title)
+            box.border_subtitle = "type to filter · Enter chooses · Esc cancels"
+            yield Input(placeholder="filter", compact=True)
+            yield OptionList()
+
+    def on_mount(self) -> None:
+        self._fill("")
+
+    @on(Input.Changed)
+    def _filter(self, event: Input.Changed) -> None:
+        self._fill(event.value)
+
+    @on(Input.Submitted)
+    def _first(self) -> None:
+        options = self.query_one(OptionList)
+        if options.option_count:
+            self.dismiss(options.get_option_at_index(options.highlighted or 0).id)
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option.id)
+
+    def action_into_list(self) -> None:
+        self.query_one(OptionList).focus()
+
+    def _fill(self, words: str) -> None:
+        options = self.query_one(OptionList)
+        options.clear_options()
+        wanted = words.lower().split()
+        fitting = [(key, line) for key, line in self._options if all(word in line.lower() for word in wanted)]
+        options.add_options([Option(Text(line, no_wrap=True, overflow="ellipsis"), id=key) for key, line in fitting[:200]])
+        options.highlighted = 0 if fitting else None
+
+
+class Help(ModalScreen[None]):
+    """Shows a page of our own Markdown."""
+
+    DEFAULT_CSS = _BOX.format("Help") + "Help > Vertical { width: 84; height: 90%; } Help Markdown { background: $surface; }"
+    BINDINGS = [("escape,q,question_mark", "dismiss(None)", "Close")]
+
+    def __init__(self, title: str, page: str) -> None:
+        super().__init__()
+        self._title, self._page = title, page
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = self._title
+            box.border_subtitle = "Esc closes"
+            with VerticalScroll():
+                yield Markdown(self._page)

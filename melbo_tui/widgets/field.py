@@ -1,0 +1,100 @@
+"""A field of a form: a label, an entry, a check made while one types, and an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Checkbox, Input, Label, Select, TextArea
+
+from core.errors import SettingsError
+
+Check = Callable[[str], object]
+
+
+class Field(Horizontal):
+    """`check` reads the text and raises SettingsError for what cannot be; `explanation` is shown while it has the focus."""
+
+    DEFAULT_CSS = """
+    Field { height: 1; }
+    Field.-tall { height: 3; }
+    Field > Label { width: 11; color: $text-muted; }
+    Field > Input, Field > TextArea, Field > Select, Field > Checkbox { width: 1fr; }
+    Field.-wrong > Label { color: $text-error; text-style: bold; }
+    Field:focus-within > Label { color: $text; text-style: bold; }
+    """
+
+    class Changed(Message):
+        def __init__(self, field: Field) -> None:
+            super().__init__()
+            self.field = field
+
+    class Focused(Changed):
+        pass
+
+    def __init__(self, name: str, label: str, entry: Widget, explanation: str, check: Check = str) -> None:
+        super().__init__(id=f"field-{name}")
+        self.key, self.entry, self.explanation = name, entry, explanation
+        self._label, self._check = label, check
+        self.wrong = ""
+        if isinstance(entry, TextArea):
+            self.add_class("-tall")
+
+    def compose(self) -> ComposeResult:
+        yield Label(self._label)
+        yield self.entry
+
+    @property
+    def text(self) -> str:
+        """What the field holds; a checkbox gives `yes` or nothing."""
+        entry = self.entry
+        if isinstance(entry, TextArea):
+            return entry.text
+        if isinstance(entry, Checkbox):
+            return "yes" if entry.value else ""
+        assert isinstance(entry, (Input, Select))
+        return str(entry.value)
+
+    @text.setter
+    def text(self, text: str) -> None:
+        entry = self.entry
+        if isinstance(entry, TextArea):
+            entry.text = text
+        elif isinstance(entry, Checkbox):
+            entry.value = bool(text)
+        elif isinstance(entry, Select):
+            if text in [value for _, value in entry._options]:
+                entry.value = text
+        elif isinstance(entry, Input):
+            entry.value = text
+
+    def check(self) -> bool:
+        """Checks the text, marks the field, and says whether it can be used."""
+        try:
+            self._check(self.text)
+            self.wrong = ""
+        except SettingsError as error:
+            self.wrong = str(error) + (f": {error.remedy}" if error.remedy else "")
+        self.set_class(bool(self.wrong), "-wrong")
+        return not self.wrong
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    @on(Select.Changed)
+    @on(Checkbox.Changed)
+    def _changed(self, event: Message) -> None:
+        event.stop()
+        self.check()
+        self.post_message(self.Changed(self))
+
+    def on_descendant_focus(self) -> None:
+        self.post_message(self.Focused(self))
+
+
+def choice(options: Sequence[tuple[str, str]]) -> Select[str]:
+    """A field's entry for one of (label, value) pairs; the first is the default."""
+    return Select(options, value=options[0][1], allow_blank=False, compact=True)

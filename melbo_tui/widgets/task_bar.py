@@ -1,0 +1,39 @@
+"""The line above the footer: what the longest task is doing, how far it is, how fast, how long it will take."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from core.events import Progressed
+from melbo_tui.charts import bar
+from melbo_tui.wording import duration
+
+
+class TaskBar(Static):
+    DEFAULT_CSS = """
+    TaskBar { height: 1; padding: 0 1; color: $text; display: none; }
+    TaskBar.-busy { display: block; }
+    """
+
+    def show(self, progress: Progressed | None, paused: bool = False) -> None:
+        """Shows `progress`, or hides when there is none."""
+        self.set_class(progress is not None, "-busy")
+        if progress is None:
+            return
+        line = Text(no_wrap=True, overflow="ellipsis")
+        if progress.total:
+            width = max(min(self.app.size.width // 4, 40), 10)
+            line.append("▕", "dim")
+            line.append(bar(progress.done / progress.total, width), self.app.theme_variables["primary"])
+            line.append("▏ ", "dim")
+        line.append("paused" if paused else progress.stage, "bold")
+        if progress.total > 1:
+            line.append(f" · {int(progress.done)} of {progress.total:g}")
+        elif progress.total:
+            line.append(f" · {progress.done / progress.total:.0%}")
+        if progress.rate:
+            line.append(f" · {progress.rate:.2g} vectors/s" if progress.rate >= 0.1 else f" · {1 / progress.rate:.0f} s a vector")
+        if progress.eta is not None and not paused:
+            line.append(f" · {duration(progress.eta)} left")
+        self.update(line)

@@ -1,0 +1,65 @@
+"""The line at the top: the panes with their keys, the model, what the engine is doing."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Static
+
+from core.events import ModelLoaded
+from vectors.plain_text import one_line
+
+PANES = (("train", "Train"), ("vectors", "Vectors"), ("chat", "Chat"))
+
+
+class PaneTab(Static):
+    """A pane's name with its key; clicking it shows the pane."""
+
+    class Chosen(Message):
+        def __init__(self, pane: str) -> None:
+            super().__init__()
+            self.pane = pane
+
+    def __init__(self, number: int, pane: str, title: str) -> None:
+        super().__init__(f" {number} {title} ", id=f"tab-{pane}", markup=False)
+        self.pane = pane
+
+    def on_click(self) -> None:
+        self.post_message(self.Chosen(self.pane))
+
+
+class TopBar(Horizontal):
+    DEFAULT_CSS = """
+    TopBar { height: 1; background: $panel; }
+    TopBar PaneTab { width: auto; color: $text-muted; }
+    TopBar PaneTab.-shown { background: $primary; color: $text; text-style: bold; }
+    TopBar #model-line { width: 1fr; padding: 0 1; text-align: right; color: $text-muted; height: 1; }
+    TopBar #engine-line { width: auto; padding: 0 1; height: 1; }
+    """
+
+    def compose(self) -> ComposeResult:
+        for number, (pane, title) in enumerate(PANES, 1):
+            yield PaneTab(number, pane, title)
+        yield Static("", id="model-line", markup=False)
+        yield Static("", id="engine-line", markup=False)
+
+    def show_pane(self, pane: str) -> None:
+        for tab in self.query(PaneTab):
+            tab.set_class(tab.pane == pane, "-shown")
+
+    def show_model(self, model: ModelLoaded | None, instead: str = "") -> None:
+        """The model's facts, or, while there is none, `instead`."""
+        line = self.query_one("#model-line", Static)
+        if model is None:
+            line.update(Text(one_line(instead), no_wrap=True, overflow="ellipsis"))
+            return
+        name = model.name + (f" + {model.adapter}" if model.adapter else "")
+        facts = [one_line(name, 32), f"{model.n_blocks} blocks", f"d {model.d_model}", model.dtype, model.device]
+        if self.app.size.width < 100:
+            facts = facts[:1] + facts[3:]
+        line.update(Text(" · ".join(facts), no_wrap=True, overflow="ellipsis"))
+
+    def show_engine(self, state: str, style: str) -> None:
+        self.query_one("#engine-line", Static).update(Text(state, style=style, no_wrap=True))

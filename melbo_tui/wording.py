@@ -1,0 +1,43 @@
+"""Facts in words: how long, how old, where from."""
+
+from __future__ import annotations
+
+import time
+
+from vectors.library import Kept
+from vectors.plain_text import one_line
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3 min 20 s, 2 h 5 min."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def age(created: float) -> str:
+    """How long ago, in one short word."""
+    seconds = max(time.time() - created, 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return "now"
+
+
+def story(entry: Kept) -> str:
+    """Where a vector came from, in a sentence or two."""
+    origin = entry.origin
+    parts = [f"{origin.method} on {entry.model}"]
+    if origin.target is not None:
+        parts.append(f"from block {entry.block} watching block {origin.target}")
+    else:
+        parts.append(f"acts on block {entry.block}")
+    parts.append(f"norm {entry.norm:.4g}")
+    if origin.seed is not None:
+        parts.append(f"seed {origin.seed}")
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
+    prompts = " and ".join(f"“{one_line(prompt, 200)}”" for prompt in origin.prompts)
+    return ", ".join(parts) + (f"; prompt {prompts}" if prompts else "") + f"; {made}. Id {entry.id}."
