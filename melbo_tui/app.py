@@ -209,7 +209,7 @@ class MelboApp(App[None]):
         pane = self.query_one(f"#{self.query_one('#panes', ContentSwitcher).current}", Pane)
         for binding in pane._bindings.key_to_bindings.values():
             for one in binding:
-                if one.show and one.description:
+                if one.description and one.tooltip:
                     yield SystemCommand(
                         f"{one.description} ({one.key})", one.tooltip or one.description, self._runner(pane, one.action)
                     )

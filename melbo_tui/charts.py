@@ -53,7 +53,7 @@ def draw(
     if x_label:
         figure.label(plotext.colorize(x_label, axis_color), "x")
     for one in clean:
-        signal = figure.signal(list(one.xs), list(one.ys), marker=plotext.marker("•" if one.dots else "braille", one.color))
+        signal = figure.signal(list(one.xs), list(one.ys), marker=plotext.marker("•" if one.dots else "hd", one.color))
         figure.draw(signal if one.dots else signal.lines())
     # plotext has no "leave the background alone" for every part, so its background codes are taken out.
     return _BACKGROUND.sub("", str(figure.build().string()))

@@ -48,12 +48,14 @@ class Talk(Vertical):
             yield Static("", classes="turns", markup=False)
         yield Static("", classes="figures", markup=False)
 
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).anchor()
-
     def show(self, turns: list[Turn], waiting: bool) -> None:
+        """Draws the turns; the view follows the text only while its end is in sight."""
         colors = self.app.theme_variables
+        scroll = self.query_one(VerticalScroll)
+        at_end = scroll.scroll_offset.y >= scroll.max_scroll_y - 2
         text = Text()
+        if not turns:
+            text.append("Nothing said yet. What you type below is answered under the rack's steering.", "dim")
         for i, turn in enumerate(turns):
             said = turn.said.get(self.who)
             text.append("you  ", "bold " + colors["primary"])
@@ -64,6 +66,8 @@ class Talk(Vertical):
                 text.append((said.text.strip() if said else "…") + ("▌" if said and not said.finished and waiting else "") + "\n")
             text.append("\n")
         self.query_one(".turns", Static).update(text)
+        if at_end:
+            scroll.scroll_end(animate=False)
         self._show_figures(turns[-1].said.get(self.who) if turns else None)
 
     def _show_figures(self, said: Said | None) -> None:
@@ -84,14 +88,13 @@ class Talk(Vertical):
 
 class ChatPane(Pane):
     BINDINGS = [
-        Binding("escape", "out", "Rack / stop", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
-        Binding("a", "add", "Add vector", id="chat.add"),
-        Binding("b", "beside", "Side by side", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
-        Binding("g", "again", "Again", id="chat.again", tooltip="Ask the last message again under the present steering"),
-        Binding("f5", "again", "Again", show=False),
-        Binding("n", "clear", "New talk", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
+        Binding("escape", "out", "Rack/stop", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
+        Binding("a", "add", "Add", id="chat.add", tooltip="Put a vector of the library on the rack"),
+        Binding("b,f6", "beside", "Beside", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
+        Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the present steering"),
+        Binding("n", "clear", "New", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
         Binding("u", "undo_clear", "Undo", id="chat.undo", show=False),
-        Binding("enter,i", "write", "Write", id="chat.write", tooltip="Go to the message line"),
+        Binding("enter,i", "write", "Write", id="chat.write", show=False, tooltip="Go to the message line"),
         Binding("shift+up", "rack('move', -1)", "Pick", show=False, priority=True),
         Binding("shift+down", "rack('move', 1)", "Pick", show=False, priority=True),
         Binding("shift+left", "rack('turn', -1)", "Turn", show=False, priority=True),
@@ -102,7 +105,7 @@ class ChatPane(Pane):
         super().__init__(id="chat")
         self.turns: list[Turn] = []
         self._cleared: list[Turn] = []
-        self._task: int | None = None
+        self._replying: int | None = None
         self._beside = False
 
     def compose(self) -> ComposeResult:
@@ -110,7 +113,7 @@ class ChatPane(Pane):
             yield Rack()
             yield Talk(STEERED)
             yield Talk(UNSTEERED)
-        yield Input(placeholder="Type a message; Enter sends, Esc goes to the rack", id="message", compact=True)
+        yield Input(placeholder="Type a message · Enter sends · shift+←→ turns the vector · Esc goes to the rack", id="message", compact=True)
 
     def on_mount(self) -> None:
         self._show()
@@ -140,14 +143,14 @@ class ChatPane(Pane):
     def take(self, event: Event) -> None:
         if isinstance(event, ModelLoaded):
             self._show()
-        if event.task != self._task or self._task is None:
+        if event.task != self._replying or self._replying is None:
             return
         if isinstance(event, Said):
             self.turns[-1].said[event.key] = event
         elif isinstance(event, Warned):
             self.notify(event.message, severity="warning", markup=False)
         elif isinstance(event, TaskEnded):
-            self._task = None
+            self._replying = None
             if event.outcome == "failed":
                 self.notify(f"{event.message}\n{event.remedy}".strip(), severity="error", markup=False, timeout=12)
         self._show()
@@ -167,18 +170,18 @@ class ChatPane(Pane):
     def action_again(self) -> None:
         if not self.turns:
             self.notify("Nothing has been asked yet.")
-        elif self._task is None:
+        elif self._replying is None:
             self._ask(self.turns.pop().message)
 
     def action_beside(self) -> None:
         self._beside = not self._beside
         self._show()
-        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._task is None:
+        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._replying is None:
             self._submit((UNSTEERED,))
 
     def action_clear(self) -> None:
-        if self._task is not None:
-            self.melbo.engine.cancel(self._task)
+        if self._replying is not None:
+            self.melbo.engine.cancel(self._replying)
         if self.turns:
             self._cleared, self.turns = self.turns, []
             self.notify("A new conversation; u brings the old one back.")
@@ -190,8 +193,8 @@ class ChatPane(Pane):
             self._show()
 
     def action_out(self) -> None:
-        if self._task is not None:
-            self.melbo.engine.cancel(self._task)
+        if self._replying is not None:
+            self.melbo.engine.cancel(self._replying)
         else:
             self.query_one(Rack).focus()
 
@@ -227,7 +230,7 @@ class ChatPane(Pane):
         if self.melbo.model is None:
             self.notify("The model is not loaded yet; send again in a moment.", severity="warning")
             return False
-        if self._task is not None:
+        if self._replying is not None:
             self.notify("An answer is being given: Esc stops it.", severity="warning")
             return False
         self.turns.append(Turn(message, recipe(self.query_one(Rack).steering)))
@@ -239,7 +242,7 @@ class ChatPane(Pane):
         rows = tuple(
             ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS) for name in who
         )
-        self._task = self.melbo.engine.submit(Reply(rows))
+        self._replying = self.melbo.engine.submit(Reply(rows))
         self._show()
 
     def _history(self, who: str) -> tuple[tuple[str, str], ...]:
@@ -257,8 +260,8 @@ class ChatPane(Pane):
         steered, unsteered = self.query_one(f"#{STEERED}", Talk), self.query_one(f"#{UNSTEERED}", Talk)
         unsteered.display = self._beside
         steered.border_title = f"Steered · {recipe(rack.steering)}" if rack.steering else "Unsteered (the rack is empty)"
-        steered.border_subtitle = "" if self._beside else "b: unsteered beside it"
-        waiting = self._task is not None
+        steered.border_subtitle = "F5 asks again · F6 " + ("hides" if self._beside else "shows") + " the unsteered"
+        waiting = self._replying is not None
         steered.show(self.turns, waiting)
         if self._beside:
             unsteered.show(self.turns, waiting)

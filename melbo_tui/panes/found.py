@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import DataTable
 
 from melbo_tui.charts import bar
 from melbo_tui.run_state import CONTROL, UNSTEERED, RunState, damage, verdict
+from melbo_tui.widgets.list_table import ListTable
 from vectors.plain_text import one_line
 
-_WIDTHS = {"mark": 1, "name": 12, "effect": 6, "damage": 6, "verdict": 7}
+_COLUMNS = (
+    ("mark", "", 1),
+    ("name", "name", 10),
+    ("effect", "effect", 6),
+    ("damage", "damage", 6),
+    ("verdict", "", 1),
+    ("says", "what the model says under it", 20),
+)
+_VERDICT_SIGNS = {"": "", "refuses": "⊘", "broken": "✗"}
 
 
-class FoundTable(DataTable[Text]):
+class FoundTable(ListTable):
     """Rows are vectors by their index in the run, then the unsteered model and the random controls."""
 
     def __init__(self) -> None:
-        super().__init__(id="found", cursor_type="row", zebra_stripes=False)
+        super().__init__("found", _COLUMNS)
         self.border_title = "Found"
         self._marks: dict[str, tuple[str, str]] = {}
-
-    def on_mount(self) -> None:
-        for key, width in _WIDTHS.items():
-            self.add_column({"mark": "", "verdict": ""}.get(key, key), key=key, width=width)
-        self.add_column("what the model says under it", key="says", width=self._room())
-
-    def on_resize(self) -> None:
-        if self.columns:
-            self.columns[next(k for k in self.columns if k.value == "says")].width = self._room()
-            self.refresh()
 
     def mark(self, key: str, kept: bool, name: str) -> None:
         """Remembers that the user kept or renamed a row's vector."""
@@ -53,13 +51,6 @@ class FoundTable(DataTable[Text]):
         if present and set(keys) - present:
             self.sort("name", key=lambda name: self._order(run, name))
 
-    @property
-    def current(self) -> str | None:
-        """The key of the line the cursor is on."""
-        if not self.row_count or not self.is_valid_row_index(self.cursor_row):
-            return None
-        return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
-
     def _order(self, run: RunState, name: Text) -> tuple[int, str]:
         return (2 if name.plain.startswith("random") else 1 if name.plain == UNSTEERED else 0, name.plain)
 
@@ -74,14 +65,9 @@ class FoundTable(DataTable[Text]):
         word = verdict(said) if said else ""
         return {
             "mark": Text(mark, colors["warning"]),
-            "name": Text(one_line(name or key, 12), aside),
+            "name": Text(one_line(name or key, 10), aside),
             "effect": Text(bar(run.effect(int(key)), 6) if found else "", colors["success"]),
             "damage": Text(bar(damage(said), 6) if said and said.perplexity is not None else "", colors["error"]),
-            "verdict": Text(word, colors["text-error"] if word == "broken" else colors["text-warning"]),
+            "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == "broken" else colors["text-warning"]),
             "says": Text(one_line(said.text, 400) if said else "…", aside, no_wrap=True, overflow="ellipsis"),
         }
-
-    def _room(self) -> int:
-        """What is left of the table's width for the text."""
-        used = sum(_WIDTHS.values()) + 2 * (len(_WIDTHS) + 1)
-        return max(self.size.width - used - 1, 20)

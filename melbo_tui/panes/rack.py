@@ -39,8 +39,8 @@ class Rack(Widget, can_focus=True):
     """Arrow keys choose and turn; what is done goes out as `Changed`."""
 
     BINDINGS = [
-        Binding("left", "turn(-1)", "Less", id="rack.less", tooltip="Coefficient down by 0.1"),
-        Binding("right", "turn(1)", "More", id="rack.more", tooltip="Coefficient up by 0.1"),
+        Binding("left", "turn(-1)", "Less", id="rack.less", show=False, tooltip="Coefficient down by 0.1"),
+        Binding("right", "turn(1)", "More", id="rack.more", show=False, tooltip="Coefficient up by 0.1"),
         Binding("shift+left", "turn(-5)", "Less", show=False),
         Binding("shift+right", "turn(5)", "More", show=False),
         Binding("up", "move(-1)", "Up", show=False),
@@ -62,6 +62,7 @@ class Rack(Widget, can_focus=True):
         super().__init__(id="rack")
         self.slots: list[Slot] = []
         self.border_title = "Rack"
+        self.border_subtitle = "↑↓ pick · ←→ turn"
 
     @property
     def steering(self) -> Steering:
@@ -157,7 +158,7 @@ class Rack(Widget, can_focus=True):
             text.append(f" {slot.coefficient:+.1f}\n", style)
             where = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
             facts = f"block {slot.vector.block} · {slot.operation} · {where.get(str(slot.positions), str(slot.positions))}"
-            text.append("  " + ("muted · " if slot.muted else "") + facts + "\n", "dim")
+            text.append("  " + one_line(("muted · " if slot.muted else "") + facts, width - 3) + "\n", "dim")
         return text
 
     def _slot(self) -> Slot | None:

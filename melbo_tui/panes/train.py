@@ -20,12 +20,12 @@ from melbo_tui.messages import LibraryChanged, SteerWith
 from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train_form import TrainForm
-from melbo_tui.run_state import CONTROL, UNSTEERED, RunState
+from melbo_tui.run_state import CONTROL, UNSTEERED, RunState, verdict
 from melbo_tui.widgets.chart import Chart
 from melbo_tui.widgets.dialogs import Ask
 from vectors.index import LibraryError
 from vectors.library import Sample
-from vectors.plain_text import clean_name
+from vectors.plain_text import clean_name, one_line
 
 _PLOTS = ("Objective", "Norm", "KL to unsteered", "Gradient")
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
@@ -36,14 +36,14 @@ _MOST_CURVES = 24
 
 class TrainPane(Pane):
     BINDINGS = [
-        Binding("n", "new_run", "New run", id="train.new", tooltip="Show or hide the form"),
+        Binding("n", "new_run", "Form", id="train.new", tooltip="Show or hide the form"),
         Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
         Binding("r", "rename", "Name", id="train.rename", tooltip="Give the vector a name, which keeps it"),
-        Binding("c", "chat", "Chat with it", id="train.chat", tooltip="Put the vector on the chat's rack"),
-        Binding("space", "hear_more", "Hear more", id="train.more", tooltip="Let the model go on under this vector"),
+        Binding("c", "chat", "Chat", id="train.chat", tooltip="Put the vector on the chat's rack"),
+        Binding("space", "hear_more", "More", id="train.more", tooltip="Let the model go on under this vector"),
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
-        Binding("x", "cancel", "Cancel", id="train.cancel", tooltip="End the run; what it has finished stays"),
+        Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),
     ]
 
     def __init__(self) -> None:
@@ -285,13 +285,15 @@ class TrainPane(Pane):
         found = self.run.found.get(int(key)) if key.isdecimal() else None
         facts = [found.name if found else "random control" if key.startswith(CONTROL) else "unsteered"]
         if found:
-            facts += [f"objective {found.objective:.4g}", f"norm {found.norm:.3g}"]
+            facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
         if said.kl:
             facts.append(f"KL {said.kl[0]:.2f}")
         if said.perplexity is not None:
             facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
         facts.append(f"repeats {said.repetition:.0%}")
-        heard.update(Text.assemble((" · ".join(facts) + "\n", "bold"), said.text.strip()))
+        if verdict(said):
+            facts.append(verdict(said))
+        heard.update(Text.assemble((one_line(" · ".join(facts), max(heard.size.width, 20)) + "\n", "bold"), said.text.strip()))
 
     def _show_plots(self, at_once: bool = False) -> None:
         left, right = self.query_one("#plot-left", Chart), self.query_one("#plot-right", Chart)
@@ -299,7 +301,7 @@ class TrainPane(Pane):
             chart.border_title = _PLOTS[which]
             chart.border_subtitle = "p: next plot" if chart is right or self.app.size.width < 100 else ""
             step_wise = which in (0, 3)
-            chart.show(lambda colors, which=which: self._series(which, colors), "step" if step_wise else "vector", which != 3, at_once)
+            chart.show(lambda colors, which=which: self._series(which, colors), ("step" if step_wise else "vector") if chart.size.height > 6 else "", which != 3, at_once)
 
     def _series(self, which: int, colors: dict[str, charts.Color]) -> Sequence[charts.Series]:
         run = self.run

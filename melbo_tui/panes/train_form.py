@@ -168,6 +168,7 @@ class TrainForm(Vertical):
 
     def on_mount(self) -> None:
         self._explain(_WHAT)
+        self.query_one("#more", Collapsible).collapsed = self.app.size.height < 34
 
     # What the form knows of the world
 
@@ -310,7 +311,7 @@ class TrainForm(Vertical):
             return
         auto_source, auto_target = default_blocks(self._model.n_blocks)
         source, target = auto_source if source is None else source, auto_target if target is None else target
-        line.update(depth_line(self._model.n_blocks, source, target, 16) + f"  {source} → {target}")
+        line.update(depth_line(self._model.n_blocks, source, target, 14) + f" {source} → {target}")
 
 
 def depth_line(n_blocks: int, source: int, target: int, width: int) -> str:

@@ -18,6 +18,7 @@ from melbo_tui.charts import sparkline
 from melbo_tui.messages import LibraryChanged, SteerWith
 from melbo_tui.panes.pane import Pane
 from melbo_tui.widgets.dialogs import Ask
+from melbo_tui.widgets.list_table import ListTable
 from melbo_tui.wording import age, story
 from vectors.formats import format_of
 from vectors.index import LibraryError
@@ -27,21 +28,27 @@ from vectors.vector import VectorError
 
 _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
 _SAMPLE_TOKENS = 48
-_COLUMNS = (("mark", "", 1), ("name", "name", 16), ("block", "block", 5), ("norm", "norm", 6), ("age", "age", 6))
+_COLUMNS = (
+    ("mark", "", 1),
+    ("name", "name", 16),
+    ("block", "block", 5),
+    ("norm", "norm", 6),
+    ("age", "age", 6),
+    ("sample", "sample", 20),
+)
 
 
 class VectorsPane(Pane):
     BINDINGS = [
-        Binding("enter", "steer", "Steer with it", id="vectors.steer", tooltip="Put it on the chat's rack", priority=False),
-        Binding("s", "steer", "Steer with it", show=False),
-        Binding("space", "sample", "Samples", id="vectors.sample", tooltip="Hear it at -1, 0, 1 and 2 times"),
-        Binding("r", "rename", "Rename", id="vectors.rename"),
+        Binding("s", "steer", "Steer", id="vectors.steer", tooltip="Put it on the chat's rack (Enter does so too)"),
+        Binding("space", "sample", "Hear", id="vectors.sample", tooltip="Hear it at -1, 0, 1 and 2 times"),
+        Binding("r", "rename", "Name", id="vectors.rename"),
         Binding("m", "note", "Note", id="vectors.note", tooltip="Write a note on it"),
         Binding("d", "delete", "Delete", id="vectors.delete", tooltip="Move it to the trash"),
         Binding("u", "undo", "Undo", id="vectors.undo", tooltip="Bring back what was deleted last"),
-        Binding("a", "all", "All found", id="vectors.all", tooltip="Everything runs have found, or only what was kept"),
-        Binding("e", "export", "Export", id="vectors.export", tooltip="Write it to a safetensors file"),
-        Binding("slash", "filter", "Filter", id="vectors.filter"),
+        Binding("a", "all", "All", id="vectors.all", tooltip="Everything runs have found, or only what was kept"),
+        Binding("e", "export", "Export", id="vectors.export", show=False, tooltip="Write it to a safetensors file"),
+        Binding("slash", "filter", "Find", id="vectors.filter"),
     ]
 
     def __init__(self) -> None:
@@ -57,16 +64,12 @@ class VectorsPane(Pane):
         with Horizontal():
             with Vertical(id="shelf"):
                 yield Input(placeholder="Filter: words of a name, a prompt, a model, a sample", id="filter", compact=True)
-                yield DataTable[Text](id="table", cursor_type="row")
+                yield ListTable("table", _COLUMNS)
                 yield Static("", id="nothing", markup=False)
             with VerticalScroll(id="detail"):
                 yield Static("", id="detail-text", markup=False)
 
     def on_mount(self) -> None:
-        table = self._table
-        for key, label, width in _COLUMNS:
-            table.add_column(label, key=key, width=width)
-        table.add_column("sample", key="sample", width=40)
         self.query_one("#shelf").border_title = "Library"
         self.query_one("#detail").border_title = "Vector"
 
@@ -77,7 +80,7 @@ class VectorsPane(Pane):
     def refresh_list(self) -> None:
         """Reads the library again; the cursor stays on its vector."""
         library = self.melbo.library
-        current = self._current_id()
+        current = self._table.current
         try:
             library.refresh()
             entries = library.entries(kept_only=not self._all)
@@ -101,7 +104,9 @@ class VectorsPane(Pane):
         if current in self._kept:
             table.move_cursor(row=table.get_row_index(current))
         self._show_nothing(bool(entries))
-        self.query_one("#shelf").border_title = f"Library · {len(self._kept)} " + ("found" if self._all else "kept")
+        shelf = self.query_one("#shelf")
+        shelf.border_title = f"Library · {len(self._kept)} " + ("found" if self._all else "kept")
+        shelf.border_subtitle = "a: only what was kept" if self._all else "a: all that runs have found"
         self._show_detail()
 
     def take(self, event: Event) -> None:
@@ -113,7 +118,7 @@ class VectorsPane(Pane):
             self._heard.setdefault(id, {})[coefficient] = event.text
             if event.finished and id in self._kept:
                 self.melbo.library.add_sample(id, Sample(self._prompt_of(self._kept[id]), coefficient, event.text))
-            if id == self._current_id():
+            if id == self._table.current:
                 self._show_detail()
         elif isinstance(event, TaskEnded):
             del self._sampling[event.task]
@@ -249,17 +254,11 @@ class VectorsPane(Pane):
         return trained or self.melbo.settings.prompt
 
     @property
-    def _table(self) -> DataTable[Text]:
-        return self.query_one("#table", DataTable)
-
-    def _current_id(self) -> str | None:
-        table = self._table
-        if not table.row_count or not table.is_valid_row_index(table.cursor_row):
-            return None
-        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+    def _table(self) -> ListTable:
+        return self.query_one("#table", ListTable)
 
     def _current(self) -> Kept | None:
-        return self._kept.get(self._current_id() or "")
+        return self._kept.get(self._table.current or "")
 
     def _show_nothing(self, any_kept: bool) -> None:
         nothing = self.query_one("#nothing", Static)
