@@ -21,3 +21,9 @@ class SettingsError(MelboError):
 
 class Cancelled(Exception):
     """Raised inside a blocking phase whose task was cancelled."""
+
+
+def first_line(error: BaseException) -> str:
+    """An exception of somebody else's in one line: its kind and the start of what it says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__

@@ -7,7 +7,7 @@ and every row comes out as it would alone, on any architecture.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,7 +103,7 @@ def generate(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Complet
             stream.close()
 
 
-def _stream(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Completion]]:
+def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Completion], None, None]:
     live = [_Live(row, torch.Generator().manual_seed(row.sampling.seed)) for row in rows]
     # A watched row has a shadow in the same batch: unsteered, and fed the same words.
     watched = [i for i, row in enumerate(rows) if row.watched and row.steering]

@@ -21,7 +21,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from core.errors import Cancelled, ModelError
+from core.errors import Cancelled, ModelError, first_line
 from core.model_store import Progress, bar_class
 from vectors.vector import ModelStamp
 
@@ -259,7 +259,9 @@ def _with_adapter(model: Any, adapter: str) -> Any:
     try:
         return PeftModel.from_pretrained(model, adapter).merge_and_unload()
     except Exception as error:
-        raise ModelError(f"the adapter {adapter} could not be put on ({_first_line(error)})", "name a PEFT adapter's folder") from error
+        raise ModelError(
+            f"the adapter {adapter} could not be put on ({first_line(error)})", "name a PEFT adapter's folder"
+        ) from error
 
 
 @contextmanager
@@ -279,12 +281,7 @@ def _readable_failures(name: str) -> Iterator[None]:
             ) from error
         if "Unrecognized configuration class" in text or "AutoModelForCausalLM" in text:
             raise ModelError(f"{name} is no decoder that transformers can load as a causal language model", _WANTED) from error
-        raise ModelError(f"{name} could not be read as a model ({_first_line(error)})", "is the file whole?") from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
+        raise ModelError(f"{name} could not be read as a model ({first_line(error)})", "is the file whole?") from error
 
 
 @contextmanager
@@ -294,7 +291,9 @@ def _progress_to(progress: Progress, is_gguf: bool = False) -> Iterator[None]:
     previous_bar = getattr(gguf_module, "tqdm", None)
     previous_level = transformers.logging.get_verbosity()
     set_hook = getattr(transformers.utils.logging, "set_tqdm_hook", None)  # absent before 5.20 or so
-    previous_hook = set_hook(lambda factory, args, kw: bar_class("reading the weights", progress)(*args, **kw)) if set_hook else None
+    previous_hook = (
+        set_hook(lambda factory, args, kw: bar_class("reading the weights", progress)(*args, **kw)) if set_hook else None
+    )
     transformers.logging.set_verbosity_error()
     logging.getLogger("transformers").propagate = False
     if gguf_module is not None:

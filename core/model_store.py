@@ -13,7 +13,7 @@ from typing import Any
 import platformdirs
 
 from core.bundled import weights
-from core.errors import Cancelled, ModelError
+from core.errors import Cancelled, ModelError, first_line
 from core.model_source import ModelSource
 
 # Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
@@ -96,7 +96,10 @@ def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bo
     try:
         progress(f"fetching {source.location} from the hub", None)
         folder = snapshot_download(
-            source.location, revision=revision, allow_patterns=patterns, tqdm_class=bar_class(f"fetching {source.location}", progress)
+            source.location,
+            revision=revision,
+            allow_patterns=patterns,
+            tqdm_class=bar_class(f"fetching {source.location}", progress),
         )
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ModelError(
@@ -112,7 +115,7 @@ def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bo
         raise
     except Exception as error:  # the hub client raises many kinds (HTTP, TLS, disk): all mean that nothing was fetched
         raise ModelError(
-            f"{source.location} could not be fetched ({type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''})",
+            f"{source.location} could not be fetched ({first_line(error)})",
             fallback or "check the network and the free space on disk",
         ) from error
     return Path(folder)
@@ -122,7 +125,7 @@ def bar_class(label: str, progress: Progress) -> Any:
     """A progress bar for libraries that take one, which tells `progress` instead of drawing."""
     from tqdm.auto import tqdm
 
-    class Bar(tqdm):  # type: ignore[type-arg]
+    class Bar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.pop("name", None)
             kwargs["disable"] = True

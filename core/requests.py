@@ -1,4 +1,4 @@
-"""What the engine can be asked for. Frozen plain data, so that making one imports no torch; each names the task that runs it."""
+"""What the engine can be asked for. Frozen plain data, made without torch; each names the task that runs it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Request:
 class LoadModel(Request):
     task_module = "core.tasks.load"
     priority = FIRST
-    spec: ModelSpec = ModelSpec()
+    spec: ModelSpec = field(default_factory=ModelSpec)
 
     @property
     def label(self) -> str:

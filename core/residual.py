@@ -119,4 +119,5 @@ def _applied(term: SteerTerm, hidden: Tensor) -> Tensor:
     unit = vector / vector.norm().clamp_min(torch.finfo(torch.float32).tiny)
     component = (hidden.float() @ unit)[:, None]
     wanted = term.coefficient * vector.norm() if term.operation == "set" else 0.0
-    return (hidden.float() + (wanted - component) * unit).to(hidden.dtype)
+    changed: Tensor = hidden.float() + (wanted - component) * unit
+    return changed.to(hidden.dtype)

@@ -49,7 +49,7 @@ class Segment:
         return not self.reason
 
     def __call__(self, thetas: Tensor) -> Tensor:
-        """Block target's output [batch, tokens, d_model] with `thetas` [batch, d_model] added at block source, differentiably."""
+        """Block target's output [batch, tokens, d_model] under `thetas` [batch, d_model] at block source; differentiable."""
         return self._replay(thetas) if self.replayed else self._full(thetas)
 
     def change(self, thetas: Tensor) -> Tensor:
@@ -108,7 +108,9 @@ def check_blocks(model: LanguageModel, source: int, target: int) -> None:
     """Raises SettingsError unless 0 <= source < target < number of blocks."""
     last = len(model.blocks) - 1
     if not 0 <= source <= last - 1:
-        raise SettingsError(f"source block {source} is out of range", f"{model.stamp.name} can be steered at blocks 0 to {last - 1}")
+        raise SettingsError(
+            f"source block {source} is out of range", f"{model.stamp.name} can be steered at blocks 0 to {last - 1}"
+        )
     if not 0 <= target <= last:
         raise SettingsError(f"target block {target} is out of range", f"{model.stamp.name} has blocks 0 to {last}")
     if target <= source:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
-from core.errors import Cancelled, MelboError, ModelError
+from core.errors import Cancelled, MelboError, ModelError, first_line
 from core.events import Event, TaskEnded
 from core.requests import Request
 from vectors.index import LibraryError
@@ -57,5 +57,4 @@ def failure(task: int, error: BaseException) -> TaskEnded:
         return TaskEnded(task, "failed", str(error), "", details)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return TaskEnded(task, "failed", "out of memory", "train fewer vectors at once, or use a smaller model", details)
-    message = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error).strip() else 'no message'}"
-    return TaskEnded(task, "failed", message, "this is a fault of melbo-tui; --debug shows where", details)
+    return TaskEnded(task, "failed", first_line(error), "this is a fault of melbo-tui; --debug shows where", details)

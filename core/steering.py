@@ -1,9 +1,9 @@
-"""What to do to the residual stream: vectors with coefficients, on chosen positions. Plain data; core/residual.py acts on it."""
+"""What to do to the residual stream: vectors with coefficients on chosen positions. Data; core/residual.py acts on it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.errors import SettingsError
 from vectors.vector import ModelStamp, SteeringVector
@@ -49,7 +49,7 @@ class SteerTerm:
     vector: SteeringVector
     coefficient: float = 1.0
     operation: str = "add"
-    positions: Positions = Positions()
+    positions: Positions = field(default_factory=Positions)
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:

@@ -252,8 +252,7 @@ class MelboApp(App[None]):
         if small:
             have, want = f"{event.size.width}x{event.size.height}", f"{LEAST_WIDTH}x{LEAST_HEIGHT}"
             cover.query_one(Static).update(f"This terminal has {have} cells; melbo-tui needs {want}. Make it larger.")
-        if self.is_mounted:
-            self._show_state()
+        self._show_state()
 
 
 def open_app(args: argparse.Namespace) -> int:

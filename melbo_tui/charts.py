@@ -26,7 +26,12 @@ class Series:
 
 
 def draw(
-    series: Sequence[Series], width: int, height: int, axis_color: Color = (128, 128, 128), x_label: str = "", from_zero: bool = False
+    series: Sequence[Series],
+    width: int,
+    height: int,
+    axis_color: Color = (128, 128, 128),
+    x_label: str = "",
+    from_zero: bool = False,
 ) -> str:
     """The chart in `width` x `height` cells, as text with ANSI colours and no background; empty where nothing can be drawn."""
     clean = [_cleaned(one, width) for one in series]

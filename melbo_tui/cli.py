@@ -56,9 +56,7 @@ def _common(top: bool) -> argparse.ArgumentParser:
 
 
 def model_spec(args: argparse.Namespace) -> ModelSpec:
-    return ModelSpec(
-        args.model, args.adapter, args.revision, args.dtype, args.device, args.device_map, args.trust_remote_code
-    )
+    return ModelSpec(args.model, args.adapter, args.revision, args.dtype, args.device, args.device_map, args.trust_remote_code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -50,7 +50,7 @@ class Index:
         with self.changing() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
-                raise LibraryIndexError(f"{path}: written by a newer melbo-tui (index {version}); update to open this library")
+                raise LibraryError(f"{path}: written by a newer melbo-tui (index {version}); update to open this library")
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")

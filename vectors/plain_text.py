@@ -35,9 +35,11 @@ def clean_name(text: str) -> str:
     return name
 
 
-_COMMON = set(
-    """a an and are as at be build by can create do does for from give have how i if in is it make me my of on or please
-    say show tell that the this to us was we what when where which who why will with write you your""".split()
+_COMMON = frozenset(
+    (
+        "a an and are as at be build by can create do does for from give have how i if in is it make me my of on or "
+        "please say show tell that the this to us was we what when where which who why will with write you your"
+    ).split()
 )
 
 

@@ -126,9 +126,7 @@ def _adamw(
 ) -> Generator[Step, None, Found]:
     """The published loop. Its loss is logged before each step, with several prompts the last one's alone, as it does."""
     theta = _on_sphere(draws, settings.radius, earlier).clone().requires_grad_()
-    optimizer = torch.optim.AdamW(
-        [theta], lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, amsgrad=True
-    )
+    optimizer = torch.optim.AdamW([theta], lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, amsgrad=True)
     losses = []
     for step in range(settings.step_count):
         values, gradient = problem.values_and_gradient(theta.detach())

@@ -64,7 +64,7 @@ class Problem:
         return torch.stack([self.objective(segment.change(thetas)) for segment in self.segments])
 
     def values_and_gradient(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
-        """Values [prompts, batch] and the gradient [batch, d_model] of their sum over prompts; one prompt in memory at a time."""
+        """Values [prompts, batch] and the gradient [batch, d_model] of their sum over prompts; one prompt at a time."""
         values, gradient = [], torch.zeros_like(thetas)
         for segment in self.segments:
             with torch.enable_grad():

@@ -10,7 +10,8 @@ _NORM_FLOOR = 1e-12
 
 def unit(rows: Tensor) -> Tensor:
     """Rows scaled to norm 1; a zero row stays zero."""
-    return rows / rows.norm(dim=-1, keepdim=True).clamp_min(_NORM_FLOOR)
+    norms: Tensor = rows.norm(dim=-1, keepdim=True)
+    return rows / norms.clamp_min(_NORM_FLOOR)
 
 
 def project_off(rows: Tensor, basis: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 
 # Perplexity under the unsteered model beyond which text is counted as broken; see docs/findings.md for what was measured.
 BROKEN_PERPLEXITY = 60.0
@@ -12,7 +13,7 @@ def repetition(text: str) -> float:
     """Share of the text's word pairs that occurred before in it, 0 (none) to 1; what has no spaces counts by characters."""
     words = text.split()
     units = words if len(words) >= 4 else list(text)
-    pairs = list(zip(units, units[1:], strict=False))
+    pairs = list(pairwise(units))
     return 1 - len(set(pairs)) / len(pairs) if len(pairs) > 3 else 0.0
 
 

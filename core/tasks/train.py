@@ -147,9 +147,7 @@ class _Run:
         draws = radius * unit(torch.randn(self.request.controls, self.model.d_model, generator=generator))
         origin = replace(self.origin, method="random")
         rows = [self._row(UNSTEERED, None)]
-        rows += [
-            self._row(f"{CONTROL}:{i}", SteeringVector(draw.numpy(), self.source, origin)) for i, draw in enumerate(draws)
-        ]
+        rows += [self._row(f"{CONTROL}:{i}", SteeringVector(draw.numpy(), self.source, origin)) for i, draw in enumerate(draws)]
         yield from speak(self.model, rows, self.task, self.emit)
 
     def _stepped(self, step: Step, steps: int) -> None:

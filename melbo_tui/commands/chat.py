@@ -26,9 +26,13 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steer", action="append", default=[], type=_term, metavar="NAME=COEF", help="add COEF times the vector (repeatable)"
     )
-    parser.add_argument("--operation", choices=OPERATIONS, default="add", help="add, ablate or set the component (default: add)")
+    parser.add_argument(
+        "--operation", choices=OPERATIONS, default="add", help="add, ablate or set the component (default: add)"
+    )
     parser.add_argument("--positions", default="all", metavar="P", help="all, generated, from:N or last:K (default: all)")
-    parser.add_argument("--message", action="append", metavar="TEXT", help="what to say (repeatable); without it, a conversation")
+    parser.add_argument(
+        "--message", action="append", metavar="TEXT", help="what to say (repeatable); without it, a conversation"
+    )
     parser.add_argument("--system", metavar="TEXT", help="the system text")
     parser.add_argument("--raw", action="store_true", help="no chat template: complete the message as it stands")
     parser.add_argument("--beside", action="store_true", help="show the unsteered answer as well")
@@ -84,9 +88,7 @@ def _answer(
             said[event.key] = event
 
     rows = tuple(
-        ReplyRow(
-            key, tuple(history[key]), steering, args.temperature, args.top_p, args.seed, args.max_new_tokens, raw=args.raw
-        )
+        ReplyRow(key, tuple(history[key]), steering, args.temperature, args.top_p, args.seed, args.max_new_tokens, raw=args.raw)
         for key, steering in talks.items()
     )
     runner.perform(Reply(rows), listen)

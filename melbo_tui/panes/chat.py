@@ -63,7 +63,9 @@ class Talk(Vertical):
             if said is not None or (waiting and i == len(turns) - 1):
                 label = turn.under if self.who == STEERED else "unsteered"
                 text.append(f"{label}\n", "italic " + colors["text-warning"] if self.who == STEERED else "italic dim")
-                text.append((said.text.strip() if said else "…") + ("▌" if said and not said.finished and waiting else "") + "\n")
+                text.append(
+                    (said.text.strip() if said else "…") + ("▌" if said and not said.finished and waiting else "") + "\n"
+                )
             text.append("\n")
         self.query_one(".turns", Static).update(text)
         if at_end:
@@ -113,7 +115,11 @@ class ChatPane(Pane):
             yield Rack()
             yield Talk(STEERED)
             yield Talk(UNSTEERED)
-        yield Input(placeholder="Type a message · Enter sends · shift+←→ turns the vector · Esc goes to the rack", id="message", compact=True)
+        yield Input(
+            placeholder="Type a message · Enter sends · shift+←→ turns the vector · Esc goes to the rack",
+            id="message",
+            compact=True,
+        )
 
     def on_mount(self) -> None:
         self._show()
@@ -240,7 +246,8 @@ class ChatPane(Pane):
     def _submit(self, who: tuple[str, ...]) -> None:
         steering = self.query_one(Rack).steering
         rows = tuple(
-            ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS) for name in who
+            ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS)
+            for name in who
         )
         self._replying = self.melbo.engine.submit(Reply(rows))
         self._show()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rich.text import Text
 from textual import events
@@ -29,7 +29,7 @@ class Slot:
     coefficient: float = 1.0
     muted: bool = False
     operation: str = "add"
-    positions: Positions = Positions()
+    positions: Positions = field(default_factory=Positions)
 
     def term(self) -> SteerTerm:
         return SteerTerm(self.vector, self.coefficient, self.operation, self.positions)
@@ -49,7 +49,9 @@ class Rack(Widget, can_focus=True):
         Binding("0", "mute", "Mute", id="rack.mute", tooltip="Take it out for a while, or put it back"),
         Binding("v", "average", "Average", id="rack.average", tooltip="Put the average of all in their place"),
         Binding("o", "operation", "Operation", id="rack.operation", tooltip="add, ablate or set", show=False),
-        Binding("t", "positions", "Tokens", id="rack.positions", tooltip="all tokens, generated ones, the prompt's last", show=False),
+        Binding(
+            "t", "positions", "Tokens", id="rack.positions", tooltip="all tokens, generated ones, the prompt's last", show=False
+        ),
         Binding("x,delete", "remove", "Remove", id="rack.remove"),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from rich.text import Text
 from textual import on
@@ -195,7 +196,9 @@ class TrainPane(Pane):
             except LibraryError as error:
                 self.notify(str(error), severity="error", markup=False)
 
-        self.app.push_screen(Ask("Name of the vector", self.melbo.library.get(id).name, "A named vector is kept.", check), renamed)
+        self.app.push_screen(
+            Ask("Name of the vector", self.melbo.library.get(id).name, "A named vector is kept.", check), renamed
+        )
 
     def action_chat(self) -> None:
         _, id = self._current()
@@ -230,7 +233,9 @@ class TrainPane(Pane):
         key = self.query_one(FoundTable).current or ""
         id = self._ids.get(key)
         if id is None:
-            self.notify("Choose a vector in the list first." if key == "" else "Only found vectors can be kept, named or chatted with.")
+            self.notify(
+                "Choose a vector in the list first." if key == "" else "Only found vectors can be kept, named or chatted with."
+            )
         return key, id
 
     def _mark(self, key: str, kept: bool, name: str) -> None:
@@ -301,7 +306,12 @@ class TrainPane(Pane):
             chart.border_title = _PLOTS[which]
             chart.border_subtitle = "p: next plot" if chart is right or self.app.size.width < 100 else ""
             step_wise = which in (0, 3)
-            chart.show(lambda colors, which=which: self._series(which, colors), ("step" if step_wise else "vector") if chart.size.height > 6 else "", which != 3, at_once)
+            chart.show(
+                partial(self._series, which),
+                ("step" if step_wise else "vector") if chart.size.height > 6 else "",
+                which != 3,
+                at_once,
+            )
 
     def _series(self, which: int, colors: dict[str, charts.Color]) -> Sequence[charts.Series]:
         run = self.run

@@ -99,7 +99,7 @@ class TrainForm(Vertical):
                 "target",
                 "Watch at",
                 Input("auto", compact=True),
-                "The block whose output should change the most. About 0.7 of the depth works well; it must come after the steered one.",
+                "The block whose output should change the most: after the steered one, about 0.7 of the depth.",
                 whole(0, auto=True),
             )
             yield Static("", id="depth", markup=False)

@@ -192,7 +192,9 @@ class VectorsPane(Pane):
 
     def action_undo(self) -> None:
         if not self._deleted:
-            self.notify("Nothing was deleted in this sitting; `melbo-tui vectors restore NAME` reaches further back.", markup=False)
+            self.notify(
+                "Nothing was deleted in this sitting; `melbo-tui vectors restore NAME` reaches further back.", markup=False
+            )
             return
         id = self._deleted.pop()
         if self._do(lambda: self.melbo.library.restore([id])):
@@ -234,7 +236,8 @@ class VectorsPane(Pane):
         prompt = self._prompt_of(entry)
         messages = ((("system", entry.origin.system),) if entry.origin.system else ()) + (("user", prompt),)
         rows = tuple(
-            ReplyRow(str(c), messages, (SteerTerm(vector, c),) if c else (), max_new_tokens=_SAMPLE_TOKENS) for c in _COEFFICIENTS
+            ReplyRow(str(c), messages, (SteerTerm(vector, c),) if c else (), max_new_tokens=_SAMPLE_TOKENS)
+            for c in _COEFFICIENTS
         )
         self._heard[entry.id] = {}
         self._sampling[self.melbo.engine.submit(Reply(rows))] = entry.id

@@ -14,7 +14,9 @@ from textual.widgets.option_list import Option
 
 _BOX = """
 {0} {{ align: center middle; }}
-{0} > Vertical {{ width: 72; max-width: 95%; height: auto; max-height: 90%; padding: 0 1; background: $surface; border: round $primary; }}
+{0} > Vertical {{
+    width: 72; max-width: 95%; height: auto; max-height: 90%; padding: 0 1; background: $surface; border: round $primary;
+}}
 """
 
 

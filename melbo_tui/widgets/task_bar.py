@@ -23,7 +23,7 @@ class TaskBar(Static):
             return
         line = Text(no_wrap=True, overflow="ellipsis")
         if progress.total:
-            width = max(min(self.app.size.width // 4, 40), 10)
+            width = 30 if self.app.size.width >= 100 else 8
             line.append("▕", "dim")
             line.append(bar(progress.done / progress.total, width), self.app.theme_variables["primary"])
             line.append("▏ ", "dim")
@@ -33,7 +33,7 @@ class TaskBar(Static):
         elif progress.total:
             line.append(f" · {progress.done / progress.total:.0%}")
         if progress.rate:
-            line.append(f" · {progress.rate:.2g} vectors/s" if progress.rate >= 0.1 else f" · {1 / progress.rate:.0f} s a vector")
+            line.append(f" · {progress.rate:.2g}/s" if progress.rate >= 0.1 else f" · {1 / progress.rate:.0f} s a vector")
         if progress.eta is not None and not paused:
             line.append(f" · {duration(progress.eta)} left")
         self.update(line)

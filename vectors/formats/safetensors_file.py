@@ -88,7 +88,7 @@ def read_header(path: Path) -> list[Entry]:
     """What `path` says of its vectors; no tensor is read."""
     with _opened(path) as file:
         text = (file.metadata() or {}).get(KEY)
-        shape = list(file.get_slice("vectors").get_shape()) if "vectors" in file.keys() else []
+        shape = list(file.get_slice("vectors").get_shape()) if "vectors" in _names(file) else []
     if text is None:
         raise VectorError(f"{path.name}: no {KEY} header, so nothing says where its vectors act; name the block and model")
     try:
@@ -125,7 +125,7 @@ def read_row(path: Path, row: int) -> npt.NDArray[np.float32]:
 def read_loss(path: Path, row: int) -> list[float]:
     """The losses of one vector, step by step; empty where the file keeps none."""
     with _opened(path) as file:
-        if "losses" not in file.keys():
+        if "losses" not in _names(file):
             return []
         values = _slice(path, file, "losses")[row : row + 1][0]
     return [float(value) for value in values if np.isfinite(value)]
@@ -133,16 +133,20 @@ def read_loss(path: Path, row: int) -> list[float]:
 
 def tensor_names(path: Path) -> list[str]:
     with _opened(path) as file:
-        return sorted(file.keys())
+        return _names(file)
 
 
 def read_tensor(path: Path, name: str) -> npt.NDArray[np.float32]:
     """Tensor `name` of the file as float32, at most two-dimensional."""
     with _opened(path) as file:
-        if name not in file.keys():
-            names = ", ".join(one_line(key, 40) for key in sorted(file.keys())[:8]) or "none"
+        if name not in _names(file):
+            names = ", ".join(one_line(key, 40) for key in _names(file)[:8]) or "none"
             raise VectorError(f"{path.name}: no tensor {one_line(name, 40)!r} in it (it has: {names})")
         return np.asarray(_slice(path, file, name)[:], dtype=np.float32)
+
+
+def _names(file: Any) -> list[str]:
+    return sorted(str(key) for key in file.keys())  # noqa: SIM118  the file is no mapping
 
 
 def _slice(path: Path, file: Any, name: str) -> Any:

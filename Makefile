@@ -1,0 +1,50 @@
+# `make run` opens the app, `make test` runs the tests: each installs what it needs into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := run
+.PHONY: run test test-all check format bench clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "melbo-tui needs Python 3.11 or newer: make PYTHON=python3.12 run")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt core/bundled/requirements.txt | $(VENV)/bin/python
+	$(PIP) install -q -c constraints.txt torch
+	$(PIP) install -q -c constraints.txt -e '.[adapters]'
+	$(PIP) install -q --no-deps --require-hashes -r core/bundled/requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) install -q -c constraints.txt -e '.[dev,adapters]'
+	touch $@
+
+run: $(VENV)/.run
+	$(BIN)/melbo-tui $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+# Everything: the slow tests too and, where MELBO_TUI_REAL_MODEL names a model's folder, those on a real model.
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m '$(if $(MELBO_TUI_REAL_MODEL),slow or real or not slow,not real)'
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# MODEL: the default model, or another model's folder.
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks.discovery $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m tests.benchmarks.interface
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
