@@ -130,11 +130,6 @@ class LanguageModel:
             out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, **keep)
         return out.logits[:, -1].float(), out.past_key_values
 
-    def logits(self, ids: Tensor, cache: Any = None) -> Tensor:
-        """Logits [batch, tokens, vocab] in float32 for every token of `ids`; a given cache is added to."""
-        with torch.no_grad():
-            return torch.as_tensor(self.model(input_ids=ids, past_key_values=cache, use_cache=cache is not None).logits).float()
-
     def run_blocks(self, ids: Tensor) -> None:
         """One forward of the decoder for what hooks see of it: no cache, no logits; gradients are the caller's matter."""
         self.model.get_decoder()(input_ids=ids, use_cache=False)

@@ -44,6 +44,8 @@ def resolve(model: str) -> ModelSource:
         if path is not None:
             return ModelSource("gguf", str(path), "smollm2", weights.GGUF_SHA256)
         return ModelSource("hub", weights.HUB_ID, "smollm2")
+    if not model.strip():
+        raise ModelError("there is no model without a name", "name a model folder, a .gguf file or a hub id")
     path = Path(model).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Tests keep off the user's own settings, cache and library; the cache of converted models stays, for it takes half a
+# minute to make and holds nothing of a test's.
+os.environ["MELBO_TUI_CONFIG"] = tempfile.mkdtemp(prefix="melbo-tui-config-")
+os.environ["MELBO_TUI_LIBRARY"] = tempfile.mkdtemp(prefix="melbo-tui-library-")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+GOLDEN = Path(__file__).parent / "golden" / "tiny-qwen2"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.tiny_models import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path):  # type: ignore[no-untyped-def]
+    from core.language_model import LanguageModel
+
+    return LanguageModel.load(tiny_folder, "tiny-llama", device="cpu")
+
+
+@pytest.fixture
+def library(tmp_path: Path):  # type: ignore[no-untyped-def]
+    from vectors.library import Library
+
+    return Library(tmp_path / "library")

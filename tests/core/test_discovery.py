@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.discovery.calibration import Calibration, calibrate
+from core.discovery.melbo import Found, MelboSettings, Step, melbo
+from core.discovery.objective import Objective, Problem
+from core.discovery.projections import orthogonal_in_order, unit
+from core.errors import SettingsError
+from core.language_model import LanguageModel
+from core.requests import parse_tokens
+from core.segment import Segment
+
+IDS = [5, 9, 17, 33, 65, 129, 7]
+
+
+@pytest.fixture(scope="module")
+def problem(tiny: LanguageModel) -> Problem:
+    return Problem([Segment(tiny, IDS, 1, 4)], Objective(tokens=3))
+
+
+def _draws(n: int, d: int = 32) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_best_so_far_never_falls_and_is_what_comes_back(problem: Problem) -> None:
+    best: list[tuple[float, ...]] = []
+    for event in melbo(problem, MelboSettings(20.0, 25), _draws(4)):
+        if isinstance(event, Step):
+            best.append(event.objective)
+        else:
+            assert event.objective.tolist() == pytest.approx(problem.values(event.vectors)[0].tolist(), rel=1e-4)
+            assert all(o >= b for o, b in zip(event.objective.tolist(), best[-1], strict=True))
+    for before, after in zip(best, best[1:], strict=False):
+        assert all(a >= b for b, a in zip(before, after, strict=True))
+
+
+def test_it_beats_random_directions(problem: Problem) -> None:
+    found = next(e for e in melbo(problem, MelboSettings(3.0), _draws(4)) if isinstance(e, Found))
+    random = problem.values(3.0 * unit(_draws(50)))[0]
+    assert found.objective.min() > random.max()
+
+
+@pytest.mark.parametrize("optimizer", ["power", "adamw"])
+def test_orthogonal_vectors_are(problem: Problem, optimizer: str) -> None:
+    chosen = MelboSettings(3.0, 6, optimizer, orthogonal=True, batch=3)
+    vectors = torch.cat([e.vectors for e in melbo(problem, chosen, _draws(7)) if isinstance(e, Found)]).double()
+    cosines = unit(vectors) @ unit(vectors).T - torch.eye(7)
+    assert cosines.abs().max() < 1e-6
+    torch.testing.assert_close(vectors.norm(dim=-1), torch.full((7,), 3.0, dtype=torch.float64), rtol=1e-5, atol=0)
+
+
+def test_a_vector_does_not_depend_on_its_batch(problem: Problem) -> None:
+    one, many = (
+        torch.cat([e.vectors for e in melbo(problem, MelboSettings(3.0, 5, batch=batch), _draws(5)) if isinstance(e, Found)])
+        for batch in (1, 5)
+    )
+    torch.testing.assert_close(one, many, rtol=1e-3, atol=1e-4)
+
+
+def test_closing_at_any_step_leaves_the_model_clean(tiny: LanguageModel, problem: Problem) -> None:
+    steps = melbo(problem, MelboSettings(3.0, 5), _draws(2))
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    assert not any(block._forward_hooks or block._forward_pre_hooks for block in tiny.blocks)
+    assert not torch.is_inference_mode_enabled()
+
+
+def _calibrated(problem: Problem, **kwargs: float) -> Calibration:
+    steps = calibrate(problem, **kwargs)  # type: ignore[arg-type]
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Calibration = stop.value
+            return result
+
+
+def test_the_radius_lies_where_nonlinearity_reaches_the_ratio(problem: Problem) -> None:
+    found = _calibrated(problem, ratio=0.3, share=1.0)
+    radii, ratios = zip(*found.curve, strict=True)
+    assert list(radii) == sorted(radii)
+    below = max(n for r, n in found.curve if r <= found.radius)
+    above = min(n for r, n in found.curve if r >= found.radius)
+    assert below == pytest.approx(0.3, abs=0.02)
+    assert above == pytest.approx(0.3, abs=0.02)
+    assert _calibrated(problem, ratio=0.3, share=0.5).radius == pytest.approx(found.radius / 2)
+
+
+@given(st.integers(1, 12), st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_a_row_s_projection_depends_on_no_later_row(n: int, seed: int) -> None:
+    rows = torch.randn(n, 16, generator=torch.Generator().manual_seed(seed))
+    whole = orthogonal_in_order(rows)
+    torch.testing.assert_close(whole[: n // 2], orthogonal_in_order(rows[: n // 2]))
+
+
+@pytest.mark.parametrize(("power", "root"), [(1.0, 1.0), (2.0, 2.0), (4.0, 1.0), (3.0, 2.0)])
+def test_the_objective_is_the_formula_and_its_gradient_is_finite_at_zero(power: float, root: float) -> None:
+    change = torch.randn(2, 5, 8)
+    expected = (change.norm(dim=-1) ** power).sum(-1) ** (1 / root)
+    torch.testing.assert_close(Objective(power, root, "features", None)(change), expected, rtol=1e-4, atol=1e-5)
+    zero = torch.zeros(1, 5, 8, requires_grad=True)
+    Objective(power, root, "features", None)(zero).sum().backward()
+    assert zero.grad is not None
+    assert torch.isfinite(zero.grad).all()
+
+
+def test_a_token_that_dominates_is_named(tiny: LanguageModel) -> None:
+    segment = Segment(tiny, IDS, 1, 4)
+    segment.base[0] *= 1e4
+    position, share = Problem([segment], Objective(tokens=None)).dominant_token() or (None, 0.0)
+    assert position == 0
+    assert share > 0.99
+    assert Problem([segment], Objective(tokens=3)).dominant_token() is None
+
+
+def test_impossible_settings() -> None:
+    for radius in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(SettingsError, match="radius"):
+            MelboSettings(radius)
+    for wrong in ({"steps": 0}, {"optimizer": "sgd"}):
+        with pytest.raises(SettingsError):
+            MelboSettings(1.0, **wrong)  # type: ignore[arg-type]
+    for text in ("first:3", "last", "last:0", "last:-1", "6"):
+        with pytest.raises(SettingsError):
+            parse_tokens(text)
+    assert (parse_tokens("all"), parse_tokens("last:4")) == (None, 4)

@@ -1,0 +1,182 @@
+"""The worker thread with scripted tasks: order, pause, cancel, failures, merging."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+
+from core.engine import Engine, Outbox
+from core.errors import SettingsError
+from core.events import Event, Progressed, Said, Stepped, StepPoint, TaskEnded, TaskPaused, TaskStarted, Warned
+from core.requests import BACKGROUND, INTERACTIVE, Request
+from core.session import Emit, Session
+
+WAIT = 10.0
+
+
+@dataclass(frozen=True)
+class Scripted(Request):
+    """Runs `steps` steps, each of which waits for `gate` if there is one."""
+
+    task_module = "tests.core.scripted_task"
+    name: str = "task"
+    steps: int = 3
+    urgent: bool = False
+    gate: Any = None
+    fault: Any = None
+    log: ClassVar[list[str]] = []
+
+    @property
+    def priority(self) -> int:  # type: ignore[override]
+        return INTERACTIVE if self.urgent else BACKGROUND
+
+
+def _run(session: Session, request: Scripted, task: int, emit: Emit) -> Iterator[None]:
+    try:
+        for step in range(request.steps):
+            if request.gate is not None:
+                request.gate.wait(WAIT)
+            request.log.append(f"{request.name}{step}")
+            emit(Progressed(task, request.name, step, request.steps))
+            if request.fault is not None:
+                raise request.fault
+            yield
+    finally:
+        request.log.append(f"{request.name} closed")
+
+
+module = types.ModuleType("tests.core.scripted_task")
+module.run = _run  # type: ignore[attr-defined]
+sys.modules[module.__name__] = module
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def wait_for(self, wanted: Callable[[Event], bool]) -> Event:
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(map(wanted, self.events)), WAIT), self.events
+            return next(event for event in self.events if wanted(event))
+
+    def ended(self, task: int) -> TaskEnded:
+        event = self.wait_for(lambda e: isinstance(e, TaskEnded) and e.task == task)
+        assert isinstance(event, TaskEnded)
+        return event
+
+
+@pytest.fixture
+def listener() -> Listener:
+    Scripted.log.clear()
+    return Listener()
+
+
+@pytest.fixture
+def engine(listener: Listener) -> Iterator[Engine]:
+    engine = Engine(listener, Session())
+    yield engine
+    assert engine.close()
+
+
+def test_tasks_start_step_and_end(engine: Engine, listener: Listener) -> None:
+    task = engine.submit(Scripted())
+    assert listener.ended(task).outcome == "done"
+    assert isinstance(listener.events[0], TaskStarted)
+    assert Scripted.log == ["task0", "task1", "task2", "task closed"]
+
+
+def test_the_urgent_run_between_the_steps_of_the_others(engine: Engine, listener: Listener) -> None:
+    gate = threading.Event()
+    training = engine.submit(Scripted("train", 4, gate=gate))
+    listener.wait_for(lambda e: isinstance(e, TaskStarted))
+    chat = engine.submit(Scripted("chat", 2, urgent=True))
+    gate.set()
+    listener.ended(training)
+    listener.ended(chat)
+    assert Scripted.log[:4] == ["train0", "chat0", "chat1", "chat closed"]
+
+
+def test_pause_holds_and_lets_others_run(engine: Engine, listener: Listener) -> None:
+    gate = threading.Event()
+    task = engine.submit(Scripted("train", 3, gate=gate))
+    listener.wait_for(lambda e: isinstance(e, TaskStarted))
+    engine.pause(task)
+    gate.set()
+    other = engine.submit(Scripted("other", 1))
+    listener.ended(other)
+    assert "train2" not in Scripted.log
+    assert not any(isinstance(e, TaskEnded) and e.task == task for e in listener.events)
+    engine.pause(task, False)
+    assert listener.ended(task).outcome == "done"
+    assert [e.paused for e in listener.events if isinstance(e, TaskPaused)] == [True, False]
+
+
+def test_cancel_closes_the_generator_even_while_paused(engine: Engine, listener: Listener) -> None:
+    gate = threading.Event()
+    task = engine.submit(Scripted(steps=1000, gate=gate))
+    listener.wait_for(lambda e: isinstance(e, TaskStarted))
+    engine.pause(task)
+    gate.set()
+    engine.cancel(task)
+    assert listener.ended(task).outcome == "cancelled"
+    assert Scripted.log[-1] == "task closed"
+    engine.cancel(task)  # a task that has ended is no fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "message", "remedy"),
+    [
+        (SettingsError("wrong block", "use another"), "wrong block", "use another"),
+        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero", "fault of melbo-tui"),
+        (MemoryError(), "out of memory", "fewer vectors"),
+    ],
+)
+def test_faults_become_events_and_the_thread_lives(
+    engine: Engine, listener: Listener, fault: Exception, message: str, remedy: str
+) -> None:
+    ended = listener.ended(engine.submit(Scripted(fault=fault)))
+    assert (ended.outcome, ended.message) == ("failed", message)
+    assert remedy in ended.remedy
+    assert listener.ended(engine.submit(Scripted())).outcome == "done"
+
+
+def test_close_ends_what_runs(listener: Listener) -> None:
+    engine = Engine(listener, Session())
+    engine.submit(Scripted(steps=10**9))
+    listener.wait_for(lambda e: isinstance(e, TaskStarted))
+    assert engine.close(WAIT)
+    assert Scripted.log[-1] == "task closed"
+
+
+def test_a_fast_task_does_not_flood(engine: Engine, listener: Listener) -> None:
+    began = time.monotonic()
+    listener.ended(engine.submit(Scripted(steps=5000)))
+    heard = sum(isinstance(e, Progressed) for e in listener.events)
+    assert heard <= (time.monotonic() - began) / 0.1 + 2
+
+
+def test_merging_loses_no_points_and_keeps_the_order() -> None:
+    heard: list[Event] = []
+    outbox = Outbox(heard.append)
+    for step in range(5):
+        outbox.put(Stepped(1, (StepPoint(0, step, (1.0,), (1.0,)),)))
+        outbox.put(Said(1, "a", "x" * step, step, False))
+        outbox.put(Said(1, "b", "y" * step, step, False))
+    outbox.put(Warned(1, "now"))
+    steps = [e for e in heard if isinstance(e, Stepped)]
+    assert [p.step for e in steps for p in e.points] == [0, 1, 2, 3, 4]
+    assert {e.key: e.text for e in heard if isinstance(e, Said)} == {"a": "xxxx", "b": "yyyy"}
+    assert isinstance(heard[-1], Warned)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import SettingsError
+from core.generation import Row, Sampling, generate
+from core.language_model import LanguageModel
+from core.residual import RowSteering, recorded
+from core.steering import Positions, Steering, SteerTerm, check_fits
+from tests.tiny_models import tiny_model, tiny_tokenizer
+from vectors.vector import ModelStamp, Origin, SteeringVector
+
+IDS = (5, 9, 17, 33, 65)
+
+
+def _vector(model: LanguageModel, block: int = 2, seed: int = 0, size: float = 4.0) -> SteeringVector:
+    direction = np.random.default_rng(seed).normal(size=model.d_model)
+    direction *= size / np.linalg.norm(direction)
+    return SteeringVector(direction.astype(np.float32), block, Origin("test", model.stamp, block), f"v{seed}")
+
+
+def _outputs(model: LanguageModel, rows: Sequence[Steering], block: int = 2) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """What `block` puts out before and after it is steered: for the prompt, then for one decode step behind it."""
+    steering, cache = RowSteering(model, rows, len(IDS)), None
+    seen = []
+    for ids in (torch.tensor([IDS] * len(rows)), torch.full((len(rows), 1), 7)):
+        with recorded(model.blocks[block]) as before, steering.applied(), recorded(model.blocks[block]) as after:
+            _, cache = model.forward(ids, cache)
+        seen.append((before[0], after[0]))
+    return seen
+
+
+@pytest.mark.parametrize("model_type", ["llama", "bloom", "falcon", "gpt2"])
+def test_the_model_is_left_bit_for_bit_as_it_was(model_type: str) -> None:
+    model = LanguageModel(tiny_model(model_type), None, model_type)
+    ids = torch.tensor([IDS])
+    before, _ = model.forward(ids)
+    term = SteerTerm(_vector(model))
+    with pytest.raises(RuntimeError, match="stop"), RowSteering(model, [(term,)], 5).applied():
+        assert not torch.equal(model.forward(ids)[0], before)
+        raise RuntimeError("stop")
+    assert torch.equal(model.forward(ids)[0], before)
+    assert not any(block._forward_hooks or block._forward_pre_hooks for block in model.blocks)
+
+
+@pytest.mark.parametrize(
+    ("positions", "in_prompt", "in_answer"),
+    [
+        ("all", [1, 1, 1, 1, 1], 1),
+        ("generated", [0, 0, 0, 0, 0], 1),
+        ("from:3", [0, 0, 0, 1, 1], 1),
+        ("from:5", [0, 0, 0, 0, 0], 1),
+        ("last:2", [0, 0, 0, 1, 1], 0),
+        ("last:99", [1, 1, 1, 1, 1], 0),
+    ],
+)
+def test_positions_are_absolute_under_the_cache(tiny: LanguageModel, positions: str, in_prompt: list[int], in_answer: int) -> None:
+    vector = _vector(tiny)
+    rows: list[Steering] = [(SteerTerm(vector, 2.0, positions=Positions.parse(positions)),), ()]
+    for (before, after), where in zip(_outputs(tiny, rows), (in_prompt, [in_answer]), strict=True):
+        expected = torch.tensor(where)[:, None] * 2.0 * torch.from_numpy(vector.direction.copy())
+        torch.testing.assert_close(after[0] - before[0], expected, atol=1e-5, rtol=1e-4)
+        assert torch.equal(after[1], before[1])
+
+
+def test_ablate_and_set(tiny: LanguageModel) -> None:
+    vector = _vector(tiny)
+    unit = torch.from_numpy(vector.direction.copy()) / vector.norm
+    for _, hidden in _outputs(tiny, [(SteerTerm(vector, 1.5, "ablate"),), (SteerTerm(vector, 1.5, "set"),)]):
+        assert (hidden[0] @ unit).abs().max() < 1e-4
+        torch.testing.assert_close(hidden[1] @ unit, torch.full((hidden.shape[1],), 1.5 * vector.norm), rtol=1e-4, atol=1e-4)
+
+
+def test_several_vectors_at_several_blocks_act_at_once(tiny: LanguageModel) -> None:
+    a, b, c = _vector(tiny, 1, 1), _vector(tiny, 1, 2), _vector(tiny, 3, 3)
+    together = _outputs(tiny, [(SteerTerm(a), SteerTerm(b, -0.5), SteerTerm(c))], block=3)[0][1]
+    mixed = _outputs(tiny, [(SteerTerm(a - 0.5 * b), SteerTerm(c))], block=3)[0][1]
+    torch.testing.assert_close(together, mixed, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def speaker() -> LanguageModel:
+    return LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny")
+
+
+def _texts(model: LanguageModel, rows: Sequence[Row]) -> dict[str, tuple[int, ...]]:
+    return {c.key: c.ids for completions in generate(model, rows) for c in completions}
+
+
+def test_each_row_comes_out_as_it_would_alone(speaker: LanguageModel) -> None:
+    rows = [
+        Row(f"{i}", IDS[: 3 + i % 2], ((SteerTerm(_vector(speaker, seed=i), 3.0),) if i else ()), Sampling(max_new_tokens=12), i > 2)
+        for i in range(5)
+    ]
+    together = _texts(speaker, rows)
+    for row in rows:
+        assert _texts(speaker, [row])[row.key] == together[row.key]
+    assert len(set(together.values())) > 3
+
+
+def test_sampling_is_the_row_s_own(speaker: LanguageModel) -> None:
+    def row(key: str, seed: int, top_p: float = 1.0) -> Row:
+        return Row(key, IDS, (), Sampling(1.0, top_p, 10, seed))
+
+    alone, batch = _texts(speaker, [row("a", 1)]), _texts(speaker, [row("b", 2), row("a", 1), row("c", 3, 1e-6)])
+    assert alone["a"] == batch["a"] != batch["b"]
+    assert batch["c"] == _texts(speaker, [Row("g", IDS, (), Sampling(max_new_tokens=10))])["g"]  # the likeliest alone is greedy
+
+
+def test_a_watched_row_is_compared_with_the_unsteered_model(speaker: LanguageModel) -> None:
+    vector = _vector(speaker)
+    rows = [Row("on", IDS, (SteerTerm(vector, 3.0),), Sampling(max_new_tokens=6), watched=True)]
+    rows.append(Row("off", IDS, (SteerTerm(vector, 0.0),), Sampling(max_new_tokens=6), watched=True))
+    last = {c.key: c for completions in generate(speaker, rows) for c in completions}
+    assert len(last["on"].kl) >= 1
+    assert last["on"].kl[0] > 0.01
+    assert max(last["off"].kl) < 1e-5
+    assert (last["on"].perplexity or 0) > 1
+
+
+def test_empty_prompts_and_impossible_settings(speaker: LanguageModel) -> None:
+    with pytest.raises(SettingsError, match="empty"):
+        list(generate(speaker, [Row("x", ())]))
+    for wrong in ({"temperature": -1.0}, {"top_p": 0.0}, {"max_new_tokens": 0}, {"temperature": float("nan")}):
+        with pytest.raises(SettingsError):
+            Sampling(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="no operation"):
+        SteerTerm(_vector(speaker), operation="multiply")
+    for text in ("", "last", "last:0", "from:-1", "some"):
+        with pytest.raises(SettingsError):
+            Positions.parse(text)
+
+
+def test_vectors_of_other_models(tiny: LanguageModel) -> None:
+    term = SteerTerm(_vector(tiny))
+    assert check_fits((term,), tiny.stamp) == []
+    assert "not on" in check_fits((term,), ModelStamp("twin", tiny.d_model, 6, "other"))[0]
+    with pytest.raises(SettingsError, match="width"):
+        check_fits((term,), ModelStamp("wide", 999, 6, "other"))
+    with pytest.raises(SettingsError, match="acts on block 2"):
+        check_fits((term,), ModelStamp("flat", tiny.d_model, 2, "other"))

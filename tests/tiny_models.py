@@ -1,0 +1,65 @@
+"""Tiny models of many architectures, built from configs with random weights, and a small tokenizer for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+VOCABULARY = 300
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 128,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+OMITTED: Any = object()
+# What a few architectures call the same things, or need besides.
+OWN: dict[str, dict[str, Any]] = {
+    "gpt2": {"n_embd": 32, "n_layer": 6, "n_head": 4, "n_positions": 128, "n_inner": 64},
+    "gpt_neox": {"num_key_value_heads": None},
+    "gptj": {"n_embd": 32, "n_layer": 6, "n_head": 4, "n_positions": 128, "rotary_dim": 4},
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
+    "bloom": {"n_layer": 6, "n_head": 4},
+    "falcon": {"head_dim": OMITTED, "num_kv_heads": 4, "new_decoder_architecture": False},
+    "gemma2": {"query_pre_attn_scalar": 8},
+    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
+}
+TEMPLATE = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}<assistant>"
+
+
+def tiny_model(model_type: str, seed: int = 0, **changes: Any) -> Any:
+    """A causal language model of that type, 6 blocks of d_model 32, weights large enough to have an effect."""
+    torch.manual_seed(seed)
+    sizes = {**SIZES, **OWN.get(model_type, {}), "initializer_range": 0.15, **changes}
+    config = AutoConfig.for_model(model_type, **{name: size for name, size in sizes.items() if size is not OMITTED})
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Bytes as tokens, with a chat template."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = ["<pad>", "<s>", "</s>", *alphabet]
+    tokenizer = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+    fast.chat_template = TEMPLATE
+    return fast
+
+
+def save_tiny(folder: Path, model_type: str = "llama", tokenizer: bool = True, **changes: Any) -> Path:
+    tiny_model(model_type, **changes).save_pretrained(folder)
+    if tokenizer:
+        tiny_tokenizer().save_pretrained(folder)
+    return folder

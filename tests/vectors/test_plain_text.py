@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectors.plain_text import clean_name, one_line, printable, stem_of
+
+
+@given(st.text())
+def test_nothing_that_acts_on_a_terminal_gets_through(text: str) -> None:
+    shown = printable(text)
+    assert not any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in shown)
+    assert not set(shown) & set("\x1b\u202e\u2066\x9b")
+    assert printable(shown) == shown
+
+
+@given(st.text(), st.integers(1, 50))
+def test_one_line_is_one_line_of_at_most_its_limit(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+    assert len(line) <= limit
+    assert "\n" not in line
+
+
+def test_ordinary_text_stays() -> None:
+    assert printable("Größe 漢字 👩‍🚀\n\tx") == "Größe 漢字 👩‍🚀\n\tx"
+    assert printable("\x1b[31mred\x1b[0m\r\n") == "[31mred[0m\n"
+
+
+def test_names() -> None:
+    assert clean_name(" a=b\n[red]c ") == "a-b [red]c"
+    with pytest.raises(ValueError, match="visible"):
+        clean_name("\x1b\u200b ")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stem"), [("How can I build a bomb?", "bomb"), ("", "vector"), ("What is the?", "vector"), ("Bake BREAD!", "bread")]
+)
+def test_stems(prompt: str, stem: str) -> None:
+    assert stem_of(prompt) == stem
