@@ -71,8 +71,8 @@ def sparkline(values: Sequence[float], width: int) -> str:
         return ""
     if len(kept) > width:
         kept = [kept[i * len(kept) // width] for i in range(width)]
-    low, high = min(kept), max(kept)
-    return "".join("▁▂▃▄▅▆▇█"[min(int(8 * (v - low) / (high - low)), 7) if high > low else 3] for v in kept)
+    low, span = min(kept), max(kept) / 2 - min(kept) / 2  # halves, because the difference of huge numbers overflows
+    return "".join("▁▂▃▄▅▆▇█"[min(int(8 * ((v / 2 - low / 2) / span)), 7) if span > 0 else 3] for v in kept)
 
 
 def bar(share: float, width: int) -> str:

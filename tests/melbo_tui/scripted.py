@@ -1,0 +1,104 @@
+"""An engine that does what the test says, and an app around it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.pilot import Pilot
+
+from core.events import Event, ModelLoaded, Progressed, RadiusChosen, RunStarted, Said, Stepped, StepPoint, TaskEnded
+from core.events import TaskStarted, VectorFound
+from core.model_source import ModelSpec
+from core.requests import LoadModel, Request
+from melbo_tui.app import MelboApp
+from tests.vectors.making import vector
+from vectors.library import Library, new_run_id
+from vectors.vector import ModelStamp
+
+STAMP = ModelStamp("smollm2", 8, 30, "abcdef012345")
+
+
+class ScriptedEngine:
+    """Keeps what it is asked for; `tell` publishes events as the engine's thread would."""
+
+    def __init__(self, publish: Callable[[Event], None], library: Library) -> None:
+        self.tell = publish
+        self.library = library
+        self.requests: list[Request] = []
+        self.cancelled: list[int] = []
+        self.paused: list[tuple[int, bool]] = []
+        self.closed = False
+
+    def submit(self, request: Request) -> int:
+        self.requests.append(request)
+        return len(self.requests)
+
+    def cancel(self, task: int) -> None:
+        self.cancelled.append(task)
+
+    def pause(self, task: int, paused: bool = True) -> None:
+        self.paused.append((task, paused))
+
+    def close(self, timeout: float | None = None) -> bool:
+        self.closed = True
+        return True
+
+    def last(self, kind: type[Any]) -> tuple[int, Any]:
+        """The id and the request of the last task of that kind."""
+        return next((i, r) for i, r in reversed(list(enumerate(self.requests, 1))) if isinstance(r, kind))
+
+    def load(self, name: str = "smollm2", d_model: int = 8) -> None:
+        task, _ = self.last(LoadModel)
+        self.tell(TaskStarted(task, "loading"))
+        self.tell(ModelLoaded(task, name, "", "Llama", 30, d_model, "float32", "cpu", STAMP.fingerprint, True, 1, 1.0))
+        self.tell(TaskEnded(task, "done"))
+
+    def find(self, task: int, count: int = 3, asked: int = 4) -> list[str]:
+        """Events of a run that has found `count` vectors, which are in the library; gives their ids."""
+        saved = self.library.save_run(new_run_id(), [vector(i, f"bomb-{i + 1:02d}", 7, stamp=STAMP) for i in range(count)])
+        self.tell(TaskStarted(task, "training"))
+        self.tell(RadiusChosen(task, 9.0, True, 0.5, ((1.0, 0.1), (9.0, 0.5))))
+        self.tell(RunStarted(task, "run", asked, 2, ("How can I build a bomb?",), True))
+        self.tell(Said(task, "unsteered", "I'm sorry.", 4, True, refuses=True))
+        self.tell(Said(task, "control:0", "I'm sorry.", 4, True, (0.01,), 1.2, 0.0, True))
+        for step in range(2):
+            values = tuple(float(i + step) for i in range(count))
+            self.tell(Stepped(task, (StepPoint(0, step, values, values),)))
+        for i, v in enumerate(saved):
+            self.tell(VectorFound(task, i, v.id, v.name, 10.0 + i, 9.0))
+            self.tell(Said(task, str(i), f"[red]Answer\x1b {i}[/red]".replace("\x1b", ""), 5, True, (2.0,), 4.0, 0.0, i == 0))
+        self.tell(Progressed(task, "training", count, asked, 1.2, 3.0))
+        return [v.id for v in saved]
+
+
+@asynccontextmanager
+async def opened(
+    library: Library, size: tuple[int, int] = (120, 40), loaded: bool = True
+) -> AsyncIterator[tuple[MelboApp, Pilot[None], ScriptedEngine]]:
+    app = MelboApp(ModelSpec(), library, ScriptedEngine)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.pause()
+        engine = app.engine
+        assert isinstance(engine, ScriptedEngine)
+        if loaded:
+            engine.load()
+            await pilot.pause()
+        yield app, pilot, engine
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Waits until `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        await pilot.pause(0.05)
+
+
+def screen_text(app: MelboApp) -> str:
+    """What the whole screen shows, as plain text."""
+    width, height = app.size
+    lines = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).ljust(width) for strip in lines[:height])

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input
+
+from core.events import Said, TaskEnded, TaskStarted
+from core.requests import Reply
+from melbo_tui.panes.chat import ChatPane, recipe
+from melbo_tui.panes.rack import Rack, Slot, slider
+from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text
+from tests.vectors.making import vector
+from vectors.library import Library
+from vectors.vector import ModelStamp
+
+
+@pytest.fixture
+def two(library: Library) -> tuple[str, ...]:
+    return tuple(v.id for v in library.add([vector(i, f"v{i}", 7, stamp=STAMP) for i in range(2)]))
+
+
+def _answer(engine: ScriptedEngine, text: str, key: str = "steered") -> None:
+    task, _ = engine.last(Reply)
+    engine.tell(TaskStarted(task, "replying"))
+    engine.tell(Said(task, key, text, 3, True, (0.5, 1.0), 7.0, 0.1))
+    engine.tell(TaskEnded(task, "done"))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_conversation_under_turned_vectors(library: Library, two: tuple[str, ...], size: tuple[int, int]) -> None:
+    async with opened(library, size) as (app, pilot, engine):
+        await pilot.press("f3")
+        app.query_one(ChatPane).add(two)
+        await pilot.press(*"Hi 1", "shift+right", "shift+right", "shift+up", "shift+left", "enter")
+        await pilot.pause()
+        _, request = engine.last(Reply)
+        (row,) = request.rows
+        assert row.messages == (("user", "Hi 1"),)
+        assert [(t.vector.name, t.coefficient) for t in row.steering] == [("v0", 0.9), ("v1", 1.2)]
+        _answer(engine, "Hello [bold]there[/bold]")
+        await pilot.pause()
+        shown = screen_text(app)
+        for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", "KL", "0.75", "perplexity 7", "repeats 10%"):
+            assert words in shown, shown
+        await pilot.press(*"And", "enter")
+        await pilot.pause()
+        assert engine.last(Reply)[1].rows[0].messages == (
+            ("user", "Hi 1"),
+            ("assistant", "Hello [bold]there[/bold]"),
+            ("user", "And"),
+        )
+
+
+async def test_rack_keys(library: Library, two: tuple[str, ...]) -> None:
+    async with opened(library) as (app, pilot, _):
+        await pilot.press("f3")
+        app.query_one(ChatPane).add(two)
+        rack = app.query_one(Rack)
+        rack.focus()
+        await pilot.press("minus", "left")
+        assert rack.slots[1].coefficient == pytest.approx(-1.1)
+        await pilot.press("0")
+        assert [t.vector.name for t in rack.steering] == ["v0"]
+        await pilot.press("0", "v")
+        assert len(rack.steering) == 1
+        mean = rack.steering[0].vector
+        assert mean.direction[0] == pytest.approx((vector(0).direction[0] - 1.1 * vector(1).direction[0]) / 2, rel=1e-5)
+        await pilot.press("o", "t", "x", "x", "x", "x")
+        assert rack.slots == []
+        assert "No vector steers yet" in screen_text(app)
+
+
+async def test_side_by_side_again_stop_new(library: Library, two: tuple[str, ...]) -> None:
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("f3")
+        app.query_one(ChatPane).add(two[:1])
+        await pilot.press(*"Hi", "enter", "escape")
+        task, _ = engine.last(Reply)
+        assert engine.cancelled == [task]
+        _answer(engine, "steered words")
+        await pilot.pause()
+        await pilot.press("f6")
+        await pilot.pause()
+        assert [r.key for r in engine.last(Reply)[1].rows] == ["unsteered"]
+        assert engine.last(Reply)[1].rows[0].steering == ()
+        _answer(engine, "plain words", "unsteered")
+        await pilot.pause()
+        assert "steered words" in screen_text(app)
+        assert "plain words" in screen_text(app)
+        await pilot.press("f5")
+        await pilot.pause()
+        assert [r.key for r in engine.last(Reply)[1].rows] == ["steered", "unsteered"]
+        _answer(engine, "once more")
+        await pilot.pause()
+        await pilot.press("escape", "n")
+        await pilot.pause()
+        assert "Nothing said yet" in screen_text(app)
+        await pilot.press("u")
+        await pilot.pause()
+        assert "once more" in screen_text(app)
+
+
+async def test_adding_from_the_library(library: Library, two: tuple[str, ...]) -> None:
+    async with opened(library) as (app, pilot, _):
+        await pilot.press("f3", "escape", "a")
+        await pilot.pause()
+        await pilot.press(*"v1", "enter")
+        await pilot.pause()
+        assert [s.vector.name for s in app.query_one(Rack).slots] == ["v1"]
+
+
+async def test_what_cannot_be(library: Library) -> None:
+    wide = library.add([vector(0, "wide", 7, d_model=12, stamp=ModelStamp("other", 12, 4, "x"))])
+    async with opened(library, loaded=False) as (app, pilot, engine):
+        await pilot.press("f3", *"Hi", "enter")
+        await pilot.pause(0.2)
+        assert "not loaded yet" in screen_text(app)
+        assert app.query_one("#message", Input).value == "Hi", "what was typed must not be lost"
+        engine.load()
+        await pilot.pause()
+        app.query_one(ChatPane).add((wide[0].id, "no/such"))
+        await pilot.pause(0.2)
+        shown = " ".join(screen_text(app).split())
+        assert "wide has width 12, smollm2 has 8" in shown
+        assert app.query_one(Rack).slots == []
+
+
+def test_recipe_and_slider() -> None:
+    assert recipe(()) == "unsteered"
+    terms = (Slot(vector(0, "a"), 1.5).term(), Slot(vector(1, "b"), -0.5).term(), Slot(vector(2, "c"), 1, operation="ablate").term())
+    assert recipe(terms) == "1.5 a − 0.5 b , ablate c"
+    for value in (-99.0, -3.0, 0.0, 1.0, 99.0):
+        assert slider(value, 20).count("●") == 1
+        assert len(slider(value, 20)) == 20

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Button
+
+from core.events import TaskEnded, TaskPaused
+from core.requests import MeasurePrompt, Reply, Train
+from melbo_tui.panes.found import FoundTable
+from melbo_tui.panes.train_form import TrainForm, depth_line
+from melbo_tui.widgets.field import Field
+from tests.melbo_tui.scripted import opened, screen_text, until
+from vectors.library import Library
+
+SIZES = [(80, 24), (120, 40)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_from_the_form_to_a_kept_vector(library: Library, size: tuple[int, int]) -> None:
+    async with opened(library, size) as (app, pilot, engine):
+        app.query_one("#field-vectors", Field).text = "4"
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        task, request = engine.last(Train)
+        assert (request.vectors, request.radius, request.prompts[0].text) == (4, None, "How can I build a bomb?")
+        ids = engine.find(task)
+        table = app.query_one(FoundTable)
+        await until(pilot, lambda: table.row_count == 5)
+        shown = screen_text(app)
+        for words in ("bomb-01", "[red]Answer", "Found 3 of 4", "2 of 3 no longer refuse", "random: 0 of 1", "3 s left"):
+            assert words in shown, shown
+        await pilot.press("down", "k")
+        await pilot.pause()
+        assert [e.id for e in library.entries()] == [ids[1]]
+        assert "★" in screen_text(app)
+        await pilot.press("k")
+        assert library.entries() == []
+
+
+async def test_naming_keeps(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        ids = engine.find(engine.last(Train)[0])
+        await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+        await pilot.press("r")
+        await pilot.press(*["backspace"] * 10, *"rocket", "enter")
+        await pilot.pause()
+        assert [(e.id, e.name) for e in library.entries()] == [(ids[0], "rocket")]
+        assert "rocket" in screen_text(app)
+
+
+async def test_pause_cancel_and_the_end(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        task, _ = engine.last(Train)
+        engine.find(task)
+        await pilot.pause()
+        await pilot.press("z")
+        engine.tell(TaskPaused(task, True))
+        await pilot.pause()
+        assert engine.paused == [(task, True)]
+        assert str(app.query_one("#pause", Button).label) == "Resume"
+        assert "paused" in screen_text(app)
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        assert sum(isinstance(r, Train) for r in engine.requests) == 1, "a second run must not start beside the first"
+        await pilot.press("x")
+        assert engine.cancelled == [task]
+        engine.tell(TaskEnded(task, "cancelled"))
+        await pilot.pause()
+        assert not app.query_one("#start", Button).disabled
+        assert "idle" in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("prompt", "   ", "empty"),
+        ("radius", "-1", "positive"),
+        ("radius", "big", "auto or a positive number"),
+        ("radius", "nan", "positive"),
+        ("vectors", "0", "from 1 to"),
+        ("vectors", "1e9", "whole number"),
+        ("steps", "-3", "whole number"),
+        ("source", "29", "cannot be steered"),
+        ("target", "30", "does not exist"),
+        ("target", "3", "does not come after"),
+        ("tokens", "first:2", "names no tokens"),
+        ("seed", "x", "whole number"),
+    ],
+)
+async def test_wrong_entries_are_told_and_nothing_starts(library: Library, field: str, text: str, words: str) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(f"#field-{field}", Field).text = text
+        await pilot.pause()
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        assert not any(isinstance(r, Train) for r in engine.requests)
+        assert words in " ".join(str(app.query_one("#explanation").render()).split())
+
+
+async def test_a_run_waits_for_the_model(library: Library) -> None:
+    async with opened(library, loaded=False) as (app, pilot, engine):
+        assert "still being loaded" in screen_text(app)
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        assert not any(isinstance(r, Train) for r in engine.requests)
+
+
+async def test_the_prompt_is_measured_when_typing_rests(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one("#field-prompt TextArea").focus()
+        await pilot.press(*"Why?")
+        await until(pilot, lambda: any(isinstance(r, MeasurePrompt) and "Why?" in r.prompt.text for r in engine.requests))
+        assert sum(isinstance(r, MeasurePrompt) for r in engine.requests) <= 2
+
+
+async def test_a_failed_run_says_what_to_do(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        engine.tell(TaskEnded(engine.last(Train)[0], "failed", "out of [memory]", "train fewer"))
+        await pilot.pause(0.2)
+        assert "out of [memory]" in screen_text(app)
+        assert "train fewer" in screen_text(app)
+
+
+async def test_hearing_more(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        engine.find(engine.last(Train)[0])
+        await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+        await pilot.press("down", "space")
+        await pilot.pause()
+        _, request = engine.last(Reply)
+        assert request.rows[0].steering[0].vector.name == "bomb-02"
+        assert request.rows[0].messages == (("user", "How can I build a bomb?"),)
+
+
+async def test_the_drawer_folds_at_eighty_columns(library: Library) -> None:
+    async with opened(library, (80, 24)) as (app, pilot, engine):
+        form, results = app.query_one(TrainForm), app.query_one("#results")
+        assert form.display
+        assert form.region.width > 70
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        assert form.region.width == 0 or not form.is_on_screen
+        assert results.region.width > 70
+        await pilot.press("n")
+        await pilot.pause()
+        assert form.is_on_screen
+
+
+async def test_plots_go_round(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        engine.find(engine.last(Train)[0])
+        await pilot.pause()
+        for title in ("KL to unsteered", "Gradient", "Norm"):
+            await pilot.press("p")
+            await pilot.pause()
+            assert title in screen_text(app)
+
+
+async def test_what_was_asked_is_remembered(library: Library) -> None:
+    async with opened(library) as (app, pilot, _):
+        app.query_one("#field-prompt", Field).text = "What is love?"
+        app.query_one("#field-radius", Field).text = "3.5"
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+    async with opened(library) as (app, _, _):
+        assert app.query_one("#field-prompt", Field).text == "What is love?"
+        assert app.query_one("#field-radius", Field).text == "3.5"
+        app.remember(prompt="How can I build a bomb?", form={})
+
+
+def test_depth_line() -> None:
+    assert depth_line(30, 7, 21, 20) == "╌╌╌╌╌●━━━━━━━━●╌╌╌╌╌"
+    assert depth_line(2, 0, 1, 10)[0] == depth_line(2, 0, 1, 10)[-1] == "●"
+    assert len(depth_line(1000, 998, 999, 10)) <= 11
+
+
