@@ -23,6 +23,7 @@ class _Running:
     steps: Task | None = None
     paused: bool = False
     cancelled: bool = False
+    stage: str = ""
 
 
 class Engine:
@@ -119,7 +120,12 @@ class Engine:
         """Publishes an event of a task; long phases that cannot yield are cancelled here."""
         self._outbox.put(event)
         if isinstance(event, Progressed):
-            self._outbox.flush_if_due()
+            # A new stage may block for seconds (an import, a file), so it is told before it begins.
+            if event.stage != task.stage:
+                self._outbox.flush()
+            else:
+                self._outbox.flush_if_due()
+            task.stage = event.stage
             if task.cancelled:
                 raise Cancelled
 
