@@ -43,7 +43,7 @@ def train(model: Any, ids: torch.Tensor, blocks: Any, source: int, target: int, 
             model(ids)
             loss = -(seen["target"] - base)[:, -tokens:].float().square().sum().sqrt()
             loss.backward()  # type: ignore[no-untyped-call]
-            objective = -float(loss)
+            objective = -float(loss.detach())
             with torch.no_grad():
                 assert theta.grad is not None
                 unit = theta / theta.norm()
