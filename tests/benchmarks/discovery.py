@@ -66,16 +66,24 @@ def main() -> None:
         args.published_steps, TOKENS,
     )  # fmt: skip
     theirs = statistics.median(seconds) * PUBLISHED_STEPS
-    print(f"model {model.stamp.name}, {model.device}, {torch.get_num_threads()} threads; blocks {source} -> {target}; R {radius:.3g}")
+    print(
+        f"model {model.stamp.name}, {model.device}, {torch.get_num_threads()} threads; blocks {source} -> {target}; R {radius:.3g}"
+    )
     print(f"calibration            {calibrated:8.1f} s")
     print(f"published, a vector    {theirs:8.1f} s   objective {objective:8.1f} after {args.published_steps} steps")
-    print(f"melbo power, a vector  {ours:8.2f} s   objective {statistics.mean(objectives):8.1f} mean, {min(objectives):.1f} least")
-    print(f"ratio                  {theirs / ours:8.0f} x   at {statistics.mean(objectives) / objective:.2f} times the objective")
+    print(
+        f"melbo power, a vector  {ours:8.2f} s   objective {statistics.mean(objectives):8.1f} mean, {min(objectives):.1f} least"
+    )
+    print(
+        f"ratio                  {theirs / ours:8.0f} x   at {statistics.mean(objectives) / objective:.2f} times the objective"
+    )
     means = {step + 1: statistics.mean(values) for step, values in sorted(climbs.items())}
     enough = next((step for step, mean in means.items() if mean >= objective), None)
     if enough is not None:
         share = enough / len(means)
-        print(f"ratio at its objective {theirs / (ours * share):8.0f} x   ({enough} of {len(means)} steps reach it in the mean)")
+        print(
+            f"ratio at its objective {theirs / (ours * share):8.0f} x   ({enough} of {len(means)} steps reach it in the mean)"
+        )
 
 
 if __name__ == "__main__":

@@ -91,8 +91,12 @@ def main() -> None:
     print(f"first frame                  {statistics.median(s[0] for s in starts):6.2f} s   (median of 3)")
     print(f"model loaded                 {statistics.median(s[1] for s in starts):6.2f} s   (median of 3, second start)")
     print(f"first token of a chat reply  {first_token:6.2f} s")
-    print(f"key to paint, idle           {1e3 * statistics.median(idle):6.0f} ms  (worst of {args.keys}: {1e3 * max(idle):.0f})")
-    print(f"key to paint, training       {1e3 * statistics.median(busy):6.0f} ms  (worst of {args.keys}: {1e3 * max(busy):.0f})")
+    print(
+        f"key to paint, idle           {1e3 * statistics.median(idle):6.0f} ms  (worst of {args.keys}: {1e3 * max(idle):.0f})"
+    )
+    print(
+        f"key to paint, training       {1e3 * statistics.median(busy):6.0f} ms  (worst of {args.keys}: {1e3 * max(busy):.0f})"
+    )
 
 
 def _echoes(terminal: Terminal, count: int) -> list[float]:

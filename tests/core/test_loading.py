@@ -194,7 +194,9 @@ def _fetch(hub: str, cache: Path, model: str) -> list[object]:
     # The hub library reads its settings when it is imported, so it gets a process of its own.
     env = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     env |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-    done = subprocess.run([sys.executable, "-c", _FETCH, model], env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", _FETCH, model], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     result: list[object] = json.loads(done.stdout.splitlines()[-1])
     return result

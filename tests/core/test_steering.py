@@ -58,7 +58,9 @@ def test_the_model_is_left_bit_for_bit_as_it_was(model_type: str) -> None:
         ("last:99", [1, 1, 1, 1, 1], 0),
     ],
 )
-def test_positions_are_absolute_under_the_cache(tiny: LanguageModel, positions: str, in_prompt: list[int], in_answer: int) -> None:
+def test_positions_are_absolute_under_the_cache(
+    tiny: LanguageModel, positions: str, in_prompt: list[int], in_answer: int
+) -> None:
     vector = _vector(tiny)
     rows: list[Steering] = [(SteerTerm(vector, 2.0, positions=Positions.parse(positions)),), ()]
     for (before, after), where in zip(_outputs(tiny, rows), (in_prompt, [in_answer]), strict=True):
@@ -93,7 +95,13 @@ def _texts(model: LanguageModel, rows: Sequence[Row]) -> dict[str, tuple[int, ..
 
 def test_each_row_comes_out_as_it_would_alone(speaker: LanguageModel) -> None:
     rows = [
-        Row(f"{i}", IDS[: 3 + i % 2], ((SteerTerm(_vector(speaker, seed=i), 3.0),) if i else ()), Sampling(max_new_tokens=12), i > 2)
+        Row(
+            f"{i}",
+            IDS[: 3 + i % 2],
+            ((SteerTerm(_vector(speaker, seed=i), 3.0),) if i else ()),
+            Sampling(max_new_tokens=12),
+            i > 2,
+        )
         for i in range(5)
     ]
     together = _texts(speaker, rows)

@@ -9,8 +9,19 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from core.events import Event, ModelLoaded, Progressed, RadiusChosen, RunStarted, Said, Stepped, StepPoint, TaskEnded
-from core.events import TaskStarted, VectorFound
+from core.events import (
+    Event,
+    ModelLoaded,
+    Progressed,
+    RadiusChosen,
+    RunStarted,
+    Said,
+    Stepped,
+    StepPoint,
+    TaskEnded,
+    TaskStarted,
+    VectorFound,
+)
 from core.model_source import ModelSpec
 from core.requests import LoadModel, Request
 from melbo_tui.app import MelboApp

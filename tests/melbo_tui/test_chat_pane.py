@@ -126,7 +126,11 @@ async def test_what_cannot_be(library: Library) -> None:
 
 def test_recipe_and_slider() -> None:
     assert recipe(()) == "unsteered"
-    terms = (Slot(vector(0, "a"), 1.5).term(), Slot(vector(1, "b"), -0.5).term(), Slot(vector(2, "c"), 1, operation="ablate").term())
+    terms = (
+        Slot(vector(0, "a"), 1.5).term(),
+        Slot(vector(1, "b"), -0.5).term(),
+        Slot(vector(2, "c"), 1, operation="ablate").term(),
+    )
     assert recipe(terms) == "1.5 a − 0.5 b , ablate c"
     for value in (-99.0, -3.0, 0.0, 1.0, 99.0):
         assert slider(value, 20).count("●") == 1

@@ -38,4 +38,8 @@ def test_the_summary_stands_beside_the_controls() -> None:
 def test_damage_and_verdict() -> None:
     assert damage(_said("0", perplexity=1.0)) == 0
     assert damage(_said("0", perplexity=1e9)) > 1
-    assert (verdict(_said("0", refuses=True)), verdict(_said("0", broken=True)), verdict(_said("0"))) == ("refuses", "broken", "")
+    assert (verdict(_said("0", refuses=True)), verdict(_said("0", broken=True)), verdict(_said("0"))) == (
+        "refuses",
+        "broken",
+        "",
+    )

@@ -181,5 +181,3 @@ def test_depth_line() -> None:
     assert depth_line(30, 7, 21, 20) == "╌╌╌╌╌●━━━━━━━━●╌╌╌╌╌"
     assert depth_line(2, 0, 1, 10)[0] == depth_line(2, 0, 1, 10)[-1] == "●"
     assert len(depth_line(1000, 998, 999, 10)) <= 11
-
-

@@ -12,7 +12,9 @@ from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
 def test_operators_read_like_the_mathematics() -> None:
     a, b = vector(1, "a"), vector(2, "b")
-    np.testing.assert_allclose((0.5 * (a + b) - 2 * a).direction, 0.5 * (a.direction + b.direction) - 2 * a.direction, rtol=1e-5)
+    np.testing.assert_allclose(
+        (0.5 * (a + b) - 2 * a).direction, 0.5 * (a.direction + b.direction) - 2 * a.direction, rtol=1e-5
+    )
     np.testing.assert_array_equal((-a).direction, -a.direction)
 
 
@@ -26,7 +28,9 @@ def test_a_mixture_tells_its_recipe() -> None:
 
 def test_average_is_the_mean() -> None:
     vectors = [vector(i, f"v{i}") for i in range(5)]
-    np.testing.assert_allclose(average(vectors).direction, np.mean([v.direction for v in vectors], axis=0), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        average(vectors).direction, np.mean([v.direction for v in vectors], axis=0), rtol=1e-5, atol=1e-7
+    )
 
 
 @given(st.floats(1e-3, 1e3), st.integers(0, 50))

@@ -36,7 +36,8 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "stem"), [("How can I build a bomb?", "bomb"), ("", "vector"), ("What is the?", "vector"), ("Bake BREAD!", "bread")]
+    ("prompt", "stem"),
+    [("How can I build a bomb?", "bomb"), ("", "vector"), ("What is the?", "vector"), ("Bake BREAD!", "bread")],
 )
 def test_stems(prompt: str, stem: str) -> None:
     assert stem_of(prompt) == stem
