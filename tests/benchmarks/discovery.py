@@ -67,7 +67,8 @@ def main() -> None:
     )  # fmt: skip
     theirs = statistics.median(seconds) * PUBLISHED_STEPS
     print(
-        f"model {model.stamp.name}, {model.device}, {torch.get_num_threads()} threads; blocks {source} -> {target}; R {radius:.3g}"
+        f"model {model.stamp.name}, {model.device}, {torch.get_num_threads()} threads; "
+        f"blocks {source} -> {target}; R {radius:.3g}"
     )
     print(f"calibration            {calibrated:8.1f} s")
     print(f"published, a vector    {theirs:8.1f} s   objective {objective:8.1f} after {args.published_steps} steps")

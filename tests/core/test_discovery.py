@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -36,7 +37,7 @@ def test_the_best_so_far_never_falls_and_is_what_comes_back(problem: Problem) ->
         else:
             assert event.objective.tolist() == pytest.approx(problem.values(event.vectors)[0].tolist(), rel=1e-4)
             assert all(o >= b for o, b in zip(event.objective.tolist(), best[-1], strict=True))
-    for before, after in zip(best, best[1:], strict=False):
+    for before, after in itertools.pairwise(best):
         assert all(a >= b for b, a in zip(before, after, strict=True))
 
 
@@ -83,7 +84,7 @@ def _calibrated(problem: Problem, **kwargs: float) -> Calibration:
 
 def test_the_radius_lies_where_nonlinearity_reaches_the_ratio(problem: Problem) -> None:
     found = _calibrated(problem, ratio=0.3, share=1.0)
-    radii, ratios = zip(*found.curve, strict=True)
+    radii, _ratios = zip(*found.curve, strict=True)
     assert list(radii) == sorted(radii)
     below = max(n for r, n in found.curve if r <= found.radius)
     above = min(n for r, n in found.curve if r >= found.radius)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,9 +41,9 @@ def test_the_model_is_left_bit_for_bit_as_it_was(model_type: str) -> None:
     ids = torch.tensor([IDS])
     before, _ = model.forward(ids)
     term = SteerTerm(_vector(model))
-    with pytest.raises(RuntimeError, match="stop"), RowSteering(model, [(term,)], 5).applied():
+    with contextlib.suppress(RuntimeError), RowSteering(model, [(term,)], 5).applied():
         assert not torch.equal(model.forward(ids)[0], before)
-        raise RuntimeError("stop")
+        raise RuntimeError("a failure in the middle")
     assert torch.equal(model.forward(ids)[0], before)
     assert not any(block._forward_hooks or block._forward_pre_hooks for block in model.blocks)
 

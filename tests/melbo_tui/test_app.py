@@ -72,7 +72,7 @@ async def test_the_guide_and_every_theme(library: Library) -> None:
 
 
 async def test_quitting_closes_the_engine(library: Library) -> None:
-    async with opened(library) as (app, pilot, engine):
+    async with opened(library) as (_app, pilot, engine):
         await pilot.press("ctrl+q")
         await until(pilot, lambda: engine.closed)
 
@@ -81,7 +81,7 @@ async def test_a_hang_up_leaves_in_order(library: Library) -> None:
     import os
     import signal
 
-    async with opened(library) as (app, pilot, engine):
+    async with opened(library) as (_app, pilot, engine):
         os.kill(os.getpid(), signal.SIGHUP)
         await until(pilot, lambda: engine.closed)
         await asyncio.sleep(0)

@@ -140,7 +140,7 @@ async def test_hearing_more(library: Library) -> None:
 
 
 async def test_the_drawer_folds_at_eighty_columns(library: Library) -> None:
-    async with opened(library, (80, 24)) as (app, pilot, engine):
+    async with opened(library, (80, 24)) as (app, pilot, _engine):
         form, results = app.query_one(TrainForm), app.query_one("#results")
         assert form.display
         assert form.region.width > 70
