@@ -74,7 +74,9 @@ class LanguageModel:
                 model = _with_adapter(model, adapter)
             if place is not None:
                 model = model.to(place)
-            return cls(model, _load_tokenizer(folder, trust_remote_code), name, revision or "", adapter or "")
+            return cls(
+                model, _load_tokenizer(folder, trust_remote_code), name, revision or "", Path(adapter).name if adapter else ""
+            )
 
     # Text and tokens
 

@@ -26,10 +26,3 @@ class SteerWith(Message):
 @dataclass
 class LibraryChanged(Message):
     """Something was kept, renamed, deleted or found."""
-
-
-@dataclass
-class ModelWanted(Message):
-    """Asks for another model to be loaded."""
-
-    model: str

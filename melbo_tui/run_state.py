@@ -17,7 +17,6 @@ class RunState:
 
     task: int
     asked: int = 0
-    stage: str = ""
     started: RunStarted | None = None
     radius: RadiusChosen | None = None
     progress: Progressed | None = None
@@ -62,6 +61,10 @@ class RunState:
         """Keys of what there is to show: found vectors in order, then the unsteered model and the controls."""
         controls = sorted(key for key in self.said if key.startswith(CONTROL))
         return [*(str(i) for i in sorted(self.found)), *([UNSTEERED] if UNSTEERED in self.said else []), *controls]
+
+    def vector(self, key: str) -> VectorFound | None:
+        """The found vector that a row's key stands for, None for the unsteered model and the controls."""
+        return self.found.get(int(key)) if key.isdecimal() else None
 
     def effect(self, index: int) -> float:
         """The vector's objective as a share of the run's highest, 0 to 1."""

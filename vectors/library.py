@@ -183,18 +183,23 @@ class Library:
 
     def find(self, name: str, model: str | None = None, trash: bool = False) -> Kept:
         """The vector called `name` (or with that id); `model` decides between vectors of the same name."""
-        found = self._select(
-            f"WHERE (name = ? OR id = ?) AND deleted IS {'NOT ' if trash else ''}NULL ORDER BY kept DESC", (name, name)
-        )
+        found = self.called(name, trash)
         of_model = [k for k in found if model is None or k.model == model] or found
-        if not of_model:
-            near = self._near(name)
-            hint = f"; is it {near}?" if near else "; `melbo-tui vectors list` shows what is kept"
-            raise LibraryError(f"no vector is called {one_line(name, 60)}{hint}")
         if len({k.model for k in of_model}) > 1:
             models = ", ".join(sorted({k.model for k in of_model}))
             raise LibraryError(f"{one_line(name, 60)} exists for several models ({models}); say which with --model")
         return of_model[0]
+
+    def called(self, name: str, trash: bool = False) -> list[Kept]:
+        """All vectors called `name`, of whatever model, or the one with that id; LibraryError where there is none."""
+        found = self._select(
+            f"WHERE (name = ? OR id = ?) AND deleted IS {'NOT ' if trash else ''}NULL ORDER BY kept DESC", (name, name)
+        )
+        if not found:
+            near = self._near(name)
+            hint = f"; is it {near}?" if near else "; `melbo-tui vectors list` shows what is kept"
+            raise LibraryError(f"no vector is called {one_line(name, 60)}{hint}")
+        return found
 
     def load(self, id: str) -> SteeringVector:
         """The vector with its numbers, under its present name."""

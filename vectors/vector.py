@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vectors.plain_text import one_line, printable
+
 Direction = npt.NDArray[np.float32]
 
 
@@ -56,15 +58,33 @@ class Origin:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Origin:
-        """Reads `to_json`'s form. Raises VectorError on anything else."""
+        """Reads `to_json`'s form, made safe to show, for files come from strangers. Raises VectorError on anything else."""
+
+        def number(name: str) -> float | None:
+            return None if data.get(name) is None else float(data[name])
+
+        def whole(name: str) -> int | None:
+            return None if data.get(name) is None else int(data[name])
+
         try:
-            known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-            stamp = {k: v for k, v in dict(known.pop("model")).items() if k in ModelStamp.__dataclass_fields__}
-            known["prompts"] = tuple(str(p) for p in known.get("prompts", ()))
-            known["parents"] = tuple(str(p) for p in known.get("parents", ()))
-            return cls(model=ModelStamp(**stamp), **known)
-        except (KeyError, TypeError, ValueError) as error:
-            raise VectorError(f"the vector's origin is not readable ({error})") from error
+            stamp = data["model"]
+            texts = {k: one_line(str(stamp.get(k) or ""), 200) for k in ("name", "fingerprint", "revision", "adapter")}
+            return cls(
+                method=one_line(str(data["method"]), 60),
+                model=ModelStamp(d_model=int(stamp["d_model"]), n_blocks=int(stamp["n_blocks"]), **texts),
+                source=int(data["source"]),
+                target=whole("target"),
+                prompts=tuple(printable(str(prompt)) for prompt in data.get("prompts") or ()),
+                system=None if data.get("system") is None else printable(str(data["system"])),
+                settings=dict(data.get("settings") or {}),
+                seed=whole("seed"),
+                radius=number("radius"),
+                loss=number("loss"),
+                parents=tuple(one_line(str(parent), 200) for parent in data.get("parents") or ()),
+                created=number("created") or 0.0,
+            )
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise VectorError(f"the vector's origin is not readable ({one_line(str(error), 80)})") from error
 
 
 @dataclass(frozen=True, eq=False)

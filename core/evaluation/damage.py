@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 
 # Perplexity under the unsteered model beyond which text is counted as broken; see docs/findings.md for what was measured.
@@ -10,11 +11,13 @@ BROKEN_REPETITION = 0.5
 
 
 def repetition(text: str) -> float:
-    """Share of the text's word pairs that occurred before in it, 0 (none) to 1; what has no spaces counts by characters."""
-    words = text.split()
-    units = words if len(words) >= 4 else list(text)
-    pairs = list(pairwise(units))
-    return 1 - len(set(pairs)) / len(pairs) if len(pairs) > 3 else 0.0
+    """Share of the text that says again what it said before, 0 (none) to 1: of its word pairs, or of its runs of six
+    characters (`000000...`, or languages without spaces), whichever is more."""
+    return max(_repeated(list(pairwise(text.split()))), _repeated([text[i : i + 6] for i in range(len(text) - 5)]))
+
+
+def _repeated(units: Sequence[Hashable]) -> float:
+    return 1 - len(set(units)) / len(units) if len(units) > 3 else 0.0
 
 
 def is_broken(text: str, perplexity: float | None) -> bool:

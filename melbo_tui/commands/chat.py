@@ -14,7 +14,6 @@ from core.session import Session
 from core.steering import OPERATIONS, Positions, SteerTerm
 from melbo_tui.commands.output import fail, say, say_json
 from melbo_tui.commands.running import Runner, open_library
-from vectors.library import Library
 from vectors.plain_text import printable
 
 
@@ -47,12 +46,14 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("the message is empty", "say something for the model to answer")
     library = open_library(args)
     positions = Positions.parse(args.positions)
-    loaded: list[tuple[str, float]] = args.steer
+    for name, _ in args.steer:
+        library.called(name)  # a slip in a name is told before the model takes its seconds to load
     runner = Runner(args, Session(library))
     runner.load_model()
+    label = runner.session.model.stamp.label()
     steering = tuple(
-        SteerTerm(library.load(_found(library, name, runner).id), coefficient, args.operation, positions)
-        for name, coefficient in loaded
+        SteerTerm(library.load(library.find(name, label).id), coefficient, args.operation, positions)
+        for name, coefficient in args.steer
     )
     talks = {"steered" if steering else "unsteered": steering}
     if args.beside:
@@ -65,11 +66,6 @@ def run(args: argparse.Namespace) -> int:
         for key, messages in history.items():
             messages.append(("assistant", answers[key].text))
     return 0
-
-
-def _found(library: Library, name: str, runner: Runner) -> Any:
-    stamp = runner.session.model.stamp
-    return library.find(name, stamp.label())
 
 
 def _answer(

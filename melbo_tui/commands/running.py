@@ -35,7 +35,7 @@ class Runner:
         assert self.loaded is not None
         return self.loaded
 
-    def perform(self, request: Request, listen: Callable[[Event], None]) -> None:
+    def perform(self, request: Request, listen: Callable[[Event], object]) -> None:
         """Runs `request` to its end; `listen` hears every event. Raises what the task raises."""
         line = ProgressLine()
 

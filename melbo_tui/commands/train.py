@@ -8,11 +8,11 @@ from typing import Any
 
 from core.discovery import METHODS
 from core.errors import SettingsError
-from core.events import Event, RadiusChosen, RunStarted, Said, VectorFound
 from core.requests import Prompt, Train
 from core.session import Session
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.running import Runner, existing_folder_of, open_library
+from melbo_tui.run_state import RunState, verdict
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -86,83 +86,60 @@ def run(args: argparse.Namespace) -> int:
     request = Train(prompts=tuple(prompts), vectors=vectors, out=out, **{name: getattr(args, name) for name in _PASSED_ON})
     runner = Runner(args, Session(open_library(args)))
     runner.load_model()
-    report = _Report()
+    state = RunState(task=0)
     try:
-        runner.perform(request, report.listen)
+        runner.perform(request, state.take)
     finally:
-        report.print(args.json)
+        report_json(state) if args.json else report(state)
     return 0
 
 
-class _Report:
-    """Gathers a run's events into the table that stands at its end."""
+def report(run: RunState) -> None:
+    """The table that stands at a run's end: what the model says unsteered, under random vectors, under each found one."""
+    if run.radius is None or not (run.found or run.said):
+        return
+    say(f"radius {run.radius.radius:.4g}" + (" (calibrated)" if run.radius.automatic else ""))
+    rows = [_cells(run, key) for key in sorted(run.rows(), key=str.isdecimal)]
+    table(("vector", "effect", "KL", "perplexity", "", "what the model says under it"), rows)
+    if run.summary():
+        say(f"\n{run.summary()}.")
+    if run.found:
+        say("All are in the library; `melbo-tui chat --steer NAME=1` talks to the model under one.")
 
-    def __init__(self) -> None:
-        self.started: RunStarted | None = None
-        self.radius: RadiusChosen | None = None
-        self.found: dict[str, VectorFound] = {}
-        self.said: dict[str, Said] = {}
 
-    def listen(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
-            self.started = event
-        elif isinstance(event, RadiusChosen):
-            self.radius = event
-        elif isinstance(event, VectorFound):
-            self.found[str(event.index)] = event
-        elif isinstance(event, Said):
-            self.said[event.key] = event
+def _cells(run: RunState, key: str) -> tuple[str, ...]:
+    found, said = run.vector(key), run.said.get(key)
+    name, effect = (found.name, f"{found.objective:.1f}") if found else (key, "")
+    if said is None:
+        return (name, effect, "", "", "", "")
+    kl = f"{said.kl[0]:.2f}" if said.kl else ""
+    perplexity = f"{min(said.perplexity, 99999):.1f}" if said.perplexity is not None else ""
+    return (name, effect, kl, perplexity, verdict(said), said.text)
 
-    def print(self, as_json: bool) -> None:
-        if self.started is None or self.radius is None:
-            return
-        if as_json:
-            say_json({"event": "Result", "run": self.started.run, "radius": self.radius.radius, "rows": self._json_rows()})
-            return
-        say(f"radius {self.radius.radius:.4g}" + (" (calibrated)" if self.radius.automatic else ""))
-        rows = [self._row(key, key) for key in self.said if key not in self.found]
-        rows += [self._row(found.name, key, found) for key, found in self.found.items()]
-        table(("vector", "effect", "KL", "perplexity", "", "what the model says under it"), rows)
-        refusing = [key for key, said in self.said.items() if said.refuses]
-        if self.found and self.said:
-            kept = [key for key in self.found if key in self.said and key not in refusing]
-            broken = sum(self.said[key].broken for key in kept)
-            controls = [key for key in self.said if key.startswith("control")]
-            say(
-                f"\n{len(kept)} of {len(self.found)} vectors do not refuse ({broken} of those are broken text); "
-                f"random controls: {sum(key not in refusing for key in controls)} of {len(controls)}."
-            )
-        if self.found:
-            say("All are in the library; `melbo-tui chat --steer NAME=1` talks to the model under one.")
 
-    def _row(self, name: str, key: str, found: VectorFound | None = None) -> tuple[str, ...]:
-        said = self.said.get(key)
-        if said is None:
-            return (name, f"{found.objective:.1f}" if found else "", "", "", "", "")
-        mark = "refuses" if said.refuses else "broken" if said.broken else ""
-        kl = f"{said.kl[0]:.2f}" if said.kl else ""
-        perplexity = f"{min(said.perplexity, 99999):.1f}" if said.perplexity is not None else ""
-        return (name, f"{found.objective:.1f}" if found else "", kl, perplexity, mark, said.text)
-
-    def _json_rows(self) -> list[dict[str, Any]]:
-        rows = []
-        for key in [*(k for k in self.said if k not in self.found), *self.found]:
-            found, said = self.found.get(key), self.said.get(key)
-            rows.append(
-                {
-                    "key": key,
-                    "id": found.id if found else None,
-                    "name": found.name if found else key,
-                    "objective": found.objective if found else None,
-                    "norm": found.norm if found else None,
-                    "text": said.text if said else None,
-                    "refuses": said.refuses if said else None,
-                    "broken": said.broken if said else None,
-                    "first_kl": said.kl[0] if said and said.kl else None,
-                    "perplexity": said.perplexity if said else None,
-                }
-            )
-        return rows
+def report_json(run: RunState) -> None:
+    """The same as one line of JSON."""
+    if run.started is None or run.radius is None:
+        return
+    rows = []
+    for key in sorted(run.rows(), key=str.isdecimal):
+        found, said = run.vector(key), run.said.get(key)
+        rows.append(
+            {
+                "key": key,
+                "id": found.id if found else None,
+                "name": found.name if found else key,
+                "objective": found.objective if found else None,
+                "norm": found.norm if found else None,
+                "text": said.text if said else None,
+                "refuses": said.refuses if said else None,
+                "broken": said.broken if said else None,
+                "first_kl": said.kl[0] if said and said.kl else None,
+                "perplexity": said.perplexity if said else None,
+            }
+        )
+    radius = run.radius.radius
+    say_json({"event": "Result", "run": run.started.run, "radius": radius, "summary": run.summary(), "rows": rows})
 
 
 def _ids(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widgets import Input, Static
 
 from core.events import Event, ModelLoaded, Said, TaskEnded, Warned
@@ -266,7 +267,9 @@ class ChatPane(Pane):
         rack = self.query_one(Rack)
         steered, unsteered = self.query_one(f"#{STEERED}", Talk), self.query_one(f"#{UNSTEERED}", Talk)
         unsteered.display = self._beside
-        steered.border_title = f"Steered · {recipe(rack.steering)}" if rack.steering else "Unsteered (the rack is empty)"
+        # Content, not a string: names are other people's words and must not be read as markup.
+        title = f"Steered · {recipe(rack.steering)}" if rack.steering else "Unsteered (the rack is empty)"
+        steered.border_title = Content(title)
         steered.border_subtitle = "F5 asks again · F6 " + ("hides" if self._beside else "shows") + " the unsteered"
         waiting = self._replying is not None
         steered.show(self.turns, waiting)

@@ -57,7 +57,7 @@ class FoundTable(ListTable):
     def _cells(self, run: RunState, key: str) -> dict[str, Text]:
         said = run.said.get(key)
         colors = self.app.theme_variables
-        found = run.found.get(int(key)) if key.isdecimal() else None
+        found = run.vector(key)
         mark, name = self._marks.get(key, ("", found.name if found else ""))
         if key.startswith(CONTROL):
             name = f"random {int(key.split(':')[1]) + 1}"

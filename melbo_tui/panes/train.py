@@ -287,7 +287,7 @@ class TrainPane(Pane):
         if self.run is None or key is None or said is None:
             heard.update("")
             return
-        found = self.run.found.get(int(key)) if key.isdecimal() else None
+        found = self.run.vector(key)
         facts = [found.name if found else "random control" if key.startswith(CONTROL) else "unsteered"]
         if found:
             facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]

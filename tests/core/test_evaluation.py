@@ -27,6 +27,7 @@ def test_refusals(text: str, expected: bool) -> None:
 def test_damage() -> None:
     assert repetition("a b a b a b a b a b a b") > 0.7
     assert repetition("the quick brown fox jumps over the lazy dog") == 0
+    assert repetition("1. 2" + "0" * 30) > 0.6
     assert is_broken("fine words", 1e6)
     assert not is_broken("fine words and more of them", 5.0)
     assert is_broken("** ** ** ** ** ** ** **", 2.0)

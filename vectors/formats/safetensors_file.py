@@ -131,11 +131,6 @@ def read_loss(path: Path, row: int) -> list[float]:
     return [float(value) for value in values if np.isfinite(value)]
 
 
-def tensor_names(path: Path) -> list[str]:
-    with _opened(path) as file:
-        return _names(file)
-
-
 def read_tensor(path: Path, name: str) -> npt.NDArray[np.float32]:
     """Tensor `name` of the file as float32, at most two-dimensional."""
     with _opened(path) as file:
