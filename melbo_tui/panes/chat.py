@@ -270,7 +270,7 @@ class ChatPane(Pane):
         # Content, not a string: names are other people's words and must not be read as markup.
         title = f"Steered · {recipe(rack.steering)}" if rack.steering else "Unsteered (the rack is empty)"
         steered.border_title = Content(title)
-        steered.border_subtitle = "F5 asks again · F6 " + ("hides" if self._beside else "shows") + " the unsteered"
+        steered.border_subtitle = "F5 again · F6 alone" if self._beside else "F5 again · F6 unsteered beside"
         waiting = self._replying is not None
         steered.show(self.turns, waiting)
         if self._beside:

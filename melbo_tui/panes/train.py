@@ -110,7 +110,7 @@ class TrainPane(Pane):
         elif event.outcome == "cancelled":
             self.notify(f"Cancelled; {len(self.run.found)} finished vectors are in the library.")
         else:
-            self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=10)
+            self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=5)
 
     # The user acts
 

@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import Button, Checkbox, Collapsible, Input, Static, TextArea
+from textual.widgets import Button, Collapsible, Input, Static, TextArea
 
 from core.errors import SettingsError
 from core.events import ModelLoaded, PromptMeasured
@@ -143,7 +143,7 @@ class TrainForm(Vertical):
                 yield Field(
                     "orthogonal",
                     "Orthogonal",
-                    Checkbox("to all before", compact=True),
+                    choice([("no", "no"), ("to all before", "yes")]),
                     "Each vector at a right angle to those before it: more variety, some of it weaker.",
                 )
                 yield Field(
@@ -226,7 +226,7 @@ class TrainForm(Vertical):
             steps=whole(1, auto=True)(text["steps"]),
             seed=int(text["seed"]),
             optimizer=text["optimizer"],
-            orthogonal=bool(text["orthogonal"]),
+            orthogonal=text["orthogonal"] == "yes",
             tokens=text["tokens"],
             name=_name(text["name"]),
         )

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, Label, Select, TextArea
+from textual.widgets import Input, Label, Select, TextArea
 
 from core.errors import SettingsError
 
@@ -23,7 +23,7 @@ class Field(Horizontal):
     Field { height: 1; }
     Field.-tall { height: 3; }
     Field > Label { width: 11; color: $text-muted; }
-    Field > Input, Field > TextArea, Field > Select, Field > Checkbox { width: 1fr; }
+    Field > Input, Field > TextArea, Field > Select { width: 1fr; }
     Field.-wrong > Label { color: $text-error; text-style: bold; }
     Field:focus-within > Label { color: $text; text-style: bold; }
     """
@@ -50,12 +50,10 @@ class Field(Horizontal):
 
     @property
     def text(self) -> str:
-        """What the field holds; a checkbox gives `yes` or nothing."""
+        """What the field holds."""
         entry = self.entry
         if isinstance(entry, TextArea):
             return entry.text
-        if isinstance(entry, Checkbox):
-            return "yes" if entry.value else ""
         assert isinstance(entry, (Input, Select))
         return str(entry.value)
 
@@ -64,8 +62,6 @@ class Field(Horizontal):
         entry = self.entry
         if isinstance(entry, TextArea):
             entry.text = text
-        elif isinstance(entry, Checkbox):
-            entry.value = bool(text)
         elif isinstance(entry, Select):
             if text in [value for _, value in entry._options]:
                 entry.value = text
@@ -85,7 +81,6 @@ class Field(Horizontal):
     @on(Input.Changed)
     @on(TextArea.Changed)
     @on(Select.Changed)
-    @on(Checkbox.Changed)
     def _changed(self, event: Message) -> None:
         event.stop()
         self.check()
