@@ -303,7 +303,7 @@ class TrainPane(Pane):
     def _show_plots(self, at_once: bool = False) -> None:
         left, right = self.query_one("#plot-left", Chart), self.query_one("#plot-right", Chart)
         for chart, which in ((left, self._left), (right, self._right)):
-            chart.border_title = _PLOTS[which]
+            chart.border_title = self._plot_title(which)
             chart.border_subtitle = "p: next plot" if chart is right or self.app.size.width < 100 else ""
             step_wise = which in (0, 3)
             chart.show(
@@ -312,6 +312,12 @@ class TrainPane(Pane):
                 which != 3,
                 at_once,
             )
+
+    def _plot_title(self, which: int) -> str:
+        chosen = self.run.radius if self.run is not None else None
+        if which != 1 or chosen is None:
+            return _PLOTS[which]
+        return f"{_PLOTS[which]} · R {chosen.radius:.3g}" + (" (calibrated)" if chosen.automatic else "")
 
     def _series(self, which: int, colors: dict[str, charts.Color]) -> Sequence[charts.Series]:
         run = self.run
