@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from core.errors import MelboError
 from core.model_source import ModelSpec
@@ -20,9 +21,16 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = (train, chat, vectors, models, doctor)
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Wrong usage is told in one line; the whole usage is a --help away."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"{self.prog}: {message} ({self.prog} --help lists the options)\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. The common options stand before or behind the command."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="melbo-tui",
         description="Find, see and use unsupervised steering vectors for chat models. Without a command, the app opens.",
         parents=[_common(top=True)],

@@ -2,6 +2,7 @@
 
     index.sqlite3                 names, notes, ratings, samples, the trash; rebuilt from the files where it is lost
     runs/<run>.safetensors        all vectors of one run, in the format of vectors/formats/safetensors_file.py
+    talks/<talk>.json             conversations, written after every answer
 
 A file is written before the index speaks of it, and files the index does not know are taken in when the library is
 opened, so a process killed at any moment loses nothing that was reported saved.
@@ -13,7 +14,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vectors.atomic import write_atomically
+from vectors.atomic import sweep, write_atomically
 from vectors.formats import safetensors_file
 from vectors.index import Index, LibraryError
 from vectors.plain_text import clean_name, one_line, printable
@@ -73,6 +74,7 @@ class Library:
         try:
             (self.folder / "runs").mkdir(parents=True, exist_ok=True)
             self._index = Index(self.folder / "index.sqlite3")
+            sweep(self.folder / "runs")
             self.refresh()
         except OSError as error:
             raise LibraryError(f"the library {self.folder} cannot be used ({error.strerror or error})") from error
@@ -167,6 +169,14 @@ class Library:
                 "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?)",
                 (id, sample.prompt, sample.coefficient, printable(sample.text), time.time()),
             )
+
+    def save_talk(self, talk: str, turns: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps a conversation as talks/<talk>.json: per turn the message, the steering and the answers."""
+        try:
+            (self.folder / "talks").mkdir(exist_ok=True)
+            write_atomically(self.folder / "talks" / f"{talk}.json", json.dumps(list(turns), indent=1).encode())
+        except OSError as error:
+            raise LibraryError(f"the conversation could not be saved in {self.folder} ({error.strerror or error})") from error
 
     # Reading
 

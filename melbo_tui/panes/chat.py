@@ -20,6 +20,7 @@ from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.rack import Rack
 from melbo_tui.widgets.dialogs import Choose
 from vectors.index import LibraryError
+from vectors.library import new_run_id
 from vectors.plain_text import one_line
 from vectors.vector import VectorError
 
@@ -33,7 +34,13 @@ class Turn:
 
     message: str
     under: str
+    steering: Steering = ()
     said: dict[str, Said] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        terms = [{"id": t.vector.id, "name": t.vector.name, "coefficient": t.coefficient, "operation": t.operation,
+                  "positions": str(t.positions)} for t in self.steering]  # fmt: skip
+        return {"message": self.message, "steering": terms, "answers": {who: said.text for who, said in self.said.items()}}
 
 
 class Talk(Vertical):
@@ -108,6 +115,7 @@ class ChatPane(Pane):
         super().__init__(id="chat")
         self.turns: list[Turn] = []
         self._cleared: list[Turn] = []
+        self._talk = self._cleared_talk = new_run_id()
         self._replying: int | None = None
         self._beside = False
 
@@ -158,6 +166,7 @@ class ChatPane(Pane):
             self.notify(event.message, severity="warning", markup=False)
         elif isinstance(event, TaskEnded):
             self._replying = None
+            self._save()
             if event.outcome == "failed":
                 self.notify(f"{event.message}\n{event.remedy}".strip(), severity="error", markup=False, timeout=12)
         self._show()
@@ -191,12 +200,14 @@ class ChatPane(Pane):
             self.melbo.engine.cancel(self._replying)
         if self.turns:
             self._cleared, self.turns = self.turns, []
+            self._talk, self._cleared_talk = new_run_id(), self._talk
             self.notify("A new conversation; u brings the old one back.")
         self._show()
 
     def action_undo_clear(self) -> None:
         if self._cleared and not self.turns:
             self.turns, self._cleared = self._cleared, []
+            self._talk = self._cleared_talk
             self._show()
 
     def action_out(self) -> None:
@@ -240,7 +251,8 @@ class ChatPane(Pane):
         if self._replying is not None:
             self.notify("An answer is being given: Esc stops it.", severity="warning")
             return False
-        self.turns.append(Turn(message, recipe(self.query_one(Rack).steering)))
+        steering = self.query_one(Rack).steering
+        self.turns.append(Turn(message, recipe(steering), steering))
         self._submit((STEERED, UNSTEERED) if self._beside else (STEERED,))
         return True
 
@@ -252,6 +264,13 @@ class ChatPane(Pane):
         )
         self._replying = self.melbo.engine.submit(Reply(rows))
         self._show()
+
+    def _save(self) -> None:
+        """Puts the conversation in the library, so that it outlives the program."""
+        try:
+            self.melbo.library.save_talk(self._talk, [turn.to_json() for turn in self.turns])
+        except LibraryError as error:
+            self.notify(str(error), severity="warning", markup=False)
 
     def _history(self, who: str) -> tuple[tuple[str, str], ...]:
         """The conversation as `who` had it; a turn it did not answer is told with the other's answer."""

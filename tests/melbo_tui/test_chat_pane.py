@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from textual.widgets import Input
 
@@ -41,6 +43,10 @@ async def test_a_conversation_under_turned_vectors(library: Library, two: tuple[
         shown = screen_text(app)
         for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", "KL", "0.75", "perplexity 7", "repeats 10%"):
             assert words in shown, shown
+        (talk,) = (library.folder / "talks").glob("*.json")
+        (turn,) = json.loads(talk.read_text())
+        assert turn["answers"] == {"steered": "Hello [bold]there[/bold]"}
+        assert [term["coefficient"] for term in turn["steering"]] == [0.9, 1.2]
         await pilot.press(*"And", "enter")
         await pilot.pause()
         assert engine.last(Reply)[1].rows[0].messages == (
