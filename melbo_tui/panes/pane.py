@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from textual.containers import Container
 
 from core.events import Event
+from melbo_tui.widgets.dialogs import Ask
+from vectors.index import LibraryError
+from vectors.plain_text import clean_name
+from vectors.vector import VectorError
 
 if TYPE_CHECKING:
     from melbo_tui.app import MelboApp
@@ -24,3 +29,29 @@ class Pane(Container):
 
     def shown(self) -> None:
         """The pane has come to the front."""
+
+    def attempt(self, change: Callable[[], object]) -> bool:
+        """Does something to the library; shows what went wrong, and gives False, where it fails."""
+        try:
+            change()
+        except (LibraryError, VectorError) as error:
+            self.notify(str(error), severity="error", markup=False)
+            return False
+        return True
+
+    def ask_name(self, id: str, name: str, then: Callable[[str], None]) -> None:
+        """Asks for a new name for the vector, which keeps it; `then` is given the name once the library has it."""
+
+        def check(text: str) -> str:
+            try:
+                clean_name(text)
+            except ValueError as error:
+                return str(error)
+            return ""
+
+        def done(wanted: str | None) -> None:
+            given: list[str] = []
+            if wanted is not None and self.attempt(lambda: given.append(self.melbo.library.rename(id, wanted))):
+                then(given[0])
+
+        self.app.push_screen(Ask("Name of the vector", name, "A named vector is kept.", check), done)

@@ -23,10 +23,8 @@ from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.run_state import CONTROL, UNSTEERED, RunState, verdict
 from melbo_tui.widgets.chart import Chart
-from melbo_tui.widgets.dialogs import Ask
-from vectors.index import LibraryError
 from vectors.library import Sample
-from vectors.plain_text import clean_name, one_line
+from vectors.plain_text import one_line
 
 _PLOTS = ("Objective", "Norm", "KL to unsteered", "Gradient")
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
@@ -166,39 +164,18 @@ class TrainPane(Pane):
         key, id = self._current()
         if id is None:
             return
-        try:
-            kept = not self.melbo.library.get(id).kept
-            self.melbo.library.keep([id], kept)
-            name = self.melbo.library.get(id).name
-        except LibraryError as error:
-            self.notify(str(error), severity="error", markup=False)
+        kept = not self.melbo.library.get(id).kept
+        if not self.attempt(lambda: self.melbo.library.keep([id], kept)):
             return
+        name = self.melbo.library.get(id).name
         self._mark(key, kept, name)
         self.notify(f"{name} is kept: it stands under Vectors." if kept else f"{name} is no longer kept.", markup=False)
 
     def action_rename(self) -> None:
         key, id = self._current()
-        if id is None:
-            return
-
-        def check(text: str) -> str:
-            try:
-                clean_name(text)
-            except ValueError as error:
-                return str(error)
-            return ""
-
-        def renamed(name: str | None) -> None:
-            if name is None:
-                return
-            try:
-                self._mark(key, True, self.melbo.library.rename(id, name))
-            except LibraryError as error:
-                self.notify(str(error), severity="error", markup=False)
-
-        self.app.push_screen(
-            Ask("Name of the vector", self.melbo.library.get(id).name, "A named vector is kept.", check), renamed
-        )
+        if id is not None:
+            name = self.melbo.library.get(id).name
+            self.ask_name(id, name, lambda given: self._mark(key, True, given))
 
     def action_chat(self) -> None:
         _, id = self._current()

@@ -15,7 +15,7 @@ from core.events import Event, Said, TaskEnded
 from core.requests import Reply, ReplyRow
 from core.steering import SteerTerm
 from melbo_tui.charts import sparkline
-from melbo_tui.messages import LibraryChanged, SteerWith
+from melbo_tui.messages import SteerWith
 from melbo_tui.panes.pane import Pane
 from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.list_table import ListTable
@@ -23,7 +23,7 @@ from melbo_tui.wording import age, story
 from vectors.formats import format_of
 from vectors.index import LibraryError
 from vectors.library import Kept, Sample
-from vectors.plain_text import clean_name, one_line
+from vectors.plain_text import one_line
 from vectors.vector import VectorError
 
 _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
@@ -156,21 +156,8 @@ class VectorsPane(Pane):
 
     def action_rename(self) -> None:
         entry = self._current()
-        if entry is None:
-            return
-
-        def check(text: str) -> str:
-            try:
-                clean_name(text)
-            except ValueError as error:
-                return str(error)
-            return ""
-
-        def done(name: str | None) -> None:
-            if name is not None and self._do(lambda: self.melbo.library.rename(entry.id, name)):
-                self.post_message(LibraryChanged())
-
-        self.app.push_screen(Ask("New name", entry.name, check=check), done)
+        if entry is not None:
+            self.ask_name(entry.id, entry.name, lambda given: self.refresh_list())
 
     def action_note(self) -> None:
         entry = self._current()
@@ -178,14 +165,14 @@ class VectorsPane(Pane):
             return
 
         def done(note: str | None) -> None:
-            if note is not None and self._do(lambda: self.melbo.library.note(entry.id, note)):
+            if note is not None and self.attempt(lambda: self.melbo.library.note(entry.id, note)):
                 self.refresh_list()
 
         self.app.push_screen(Ask(f"Note on {entry.name}", entry.note), done)
 
     def action_delete(self) -> None:
         entry = self._current()
-        if entry is not None and self._do(lambda: self.melbo.library.delete([entry.id])):
+        if entry is not None and self.attempt(lambda: self.melbo.library.delete([entry.id])):
             self._deleted.append(entry.id)
             self.notify(f"{entry.name} is in the trash; u brings it back.", markup=False)
             self.refresh_list()
@@ -197,7 +184,7 @@ class VectorsPane(Pane):
             )
             return
         id = self._deleted.pop()
-        if self._do(lambda: self.melbo.library.restore([id])):
+        if self.attempt(lambda: self.melbo.library.restore([id])):
             self.refresh_list()
 
     def action_export(self) -> None:
@@ -216,7 +203,7 @@ class VectorsPane(Pane):
         def done(text: str | None) -> None:
             if text is not None:
                 path = Path(text).expanduser()
-                if self._do(lambda: format_of(path).write(path, [self.melbo.library.load(entry.id)])):
+                if self.attempt(lambda: format_of(path).write(path, [self.melbo.library.load(entry.id)])):
                     self.notify(f"{entry.name} was written to {path}", markup=False)
 
         self.app.push_screen(Ask(f"Export {entry.name} to", f"{entry.name}.safetensors", check=check), done)
@@ -241,16 +228,6 @@ class VectorsPane(Pane):
         )
         self._heard[entry.id] = {}
         self._sampling[self.melbo.engine.submit(Reply(rows))] = entry.id
-
-    def _do(self, change: object) -> bool:
-        """Runs a change to the library; shows what went wrong and gives False where it fails."""
-        assert callable(change)
-        try:
-            change()
-        except (LibraryError, VectorError) as error:
-            self.notify(str(error), severity="error", markup=False)
-            return False
-        return True
 
     def _prompt_of(self, entry: Kept) -> str:
         trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""

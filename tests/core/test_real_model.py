@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -25,10 +24,10 @@ def _perform(session: Session, request: object) -> list[Event]:
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     session = Session(Library(tmp_path_factory.mktemp("real")))
     _perform(session, LoadModel(ModelSpec(os.environ["MELBO_TUI_REAL_MODEL"])))
-    yield session
+    return session
 
 
 def test_half_of_the_vectors_end_the_refusal_and_no_random_one_does(session: Session) -> None:
