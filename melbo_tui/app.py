@@ -80,7 +80,7 @@ class MelboApp(App[None]):
         self._task_progress: dict[int, Progressed] = {}
         self._paused_tasks: set[int] = set()
         self._loading: int | None = None
-        self._trouble = ""
+        self.trouble = ""
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -119,7 +119,7 @@ class MelboApp(App[None]):
         """Lets the engine load a model; what is running on the one before is cancelled."""
         for task in self._active_tasks:
             self.engine.cancel(task)
-        self.spec, self.model, self._trouble = spec, None, ""
+        self.spec, self.model, self.trouble = spec, None, ""
         self.query_one(TrainPane).model_gone()
         self._loading = self.engine.submit(LoadModel(spec))
         self._show_state()
@@ -152,7 +152,7 @@ class MelboApp(App[None]):
     def _loading_ended(self, event: TaskEnded) -> None:
         self._loading = None
         if event.outcome == "failed":
-            self._trouble = f"no model: {event.message}"
+            self.trouble = event.message + (f" ({event.remedy})" if event.remedy else "")
             text = event.message + (f"\n{event.remedy}" if event.remedy else "")
             self.notify(text, title="The model was not loaded", severity="error", timeout=30, markup=False)
 
@@ -160,9 +160,9 @@ class MelboApp(App[None]):
         """The top line and the task line, from what the engine is doing."""
         bar = self.query_one(TopBar)
         shown = max(self._task_progress, default=None)
-        bar.show_model(self.model, self._trouble or f"loading {self.spec.model} …")
+        bar.show_model(self.model, f"no model: {self.trouble}" if self.trouble else f"loading {self.spec.model} …")
         if not self._active_tasks:
-            state, style = ("○ idle", "dim") if self.model else ("○ no model" if self._trouble else "◌ starting", "dim")
+            state, style = ("○ idle", "dim") if self.model else ("○ no model" if self.trouble else "◌ starting", "dim")
         elif set(self._active_tasks) <= self._paused_tasks:
             state, style = "‖ paused", self.theme_variables["text-warning"]
         else:

@@ -85,6 +85,8 @@ class TrainPane(Pane):
             self.query_one(TrainForm).show_measured(event)
         elif isinstance(event, Said) and event.task in self._more:
             self._heard_more(self._more[event.task], event)
+        elif isinstance(event, TaskEnded) and self.run is None:
+            self._show_run()  # the model may have failed to load
         elif self.run is not None and self.run.take(event):
             if isinstance(event, VectorFound):
                 self._ids[str(event.index)] = event.id
@@ -250,6 +252,8 @@ class TrainPane(Pane):
             return self.run.progress.stage + " …" if self.run.progress and self.run.running else ""
         if self.run is not None:
             return ""
+        if self.melbo.trouble:
+            return f"No model: {self.melbo.trouble}.\n\nCtrl+P, Load a model, takes another. What is kept is under Vectors (2)."
         if self.melbo.model is None:
             return "Nothing found yet. The model is still being loaded; fill in the form meanwhile."
         return (

@@ -36,7 +36,7 @@ async def test_loading_is_shown_and_its_failure_is_told(library: Library) -> Non
         engine.tell(TaskEnded(task, "failed", "there is no [model]", "run this line"))
         await pilot.pause(0.2)
         shown = screen_text(app)
-        for words in ("no model: there is no [model]", "run this line", "no model"):
+        for words in ("No model: there is no [model] (run this line)", "Ctrl+P, Load a model"):
             assert words in shown
         await pilot.press("f2")  # what needs no model goes on
         await pilot.pause()
