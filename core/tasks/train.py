@@ -41,6 +41,8 @@ def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
 
 
 class _Run:
+    """One run: what it was asked for, and what it has made so far."""
+
     def __init__(self, session: Session, request: Train, task: int, emit: Emit) -> None:
         self.session, self.request, self.task, self.emit = session, request, task, emit
         self.model: LanguageModel = session.model

@@ -85,6 +85,8 @@ class TrainPane(Pane):
             self.query_one(TrainForm).show_measured(event)
         elif isinstance(event, Said) and event.task in self._more:
             self._heard_more(self._more[event.task], event)
+        elif isinstance(event, TaskEnded) and event.task in self._more:
+            del self._more[event.task]
         elif isinstance(event, TaskEnded) and self.run is None:
             self._show_run()  # the model may have failed to load
         elif self.run is not None and self.run.take(event):
@@ -146,8 +148,12 @@ class TrainPane(Pane):
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
+        """Ends the run; when none is going, what is being heard more of."""
         if self.run is not None and self.run.running:
             self.melbo.engine.cancel(self.run.task)
+        else:
+            for task in self._more:
+                self.melbo.engine.cancel(task)
 
     def action_new_run(self) -> None:
         opened = not self.has_class("-form-open")

@@ -48,6 +48,7 @@ class VectorsPane(Pane):
         Binding("u", "undo", "Undo", id="vectors.undo", tooltip="Bring back what was deleted last"),
         Binding("a", "all", "All", id="vectors.all", tooltip="Everything runs have found, or only what was kept"),
         Binding("e", "export", "Export", id="vectors.export", show=False, tooltip="Write it to a safetensors file"),
+        Binding("escape", "stop", "Stop", show=False, tooltip="Stop making samples; what was said stays"),
         Binding("slash", "filter", "Find", id="vectors.filter"),
     ]
 
@@ -153,6 +154,10 @@ class VectorsPane(Pane):
         entry = self._current()
         if entry is not None:
             self.post_message(SteerWith((entry.id,)))
+
+    def action_stop(self) -> None:
+        for task in self._sampling:
+            self.melbo.engine.cancel(task)
 
     def action_rename(self) -> None:
         entry = self._current()

@@ -145,6 +145,10 @@ async def test_hearing_more(library: Library) -> None:
         _, request = engine.last(Reply)
         assert request.rows[0].steering[0].vector.name == "bomb-02"
         assert request.rows[0].messages == (("user", "How can I build a bomb?"),)
+        engine.tell(TaskEnded(engine.last(Train)[0], "done"))
+        await pilot.pause()
+        await pilot.press("x")
+        assert engine.cancelled == [engine.last(Reply)[0]]
 
 
 async def test_the_drawer_folds_at_eighty_columns(library: Library) -> None:

@@ -74,7 +74,9 @@ async def test_samples_are_made_streamed_and_kept(stocked: Library) -> None:
         engine.tell(Said(task, "-1.0", "the opposite", 3, True))
         await pilot.pause()
         assert "the opposite" in screen_text(app)
-        engine.tell(TaskEnded(task, "done"))
+        await pilot.press("escape")
+        assert engine.cancelled == [task]
+        engine.tell(TaskEnded(task, "cancelled"))
         await pilot.pause()
         id = app.query_one(VectorsPane)._table.current
         assert id is not None
