@@ -151,7 +151,9 @@ class MelboApp(App[None]):
 
     def _loading_ended(self, event: TaskEnded) -> None:
         self._loading = None
-        if event.outcome == "failed":
+        if event.outcome == "cancelled":
+            self.trouble = "loading was stopped"
+        elif event.outcome == "failed":
             self.trouble = event.message + (f" ({event.remedy})" if event.remedy else "")
             text = event.message + (f"\n{event.remedy}" if event.remedy else "")
             self.notify(text, title="The model was not loaded", severity="error", timeout=30, markup=False)
@@ -205,6 +207,8 @@ class MelboApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
         yield SystemCommand("Load a model", "bundled, smollm2, a folder, a .gguf file or a hub id", self._ask_for_model)
+        if self._loading is not None:
+            yield SystemCommand("Stop loading", f"Give up loading {self.spec.model}", self._stop_loading)
         yield SystemCommand("Guide", "What this program is for, and the shortest way through it", self.action_guide)
         pane = self.query_one(f"#{self.query_one('#panes', ContentSwitcher).current}", Pane)
         for binding in pane._bindings.key_to_bindings.values():
@@ -219,6 +223,10 @@ class MelboApp(App[None]):
             self.call_later(self.run_action, action, pane)
 
         return run
+
+    def _stop_loading(self) -> None:
+        if self._loading is not None:
+            self.engine.cancel(self._loading)
 
     def _ask_for_model(self) -> None:
         def chosen(model: str | None) -> None:

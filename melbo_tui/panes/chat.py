@@ -22,7 +22,7 @@ from melbo_tui.widgets.dialogs import Choose
 from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import one_line
-from vectors.vector import VectorError
+from vectors.vector import SteeringVector, VectorError
 
 STEERED, UNSTEERED = "steered", "unsteered"
 _MAX_NEW_TOKENS = 400
@@ -121,7 +121,7 @@ class ChatPane(Pane):
 
     def compose(self) -> ComposeResult:
         with Horizontal():
-            yield Rack()
+            yield Rack(self._keep)
             yield Talk(STEERED)
             yield Talk(UNSTEERED)
         yield Input(
@@ -265,12 +265,14 @@ class ChatPane(Pane):
         self._replying = self.melbo.engine.submit(Reply(rows))
         self._show()
 
+    def _keep(self, vector: SteeringVector) -> SteeringVector:
+        saved = [vector]
+        self.attempt(lambda: saved.extend(self.melbo.library.add([vector])))
+        return saved[-1]
+
     def _save(self) -> None:
         """Puts the conversation in the library, so that it outlives the program."""
-        try:
-            self.melbo.library.save_talk(self._talk, [turn.to_json() for turn in self.turns])
-        except LibraryError as error:
-            self.notify(str(error), severity="warning", markup=False)
+        self.attempt(lambda: self.melbo.library.save_talk(self._talk, [turn.to_json() for turn in self.turns]))
 
     def _history(self, who: str) -> tuple[tuple[str, str], ...]:
         """The conversation as `who` had it; a turn it did not answer is told with the other's answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from rich.text import Text
@@ -60,8 +61,10 @@ class Rack(Widget, can_focus=True):
 
     selected: reactive[int] = reactive(0)
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Callable[[SteeringVector], SteeringVector]) -> None:
+        """`keep` puts a vector that was made here in the library, and gives it back as it is called there."""
         super().__init__(id="rack")
+        self._keep = keep
         self.slots: list[Slot] = []
         self.border_title = "Rack"
         self.border_subtitle = "↑↓ pick · ←→ turn"
@@ -125,10 +128,10 @@ class Rack(Widget, can_focus=True):
             self.notify(str(error), severity="warning", markup=False)
             return
         self.slots = [replace(slot, muted=True) for slot in self.slots]
-        self.slots.append(Slot(mean))
+        self.slots.append(Slot(self._keep(mean)))
         self.selected = len(self.slots) - 1
         self._changed()
-        self.notify("The average steers now; the vectors it was made of are muted. x removes it, 0 brings one back.")
+        self.notify("The average steers now and is in the library; what it was made of is muted. 0 brings one back.")
 
     def action_remove(self) -> None:
         if self._slot() is not None:

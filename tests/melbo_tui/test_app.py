@@ -33,6 +33,7 @@ async def test_loading_is_shown_and_its_failure_is_told(library: Library) -> Non
         engine.tell(Progressed(task, "dequantising the weights", 0.4, 1.0))
         await pilot.pause()
         assert "dequantising the weights · 40%" in screen_text(app)
+        assert "Stop loading" in [command.title for command in app.get_system_commands(app.screen)]
         engine.tell(TaskEnded(task, "failed", "there is no [model]", "run this line"))
         await pilot.pause(0.2)
         shown = screen_text(app)
