@@ -130,6 +130,10 @@ class VectorFound(Event):
     norm: float
 
 
+# Keys of a training run's `Said` events besides the found vectors' indices; controls are `control:0`, `control:1` ...
+UNSTEERED, CONTROL = "unsteered", "control"
+
+
 @dataclass(frozen=True)
 class Said(Event):
     """What the row `key` has said so far. Texts are safe to show. Later ones replace earlier ones."""

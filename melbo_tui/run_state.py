@@ -6,9 +6,19 @@ import math
 from dataclasses import dataclass, field
 
 from core.evaluation.damage import BROKEN_PERPLEXITY, BROKEN_REPETITION
-from core.events import Event, Progressed, RadiusChosen, RunStarted, Said, Stepped, TaskEnded, TaskPaused, VectorFound
-
-UNSTEERED, CONTROL = "unsteered", "control"
+from core.events import (
+    CONTROL,
+    UNSTEERED,
+    Event,
+    Progressed,
+    RadiusChosen,
+    RunStarted,
+    Said,
+    Stepped,
+    TaskEnded,
+    TaskPaused,
+    VectorFound,
+)
 
 
 @dataclass
@@ -25,6 +35,7 @@ class RunState:
     objective: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     gradient: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     found: dict[int, VectorFound] = field(default_factory=dict)
+    highest: float = 0.0
     said: dict[str, Said] = field(default_factory=dict)
 
     def take(self, event: Event) -> bool:
@@ -45,6 +56,7 @@ class RunState:
             self.progress = event
         elif isinstance(event, VectorFound):
             self.found[event.index] = event
+            self.highest = max(self.highest, event.objective)
         elif isinstance(event, Said):
             self.said[event.key] = event
         elif isinstance(event, TaskPaused):
@@ -52,6 +64,15 @@ class RunState:
         elif isinstance(event, TaskEnded):
             self.ended = event
         return True
+
+    def rows_changed_by(self, event: Event) -> list[str]:
+        """Keys of the rows that look different after `event`, which was just taken in."""
+        if isinstance(event, Said):
+            return [event.key]
+        if isinstance(event, VectorFound):
+            # Effects are shares of the highest objective, so a new highest changes them all.
+            return self.rows() if event.objective == self.highest else [str(event.index)]
+        return []
 
     @property
     def running(self) -> bool:
@@ -68,8 +89,7 @@ class RunState:
 
     def effect(self, index: int) -> float:
         """The vector's objective as a share of the run's highest, 0 to 1."""
-        highest = max((found.objective for found in self.found.values()), default=0.0)
-        return self.found[index].objective / highest if highest > 0 else 0.0
+        return self.found[index].objective / self.highest if self.highest > 0 else 0.0
 
     def mean_objective(self) -> list[tuple[int, float]]:
         """The mean over vectors of the objective, by step."""

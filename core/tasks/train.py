@@ -16,7 +16,7 @@ from core.discovery.melbo import Found, MelboSettings, Step, melbo
 from core.discovery.objective import Objective, Problem
 from core.discovery.projections import unit
 from core.errors import SettingsError
-from core.events import Progressed, RadiusChosen, RunStarted, Stepped, StepPoint, VectorFound, Warned
+from core.events import CONTROL, UNSTEERED, Progressed, RadiusChosen, RunStarted, Stepped, StepPoint, VectorFound, Warned
 from core.generation import Row, Sampling
 from core.language_model import LanguageModel
 from core.pace import Pace
@@ -31,7 +31,6 @@ from vectors.library import Sample, new_run_id
 from vectors.plain_text import stem_of
 from vectors.vector import Origin, SteeringVector
 
-UNSTEERED, CONTROL = "unsteered", "control"
 # What letting a vector speak costs beside training it, for the ETA until it is measured (0.8 on both measured models).
 _SPEAKING_SHARE = 0.8
 

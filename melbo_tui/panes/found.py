@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
+from core.events import CONTROL
 from melbo_tui.charts import bar
-from melbo_tui.run_state import CONTROL, UNSTEERED, RunState, damage, verdict
+from melbo_tui.run_state import RunState, damage, verdict
 from melbo_tui.widgets.list_table import ListTable
 from vectors.plain_text import one_line
 
@@ -18,6 +21,14 @@ _COLUMNS = (
     ("says", "what the model says under it", 20),
 )
 _VERDICT_SIGNS = {"": "", "refuses": "⊘", "broken": "✗"}
+
+
+class _Ranked(Text):
+    """A row's name that knows the row's place: found vectors in their order, then the unsteered model, then the controls."""
+
+    def __init__(self, name: str, style: str, key: str) -> None:
+        super().__init__(name, style)
+        self.rank = (0, int(key)) if key.isdecimal() else (2, int(key.split(":")[1])) if ":" in key else (1, 0)
 
 
 class FoundTable(ListTable):
@@ -36,23 +47,19 @@ class FoundTable(ListTable):
         self.clear()
         self._marks.clear()
 
-    def show(self, run: RunState) -> None:
-        """Brings the lines up to date, adding those that are new."""
-        keys = run.rows()
-        present = {key.value for key in self.rows}
+    def show(self, run: RunState, keys: Sequence[str]) -> None:
+        """Brings the lines of `keys` up to date, adding those that are new."""
+        count = self.row_count
         for key in keys:
             cells = self._cells(run, key)
-            if key in present:
+            if key in self.rows:
                 for column, cell in cells.items():
                     if self.get_cell(key, column) != cell:
                         self.update_cell(key, column, cell)
             else:
                 self.add_row(*cells.values(), key=key)
-        if present and set(keys) - present:
-            self.sort("name", key=lambda name: self._order(run, name))
-
-    def _order(self, run: RunState, name: Text) -> tuple[int, str]:
-        return (2 if name.plain.startswith("random") else 1 if name.plain == UNSTEERED else 0, name.plain)
+        if count and self.row_count > count:
+            self.sort("name", key=lambda name: name.rank)
 
     def _cells(self, run: RunState, key: str) -> dict[str, Text]:
         said = run.said.get(key)
@@ -65,7 +72,7 @@ class FoundTable(ListTable):
         word = verdict(said) if said else ""
         return {
             "mark": Text(mark, colors["warning"]),
-            "name": Text(one_line(name or key, 10), aside),
+            "name": _Ranked(one_line(name or key, 10), aside, key),
             "effect": Text(bar(run.effect(int(key)), 6) if found else "", colors["success"]),
             "damage": Text(bar(damage(said), 6) if said and said.perplexity is not None else "", colors["error"]),
             "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == "broken" else colors["text-warning"]),

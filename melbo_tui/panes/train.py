@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Button, DataTable, Static
 
-from core.events import Event, ModelLoaded, PromptMeasured, Said, TaskEnded, VectorFound, Warned
+from core.events import CONTROL, UNSTEERED, Event, ModelLoaded, PromptMeasured, Said, TaskEnded, VectorFound, Warned
 from core.requests import MeasurePrompt, Prompt, Reply, ReplyRow
 from core.steering import SteerTerm
 from melbo_tui import charts
@@ -21,7 +21,7 @@ from melbo_tui.messages import LibraryChanged, SteerWith
 from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train_form import TrainForm
-from melbo_tui.run_state import CONTROL, UNSTEERED, RunState, verdict
+from melbo_tui.run_state import RunState, verdict
 from melbo_tui.widgets.chart import Chart
 from vectors.library import Sample
 from vectors.plain_text import one_line
@@ -97,6 +97,7 @@ class TrainPane(Pane):
                 self.notify(event.message, severity="warning", timeout=12, markup=False)
             elif isinstance(event, TaskEnded):
                 self._ended(event)
+            self.query_one(FoundTable).show(self.run, self.run.rows_changed_by(event))
             self._show_run()
 
     def model_gone(self) -> None:
@@ -227,7 +228,7 @@ class TrainPane(Pane):
         table = self.query_one(FoundTable)
         table.mark(key, kept, name)
         if self.run is not None:
-            table.show(self.run)
+            table.show(self.run, [key])
         self.post_message(LibraryChanged())
 
     def _heard_more(self, key: str, event: Said) -> None:
@@ -247,7 +248,6 @@ class TrainPane(Pane):
         welcome.update(self._welcome())
         if run is not None:
             table = self.query_one(FoundTable)
-            table.show(run)
             table.border_title = f"Found {len(run.found)} of {run.asked}"
             table.border_subtitle = Text(run.summary())
             self._show_heard()

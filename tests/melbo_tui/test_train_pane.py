@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Button
 
-from core.events import TaskEnded, TaskPaused
+from core.events import Said, TaskEnded, TaskPaused, VectorFound
 from core.requests import MeasurePrompt, Reply, Train
 from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.train_form import TrainForm, depth_line
@@ -193,3 +193,17 @@ def test_depth_line() -> None:
     assert depth_line(30, 7, 21, 20) == "╌╌╌╌╌●━━━━━━━━●╌╌╌╌╌"
     assert depth_line(2, 0, 1, 10)[0] == depth_line(2, 0, 1, 10)[-1] == "●"
     assert len(depth_line(1000, 998, 999, 10)) <= 11
+
+
+async def test_the_hundredth_vector_stands_behind_the_ninety_ninth(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        task, _ = engine.last(Train)
+        engine.tell(Said(task, "unsteered", "words", 1, True))
+        for i in range(120):
+            engine.tell(VectorFound(task, i, f"r/{i}", f"v-{i + 1:02d}", 1.0, 9.0))
+        table = app.query_one(FoundTable)
+        await until(pilot, lambda: table.row_count == 121)
+        keys = [str(row.key.value) for row in table.ordered_rows]
+        assert keys == [*(str(i) for i in range(120)), "unsteered"]
