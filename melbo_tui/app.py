@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -247,11 +248,12 @@ class MelboApp(App[None]):
         self.exit()
 
     def _leave_on_hangup(self) -> None:
-        """A connection that drops kills the process without clean-up, unless the signal is taken as the wish to leave."""
-        try:
+        """A connection that drops kills the process without clean-up, unless the signal is taken as the wish to leave.
+
+        Windows has no such signal, and a loop outside the main thread may not take any: there it stays as it was.
+        """
+        with contextlib.suppress(NotImplementedError, RuntimeError, AttributeError, ValueError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._quit)
-        except (NotImplementedError, RuntimeError, AttributeError, ValueError):
-            return
 
     def on_resize(self, event: Resize) -> None:
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT

@@ -59,7 +59,7 @@ class VectorsPane(Pane):
         self._all = False
         self._sampling: dict[int, str] = {}
         self._heard: dict[str, dict[float, str]] = {}
-        self._stale = True
+        self._on_disk: tuple[list[float], dict[float, str]] = ([], {})
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -104,6 +104,7 @@ class VectorsPane(Pane):
             table.add_row(mark, *(Text(c, no_wrap=True, overflow="ellipsis") for c in cells), key=entry.id)
         if current in self._kept:
             table.move_cursor(row=table.get_row_index(current))
+        self._read_detail()
         self._show_nothing(bool(entries))
         shelf = self.query_one("#shelf")
         shelf.border_title = f"Library · {len(self._kept)} " + ("found" if self._all else "kept")
@@ -137,6 +138,7 @@ class VectorsPane(Pane):
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
+        self._read_detail()
         self._show_detail()
 
     @on(DataTable.RowSelected)
@@ -255,6 +257,15 @@ class VectorsPane(Pane):
         else:
             nothing.update("Nothing is kept yet: k keeps a vector under Train (1); a shows all that runs have found.")
 
+    def _read_detail(self) -> None:
+        """Reads what the detail shows of the chosen vector, once: samples that stream in redraw it many times a second."""
+        entry = self._current()
+        self._on_disk = ([], {})
+        if entry is not None:
+            samples = {s.coefficient: s.text for s in self.melbo.library.samples(entry.id)}
+            self._on_disk = ([], samples)
+            self.attempt(lambda: self._on_disk[0].extend(self.melbo.library.losses(entry.id)))
+
     def _show_detail(self) -> None:
         detail = self.query_one("#detail-text", Static)
         entry = self._current()
@@ -264,11 +275,7 @@ class VectorsPane(Pane):
         text = Text()
         text.append(entry.name + "\n", "bold")
         text.append(story(entry) + "\n")
-        try:
-            losses = self.melbo.library.losses(entry.id)
-        except (LibraryError, VectorError) as error:
-            losses = []
-            text.append(f"{error}\n", self.app.theme_variables["text-error"])
+        losses, kept = self._on_disk
         if losses:
             text.append(f"\nloss {losses[0]:.4g} ", "dim")
             text.append(sparkline(losses, 24), self.app.theme_variables["primary"])
@@ -276,7 +283,6 @@ class VectorsPane(Pane):
         if entry.note:
             text.append("\nnote  ", "dim")
             text.append(entry.note + "\n")
-        kept = {s.coefficient: s.text for s in self.melbo.library.samples(entry.id)}
         heard = {**kept, **self._heard.get(entry.id, {})}
         text.append("\n")
         if not heard:
