@@ -97,16 +97,19 @@ class RunStarted(Event):
     prompts: tuple[str, ...]
     replayed: bool
     note: str = ""
+    method: str = "melbo"
+    resumed: int = 0
 
 
 @dataclass(frozen=True)
 class StepPoint:
-    """Vectors first.. of the run after `step`: best objective so far and gradient norm of each."""
+    """Vectors first.. of the run after `step`: best objective so far, gradient norm and norm of each."""
 
     first: int
     step: int
     objective: tuple[float, ...]
     gradient_norm: tuple[float, ...]
+    norm: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,29 @@ class Stepped(Event):
 
 @dataclass(frozen=True)
 class VectorFound(Event):
-    """A finished vector, saved in the library already under `id`."""
+    """A finished vector, saved in the library already under `id`. `facts` is what else its method knows of it."""
 
     index: int
     id: str
     name: str
     objective: float
     norm: float
+    facts: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class VectorFailed(Event):
+    """A vector that came to nothing, and why; the others go on."""
+
+    index: int
+    cause: str
+
+
+@dataclass(frozen=True)
+class RunStopped(Event):
+    """The method ended the run before all vectors that were asked for, and why: a family that has no more members."""
+
+    reason: str
 
 
 # Keys of a training run's `Said` events besides the found vectors' indices; controls are `control:0`, `control:1` ...

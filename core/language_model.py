@@ -132,9 +132,13 @@ class LanguageModel:
             out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, **keep)
         return out.logits[:, -1].float(), out.past_key_values
 
-    def run_blocks(self, ids: Tensor) -> None:
-        """One forward of the decoder for what hooks see of it: no cache, no logits; gradients are the caller's matter."""
-        self.model.get_decoder()(input_ids=ids, use_cache=False)
+    def run_blocks(self, ids: Tensor, cache: Any = None) -> None:
+        """One forward of the decoder for what hooks see of it, behind `cache`; no logits. Gradients are the caller's matter."""
+        self.model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=cache is not None)
+
+    def prefill(self, ids: Sequence[int]) -> Any:
+        """The KV cache of `ids`."""
+        return self.model.get_decoder()(input_ids=self.ids_tensor(ids), use_cache=True).past_key_values
 
     def ids_tensor(self, ids: Sequence[int], batch: int = 1) -> Tensor:
         """`ids` as [batch, tokens] on the model's device. Raises ModelError for ids the model has no embedding for."""

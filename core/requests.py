@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from core.discovery import METHODS
 from core.errors import SettingsError
 from core.model_source import ModelSpec
 from core.steering import Steering
@@ -65,7 +66,11 @@ class MeasurePrompt(Request):
 
 @dataclass(frozen=True)
 class Train(Request):
-    """A run of a discovery method. `radius` None: calibrated. `source`, `target` None: a quarter and 0.7 of the depth."""
+    """A run of a discovery method. `radius` None: calibrated. `source`, `target` None: a quarter and 0.7 of the depth.
+
+    `settings` are the method's own (core/discovery/options.py). `vectors`, `steps` None: as the method does by itself.
+    `resume` is the id of an interrupted run that this request is to take up again; all else must be as it was then.
+    """
 
     task_module = "core.tasks.train"
     priority = BACKGROUND
@@ -75,34 +80,61 @@ class Train(Request):
     source: int | None = None
     target: int | None = None
     radius: float | None = None
-    vectors: int = 16
+    ratio: float = 0.5
+    vectors: int | None = None
     steps: int | None = None
     seed: int = 0
-    optimizer: str = "power"
-    learning_rate: float = 1e-3
-    power: float = 2.0
-    root: float = 2.0
-    norm_axis: str = "features"
-    orthogonal: bool = False
     tokens: str = "last:6"
     batch: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     init: str | None = None
     name: str | None = None
     out: str | None = None
     sample_tokens: int = 40
     controls: int = 4
+    resume: str | None = None
 
     def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise SettingsError(f"method {self.method!r} is unknown", f"use one of: {', '.join(METHODS)}")
         if not self.prompts:
             raise SettingsError("the prompt is empty", "give at least one prompt")
-        if self.vectors < 1:
+        if self.vectors is not None and self.vectors < 1:
             raise SettingsError("at least one vector must be asked for")
+        if self.steps is not None and self.steps < 1:
+            raise SettingsError("at least one step is needed")
+        if self.batch is not None and self.batch < 1:
+            raise SettingsError("a batch holds at least one vector")
         if self.radius is not None and not 0 < self.radius < float("inf"):
             raise SettingsError(f"the radius must be a positive number, not {self.radius:g}", "use auto if unsure")
+        if not 0 < self.ratio < 1:
+            raise SettingsError(f"the calibration's ratio must lie between 0 and 1, not {self.ratio:g}")
+        own = METHODS[self.method].options
+        if stray := [name for name in self.settings if name not in own]:
+            raise SettingsError(f"{self.method} has no setting {stray[0]!r}", f"it has: {', '.join(own) or 'none'}")
+        if self.method == "ortho" and not self.settings.get("base"):
+            raise SettingsError("an orthogonal family needs its base vector", "name a vector of the library with --base")
+
+    @property
+    def count(self) -> int:
+        """How many vectors are looked for."""
+        return self.vectors if self.vectors is not None else METHODS[self.method].vectors
 
     @property
     def label(self) -> str:
-        return f"training {self.vectors} vectors"
+        return f"training {self.count} vectors"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Train:
+        """Reads `to_json`'s form. Raises SettingsError where that is not possible."""
+        try:
+            prompts = tuple(Prompt(**{**prompt, "ids": tuple(prompt["ids"])}) for prompt in data["prompts"])
+            return cls(**{**data, "prompts": prompts})
+        except (KeyError, TypeError) as error:
+            raise SettingsError(f"the interrupted run's settings cannot be read ({error})", "start it anew") from error
 
 
 @dataclass(frozen=True)

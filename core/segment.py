@@ -6,19 +6,20 @@ were called with, is kept; from then on a batch of thetas costs only the blocks 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.errors import SettingsError
-from core.language_model import LanguageModel, hidden_of
-from core.residual import added, recorded
+from core.language_model import LanguageModel
+from core.replay import Replay, record
+from core.residual import changed_output, recorded
 
 # How far the replay may be from the model's own forward, relative to the largest activation, before it is not used.
 _TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
+# A near view saves too little to be worth its rounding where it leaves out less than this share of the tokens.
+_LEAST_SAVED = 0.4
 
 
 class Segment:
@@ -26,19 +27,25 @@ class Segment:
 
     `base` [tokens, d_model] float32 is that output without steering. `replayed` says whether the fast path is in use;
     architectures whose blocks cannot be run on their own get full forwards, and `reason` says why.
+
+    `near`, where there is one, is the same map for steering that acts on the last `near_tokens` tokens only: an
+    approximation whose gradient points much the same way, for the first steps of a climb.
     """
 
-    def __init__(self, model: LanguageModel, ids: Sequence[int], source: int, target: int) -> None:
+    def __init__(
+        self, model: LanguageModel, ids: Sequence[int], source: int, target: int, near_tokens: int | None = None
+    ) -> None:
         check_blocks(model, source, target)
         self._model = model
         self._ids = list(ids)
         self._source, self._target = source, target
         self.tokens = len(self._ids)
-        self._residual, self._calls, base = self._capture()
-        self.base = base[0].float()
+        self._whole = record(model, self._ids, source, target)
+        self.base = self._whole.base
         # Median over positions, because the first tokens' norm (attention sinks) is far above the rest.
-        self.residual_norm = float(self._residual[0].float().norm(dim=-1).median())
-        self.reason = self._check()
+        self.residual_norm = float(self._whole.residual[0].float().norm(dim=-1).median())
+        self.reason = self._difference(self._whole, self.tokens)
+        self.near = self._near_view(near_tokens) if near_tokens is not None and self.replayed else None
 
     @property
     def half_precision(self) -> bool:
@@ -50,53 +57,43 @@ class Segment:
 
     def __call__(self, thetas: Tensor) -> Tensor:
         """Block target's output [batch, tokens, d_model] under `thetas` [batch, d_model] at block source; differentiable."""
-        return self._replay(thetas) if self.replayed else self._full(thetas)
+        return self._whole(thetas) if self.replayed else self._full(thetas, self.tokens)
 
-    def change(self, thetas: Tensor) -> Tensor:
-        """Steered minus unsteered output [batch, tokens, d_model], in float32."""
+    def change(self, thetas: Tensor, near: bool = False) -> Tensor:
+        """Steered minus unsteered output [batch, tokens, d_model], in float32; with `near`, of its last tokens only."""
+        if near:
+            assert self.near is not None
+            return self.near(thetas).float() - self.near.base
         return self(thetas).float() - self.base
 
-    def _capture(self) -> tuple[Tensor, list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]], Tensor]:
-        calls: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]] = []
+    def _near_view(self, near_tokens: int) -> Replay | None:
+        if near_tokens > (1 - _LEAST_SAVED) * self.tokens:
+            return None
+        try:
+            view = record(self._model, self._ids, self._source, self._target, near_tokens)
+        except Exception:  # models whose cache is none of keys and values have no such view
+            return None
+        return None if self._difference(view, near_tokens) else view
 
-        def keep_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            calls.append((module, args, dict(kwargs)))
-
+    def _full(self, thetas: Tensor, last: int) -> Tensor:
+        """By the model's own forward, `thetas` acting on the last `last` tokens."""
         blocks = self._model.blocks
-        with ExitStack() as stack, torch.no_grad():
-            for block in blocks[self._source + 1 : self._target + 1]:
-                handle = block.register_forward_pre_hook(keep_call, with_kwargs=True)
-                stack.callback(handle.remove)
-            residual = stack.enter_context(recorded(blocks[self._source]))
-            base = stack.enter_context(recorded(blocks[self._target]))
-            self._model.run_blocks(self._model.ids_tensor(self._ids))
-        return residual[0], calls, base[0]
+        acts = torch.arange(self.tokens, device=thetas.device)[None, :, None] >= self.tokens - last
 
-    def _replay(self, thetas: Tensor) -> Tensor:
-        batch = len(thetas)
-        hidden = self._residual + thetas[:, None].to(self._residual.device, self._residual.dtype)
-        for block, args, kwargs in self._calls:
-            by_name = {name: _batched(value, batch) for name, value in kwargs.items()}
-            if args:
-                output = block(hidden, *(_batched(value, batch) for value in args[1:]), **by_name)
-            else:
-                output = block(**{**by_name, "hidden_states": hidden})
-            hidden = hidden_of(output)
-        return hidden
+        def add(hidden: Tensor) -> Tensor:
+            return hidden + (thetas[:, None] * acts).to(hidden.device, hidden.dtype)
 
-    def _full(self, thetas: Tensor) -> Tensor:
-        blocks = self._model.blocks
-        with added(blocks[self._source], thetas), recorded(blocks[self._target]) as seen:
+        with changed_output(blocks[self._source], add), recorded(blocks[self._target]) as seen:
             self._model.run_blocks(self._model.ids_tensor(self._ids, len(thetas)))
         return seen[0]
 
-    def _check(self) -> str:
-        """Why the replay cannot be used, or nothing: two different thetas must come out as by the model's own forward."""
+    def _difference(self, replay: Replay, last: int) -> str:
+        """Why `replay` cannot be used, or nothing: two different thetas must come out as by the model's own forward."""
         thetas = torch.randn(2, self._model.d_model, generator=torch.Generator().manual_seed(0)).to(self._model.device)
         thetas *= self.residual_norm / thetas.norm(dim=-1, keepdim=True)
         try:
             with torch.no_grad():
-                replayed, full = self._replay(thetas).float(), self._full(thetas).float()
+                replayed, full = replay(thetas).float(), self._full(thetas, last)[:, -last:].float()
         except Exception as error:  # blocks of unknown architectures may refuse to run on their own in any way they like
             return f"its blocks cannot be run on their own ({type(error).__name__})"
         worst = float((replayed - full).abs().max() / full.abs().max())
@@ -117,14 +114,3 @@ def check_blocks(model: LanguageModel, source: int, target: int) -> None:
         raise SettingsError(
             f"target block {target} does not come after source block {source}", "the target's output must come later"
         )
-
-
-def _batched(value: Any, batch: int) -> Any:
-    """An argument of the one-row forward, for `batch` rows: tensors whose first dimension is 1 are expanded, not copied."""
-    if isinstance(value, Tensor):
-        return value.expand(batch, *value.shape[1:]) if value.ndim > 1 and value.shape[0] == 1 else value
-    if isinstance(value, tuple):
-        return tuple(_batched(item, batch) for item in value)
-    if isinstance(value, Mapping):
-        return {key: _batched(item, batch) for key, item in value.items()}
-    return value

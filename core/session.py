@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
-from core.errors import Cancelled, MelboError, ModelError, first_line
+from core.errors import Cancelled, MelboError, ModelError, first_line, is_out_of_memory
 from core.events import Event, TaskEnded
 from core.requests import Request
 from vectors.index import LibraryError
@@ -15,6 +15,7 @@ from vectors.vector import VectorError
 
 if TYPE_CHECKING:
     from core.language_model import LanguageModel
+    from core.model_source import ModelSpec
     from vectors.library import Library
 
 Emit = Callable[[Event], None]
@@ -28,6 +29,7 @@ class Session:
     def __init__(self, library: Library | None = None) -> None:
         self.library = library
         self._model: LanguageModel | None = None
+        self.spec: ModelSpec | None = None  # what the model was asked for as, to load it again
 
     @property
     def model(self) -> LanguageModel:
@@ -55,6 +57,6 @@ def failure(task: int, error: BaseException) -> TaskEnded:
         return TaskEnded(task, "failed", str(error), error.remedy, details)
     if isinstance(error, (VectorError, LibraryError)):
         return TaskEnded(task, "failed", str(error), "", details)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return TaskEnded(task, "failed", "out of memory", "train fewer vectors at once, or use a smaller model", details)
     return TaskEnded(task, "failed", first_line(error), "this is a fault of melbo-tui; --debug shows where", details)

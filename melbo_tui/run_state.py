@@ -13,10 +13,12 @@ from core.events import (
     Progressed,
     RadiusChosen,
     RunStarted,
+    RunStopped,
     Said,
     Stepped,
     TaskEnded,
     TaskPaused,
+    VectorFailed,
     VectorFound,
 )
 
@@ -35,6 +37,9 @@ class RunState:
     objective: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     gradient: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     found: dict[int, VectorFound] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    stopped: str = ""
+    norm: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     highest: float = 0.0
     said: dict[str, Said] = field(default_factory=dict)
 
@@ -48,6 +53,12 @@ class RunState:
                     self.objective.setdefault(point.first + i, []).append((point.step, value))
                 for i, value in enumerate(point.gradient_norm):
                     self.gradient.setdefault(point.first + i, []).append((point.step, value))
+                for i, value in enumerate(point.norm):
+                    self.norm.setdefault(point.first + i, []).append((point.step, value))
+        elif isinstance(event, VectorFailed):
+            self.failed[event.index] = event.cause
+        elif isinstance(event, RunStopped):
+            self.stopped = event.reason
         elif isinstance(event, RunStarted):
             self.started, self.asked = event, event.vectors
         elif isinstance(event, RadiusChosen):

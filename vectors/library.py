@@ -217,6 +217,15 @@ class Library:
         direction = safetensors_file.read_row(self.folder / "runs" / row["file"], row["row"])
         return SteeringVector(direction, row["block"], Origin.from_json(json.loads(row["origin"])), row["name"], id)
 
+    def run(self, run: str) -> tuple[list[SteeringVector], npt.NDArray[np.float32] | None]:
+        """What the run `run` has saved so far: its vectors under their present names, and their losses [n, steps]."""
+        path = self.folder / "runs" / f"{run}.safetensors"
+        if not path.exists():
+            return [], None
+        names = {k.id: k.name for k in self._select("WHERE file = ?", (path.name,))}
+        vectors = [replace(v, name=names.get(v.id, v.name)) for v in safetensors_file.read(path)]
+        return vectors, safetensors_file.read_tensor(path, "losses")
+
     def losses(self, id: str) -> list[float]:
         """The vector's losses while it was trained, step by step; empty where there are none."""
         row = self._row(id)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.discovery.jacobian import pushed
 from core.discovery.objective import Problem
 from core.discovery.projections import unit
 
@@ -40,7 +41,7 @@ def calibrate(
     generator = torch.Generator().manual_seed(seed)
     directions = unit(torch.randn(_DIRECTIONS, segment.base.shape[-1], generator=generator)).to(problem.device)
     scale = segment.residual_norm
-    linear = _jacobian_products(problem, directions, scale)
+    linear = pushed(problem, directions)
     yield
     # Bisection on the logarithm, between a thousandth of and thirty times the usual norm of the residual stream.
     low, high = 1e-3 * scale, 30 * scale
@@ -56,25 +57,7 @@ def calibrate(
 def nonlinearity(problem: Problem, directions: Tensor, radius: float, linear: list[Tensor]) -> float:
     """Root mean square over directions and prompts of ||f(Rv) - R Jv|| / ||R Jv||, on the tokens the objective sees."""
     errors = []
-    with torch.no_grad():
-        for segment, product in zip(problem.segments, linear, strict=True):
-            change = _seen(problem, segment.change(radius * directions))
-            expected = radius * product
-            errors.append((change - expected).flatten(1).norm(dim=1) / expected.flatten(1).norm(dim=1).clamp_min(1e-12))
+    for change, product in zip(problem.changes(radius * directions), linear, strict=True):
+        expected = radius * product
+        errors.append((change - expected).flatten(1).norm(dim=1) / expected.flatten(1).norm(dim=1).clamp_min(1e-12))
     return float(torch.cat(errors).square().mean().sqrt())
-
-
-def _jacobian_products(problem: Problem, directions: Tensor, scale: float) -> list[Tensor]:
-    """J v for each prompt by central differences: forward-mode derivatives do not exist for fused attention kernels."""
-    half = problem.segments[0].half_precision
-    step = (0.05 if half else 0.005) * scale
-    with torch.no_grad():
-        return [
-            _seen(problem, segment.change(step * directions) - segment.change(-step * directions)) / (2 * step)
-            for segment in problem.segments
-        ]
-
-
-def _seen(problem: Problem, change: Tensor) -> Tensor:
-    tokens = problem.objective.tokens
-    return change if tokens is None else change[:, -tokens:]

@@ -3,142 +3,172 @@
 Find theta with ||theta|| = R, added to the residual stream at the source block on all token positions, that maximises
 the change of the target block's output on a prompt. Two optimisers climb the same objective:
 
-- `power`: theta <- R unit(w unit(theta) + unit(gradient)), a damped power iteration: tens of steps, many vectors at once.
+- `power`: theta <- R unit(w unit(theta) + unit(gradient)), a damped power iteration: a handful of steps, many vectors at
+  once. The first half of them let theta act on the last tokens only, which costs a fraction and points much the same way.
 - `adamw`: the published loop, step for step: AdamW on theta, projected back onto the sphere; hundreds of steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from core.discovery.objective import Problem
-from core.discovery.projections import orthogonal_in_order, project_off, unit
+from core.discovery.climb import Climb, Event, Found, Job, Step, in_batches
+from core.discovery.effects import Effects
+from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
 
 OPTIMIZERS = ("power", "adamw")
-_DAMPING = 2.0
-_LEAST_DAMPING, _MOST_DAMPING = 1.0, 64.0
+STEPS = {"power": 8, "adamw": 300}
+_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1.0, 0.5, 64.0
 
 
 @dataclass(frozen=True)
-class MelboSettings:
-    """`steps` None: 12 for power, 300 for adamw. `batch`: how many vectors are trained at once."""
+class Settings:
+    """`steps` None: 8 for power, 300 for adamw. `batch`: how many vectors are trained at once.
 
-    radius: float
+    `orthogonal`: each vector orthogonal to all before it. `orthogonal_effects`: each climbs only that part of its effect at
+    the target which is orthogonal to the effects of all before it. `near`: power's first half looks at the last tokens alone.
+    """
+
     steps: int | None = None
-    optimizer: str = "power"
-    orthogonal: bool = False
     batch: int = 8
+    optimizer: str = "power"
     learning_rate: float = 1e-3
+    orthogonal: bool = False
+    orthogonal_effects: bool = False
+    near: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.radius < float("inf"):
-            raise SettingsError(f"the radius must be a positive number, not {self.radius:g}", "leave it at auto if unsure")
         if self.optimizer not in OPTIMIZERS:
             raise SettingsError(f"optimizer {self.optimizer!r} is unknown", f"use one of: {', '.join(OPTIMIZERS)}")
-        if self.steps is not None and self.steps < 1:
-            raise SettingsError("at least one step is needed")
+        if self.orthogonal and self.orthogonal_effects:
+            raise SettingsError("either the vectors or their effects can be kept orthogonal, not both", "choose one")
 
     @property
     def step_count(self) -> int:
-        return self.steps or (12 if self.optimizer == "power" else 300)
+        return self.steps or STEPS[self.optimizer]
 
 
-@dataclass(frozen=True)
-class Step:
-    """Rows first..first+n of the run after a step: per vector the objective and the gradient's norm, [n] each."""
-
-    first: int
-    step: int
-    objective: tuple[float, ...]
-    gradient_norm: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Found:
-    """Finished vectors: rows first..first+n [n, d_model], their objective [n] and the losses on the way [n, steps]."""
-
-    first: int
-    vectors: Tensor
-    objective: Tensor
-    losses: Tensor
-
-
-def melbo(problem: Problem, settings: MelboSettings, start: Tensor, skip: int = 0) -> Iterator[Step | Found]:
-    """Trains one vector from each row of `start` [n, d_model], the raw draws; the first `skip` rows of it are done already.
-
-    Yields after every step of every batch, and may be closed at any yield.
-    """
-    start = start.to(problem.device, torch.float32)
-    climb = _power if settings.optimizer == "power" else _adamw
+def find(job: Job) -> Iterator[Event]:
+    """One vector of norm `job.radius` from each draw. Yields after every step of every batch; may be closed at any yield."""
+    settings: Settings = job.settings
+    if settings.orthogonal and len(job.draws) > job.draws.shape[1]:
+        raise SettingsError(f"{len(job.draws)} vectors cannot all be orthogonal in a model of width {job.draws.shape[1]}")
+    climb = _Power if settings.optimizer == "power" else _AdamW
     # The published loop finds orthogonal vectors one after another; the power iteration holds a whole batch in order.
-    batch = 1 if settings.optimizer == "adamw" and settings.orthogonal else settings.batch
-    earlier = start.new_zeros(0, start.shape[1])
-    for first in range(skip, len(start), batch):
-        draws = start[first : first + batch]
-        found = yield from climb(problem, settings, draws, first, earlier if settings.orthogonal else None)
-        if settings.orthogonal:
-            earlier = torch.cat([earlier, unit(found.vectors)])
-        yield found
+    one_by_one = settings.optimizer == "adamw" and (settings.orthogonal or settings.orthogonal_effects)
+    yield from in_batches(job, 1 if one_by_one else settings.batch, lambda first, draws: climb(job, first, draws))
 
 
-def _on_sphere(rows: Tensor, radius: float, earlier: Tensor | None) -> Tensor:
-    """Rows of norm `radius`; with `earlier` (orthonormal rows), orthogonal to those and to the rows before them."""
-    return radius * unit(rows if earlier is None else orthogonal_in_order(rows, earlier))
+class _OnSphere(Climb):
+    """Vectors of norm R, orthogonal to those before them where that is asked for."""
+
+    def __init__(self, job: Job, first: int, draws: Tensor) -> None:
+        settings: Settings = job.settings
+        super().__init__(first, settings.step_count)
+        assert job.radius is not None
+        self.problem, self.radius = job.problem, job.radius
+        self.basis = Basis(job.earlier) if settings.orthogonal else None
+        self.effects = Effects(job.problem, job.earlier) if settings.orthogonal_effects else None
+        self.theta = self.on_sphere(draws)
+        self.losses = draws.new_full((len(draws), self.steps), torch.nan)
+
+    def on_sphere(self, rows: Tensor) -> Tensor:
+        return self.radius * unit(rows if self.basis is None else self.basis.in_order(rows))
+
+    def climbed(self, theta: Tensor, near: bool = False) -> tuple[Tensor, Tensor]:
+        """The objective [prompts, n] and its gradient [n, d_model]."""
+        if self.effects is None:
+            return self.problem.values_and_gradient(theta, near)
+        return self.problem.differentiate(self.effects.beyond_those_before(), theta, near)
 
 
-def _power(
-    problem: Problem, settings: MelboSettings, draws: Tensor, first: int, earlier: Tensor | None
-) -> Generator[Step, None, Found]:
+class _Power(_OnSphere):
     """Damped power iteration. Keeps the best; a step that fell is taken back and tried again, shorter.
 
     Rows that must stay orthogonal depend on each other, so they are accepted or taken back together.
     """
-    together = earlier is not None
-    theta = _on_sphere(draws, settings.radius, earlier)
-    best, best_gradient = theta, torch.zeros_like(theta)
-    best_value = torch.full((len(theta),), -torch.inf, device=theta.device)
-    damping = torch.full_like(best_value, _DAMPING)
-    losses = []
-    for step in range(settings.step_count):
-        values, gradient = problem.values_and_gradient(theta)
+
+    state_names = ("theta", "best", "best_gradient", "best_value", "damping", "losses")
+
+    def __init__(self, job: Job, first: int, draws: Tensor) -> None:
+        super().__init__(job, first, draws)
+        self.together = self.basis is not None or self.effects is not None
+        self.near_steps = self.steps // 2 if job.settings.near and self.problem.has_near else 0
+        self.best, self.best_gradient = self.theta, torch.zeros_like(self.theta)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is known yet of how high the rows are."""
+        self.best_value = self.theta.new_full((len(self.theta),), -torch.inf)
+        self.damping = torch.full_like(self.best_value, _DAMPING)
+
+    def advance(self) -> Step:
+        if self.step == self.near_steps:
+            self._begin()  # what was climbed so far was seen through the last tokens alone
+        values, gradient = self.climbed(self.theta, near=self.step < self.near_steps)
         value = values.sum(dim=0)
-        rose = (value.mean() > best_value.mean()).expand_as(value) if together else value > best_value
-        damping = torch.where(rose, damping / 1.25, damping * 2).clamp(_LEAST_DAMPING, _MOST_DAMPING)
-        best, best_gradient = torch.where(rose[:, None], theta, best), torch.where(rose[:, None], gradient, best_gradient)
-        best_value = torch.where(rose, value, best_value)
-        losses.append(-value)
-        theta = _on_sphere(damping[:, None] * unit(best) + unit(best_gradient), settings.radius, earlier)
-        yield Step(first, step, tuple(best_value.tolist()), tuple(gradient.norm(dim=-1).tolist()))
-    with torch.no_grad():  # where the last step led is not known yet
-        value = problem.values(theta).sum(dim=0)
-    rose = (value.mean() > best_value.mean()).expand_as(value) if together else value > best_value
-    best, best_value = torch.where(rose[:, None], theta, best), torch.where(rose, value, best_value)
-    return Found(first, best, best_value, torch.stack(losses, dim=1))
+        rose = self._keep_best(value, gradient)
+        self.damping = torch.where(rose, self.damping / 1.25, self.damping * 2).clamp(_LEAST_DAMPING, _MOST_DAMPING)
+        self.theta = self.on_sphere(self.damping[:, None] * unit(self.best) + unit(self.best_gradient))
+        self.losses[:, self.step] = -value
+        self.step += 1
+        return Step(self.first, self.step - 1, self.steps, self.best_value, gradient.norm(dim=-1), self.best.norm(dim=-1))
+
+    def found(self) -> Found:
+        # Where the last step led is not known yet.
+        objective = self.effects.beyond_those_before() if self.effects is not None else None
+        values = self.problem.values(self.theta) if objective is None else self.problem.measured(objective, self.theta)
+        self._keep_best(values.sum(dim=0), self.best_gradient)
+        return Found(self.first, self.best, self.best_value, self.losses)
+
+    def _keep_best(self, value: Tensor, gradient: Tensor) -> Tensor:
+        """Takes over theta's rows where they rose; which did."""
+        if self.together:
+            rose = (value.nanmean() > self.best_value.nanmean()).expand_as(value) & value.isfinite()
+        else:
+            rose = value > self.best_value
+        self.best = torch.where(rose[:, None], self.theta, self.best)
+        self.best_gradient = torch.where(rose[:, None], gradient, self.best_gradient)
+        self.best_value = torch.where(rose, value, self.best_value)
+        return rose
 
 
-def _adamw(
-    problem: Problem, settings: MelboSettings, draws: Tensor, first: int, earlier: Tensor | None
-) -> Generator[Step, None, Found]:
+class _AdamW(_OnSphere):
     """The published loop. Its loss is logged before each step, with several prompts the last one's alone, as it does."""
-    theta = _on_sphere(draws, settings.radius, earlier).clone().requires_grad_()
-    optimizer = torch.optim.AdamW([theta], lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, amsgrad=True)
-    losses = []
-    for step in range(settings.step_count):
-        values, gradient = problem.values_and_gradient(theta.detach())
-        losses.append(-values[-1])
-        gradient = project_off(gradient, earlier)
-        direction = unit(theta.detach())
-        theta.grad = -(gradient - (gradient * direction).sum(dim=-1, keepdim=True) * direction)
-        optimizer.step()
+
+    state_names = ("theta", "losses")
+
+    def __init__(self, job: Job, first: int, draws: Tensor) -> None:
+        super().__init__(job, first, draws)
+        self.optimizer = torch.optim.AdamW(
+            [self.theta.requires_grad_()],
+            lr=job.settings.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=0.0,
+            amsgrad=True,
+        )
+
+    def advance(self) -> Step:
+        theta = self.theta.detach()
+        values, gradient = self.climbed(theta)
+        self.losses[:, self.step] = -values[-1]
+        if self.basis is not None:
+            gradient = self.basis.off(gradient)
+        direction = unit(theta)
+        self.theta.grad = -(gradient - (gradient * direction).sum(dim=-1, keepdim=True) * direction)
+        assert self.optimizer is not None
+        self.optimizer.step()
         with torch.no_grad():
-            theta.copy_(_on_sphere(theta, settings.radius, earlier))
-        yield Step(first, step, tuple(values.sum(dim=0).tolist()), tuple(gradient.norm(dim=-1).tolist()))
-    vectors = theta.detach().clone()
-    with torch.no_grad():
-        value = problem.values(vectors).sum(dim=0)
-    return Found(first, vectors, value, torch.stack(losses, dim=1))
+            self.theta.copy_(self.on_sphere(self.theta))
+        self.step += 1
+        norm = self.theta.detach().norm(dim=-1)
+        return Step(self.first, self.step - 1, self.steps, values.sum(dim=0), gradient.norm(dim=-1), norm)
+
+    def found(self) -> Found:
+        vectors = self.theta.detach().clone()
+        return Found(self.first, vectors, self.problem.values(vectors).sum(dim=0), self.losses)

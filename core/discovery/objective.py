@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from core.errors import SettingsError
+from core.errors import SettingsError, is_out_of_memory
 from core.segment import Segment
 
+T = TypeVar("T")
 _TINY = 1e-30  # keeps the gradient of a power of a norm finite where nothing has changed yet
+
+# A value [batch] for the change [batch, seen tokens, d_model] that `rows` of the thetas make on prompt number `prompt`.
+Measure = Callable[[Tensor, int, slice], Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,13 @@ class Objective:
         if self.tokens is not None and self.tokens < 1:
             raise SettingsError("the objective must see at least one token", "use all or last:K with K >= 1")
 
+    def seen(self, change: Tensor) -> Tensor:
+        """The part of `change` [batch, tokens, d_model] that counts."""
+        return change if self.tokens is None else change[:, -self.tokens :]
+
     def __call__(self, change: Tensor) -> Tensor:
         """The objective [batch] of `change` [batch, tokens, d_model]."""
-        if self.tokens is not None:
-            change = change[:, -self.tokens :]
-        squares = change.square().sum(dim=-1 if self.norm_axis == "features" else 1)
+        squares = self.seen(change).square().sum(dim=-1 if self.norm_axis == "features" else 1)
         if self.power != 2:
             squares = squares.clamp_min(_TINY) ** (self.power / 2)
         total = squares.sum(dim=-1)
@@ -49,30 +57,93 @@ class Objective:
 
 
 class Problem:
-    """An objective on one or more prompts: the sum over prompts is climbed."""
+    """An objective on one or more prompts: the sum over prompts is climbed.
 
-    def __init__(self, segments: Sequence[Segment], objective: Objective) -> None:
+    At most `most_rows` thetas run through the blocks at once; where memory runs out, that is halved, `on_shrink` hears
+    the new number, and the work goes on. What comes out does not depend on it.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        objective: Objective,
+        most_rows: int = 64,
+        on_shrink: Callable[[int], None] = lambda rows: None,
+    ) -> None:
         self.segments = segments
         self.objective = objective
+        self.most_rows = most_rows
+        self._on_shrink = on_shrink
 
     @property
     def device(self) -> torch.device:
         return self.segments[0].base.device
 
-    def values(self, thetas: Tensor) -> Tensor:
-        """The objective of each theta on each prompt, [prompts, batch]; differentiable."""
-        return torch.stack([self.objective(segment.change(thetas)) for segment in self.segments])
+    @property
+    def has_near(self) -> bool:
+        """Whether every prompt can be looked at through its last tokens alone (Segment.near)."""
+        return all(segment.near is not None for segment in self.segments)
 
-    def values_and_gradient(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
-        """Values [prompts, batch] and the gradient [batch, d_model] of their sum over prompts; one prompt at a time."""
-        values, gradient = [], torch.zeros_like(thetas)
-        for segment in self.segments:
+    def changes(self, thetas: Tensor, near: bool = False) -> list[Tensor]:
+        """For each prompt the seen change [batch, seen tokens, d_model], without gradients."""
+
+        def change(segment: Segment, rows: slice) -> Tensor:
+            with torch.no_grad():
+                return self.objective.seen(segment.change(thetas[rows], near))
+
+        return [torch.cat(self._in_chunks(len(thetas), partial(change, segment))) for segment in self.segments]
+
+    def values(self, thetas: Tensor) -> Tensor:
+        """The objective of each theta on each prompt, [prompts, batch]."""
+        return torch.stack([self.objective(change) for change in self.changes(thetas)])
+
+    def measured(self, measure: Measure, thetas: Tensor) -> Tensor:
+        """The values [prompts, batch] of `measure` without gradients."""
+        everything = slice(0, len(thetas))
+        return torch.stack([measure(change, prompt, everything) for prompt, change in enumerate(self.changes(thetas))])
+
+    def values_and_gradient(self, thetas: Tensor, near: bool = False) -> tuple[Tensor, Tensor]:
+        """Values [prompts, batch] and the gradient [batch, d_model] of their sum over prompts."""
+        return self.differentiate(lambda change, prompt, rows: self.objective(change), thetas, near)
+
+    def differentiate(self, measure: Measure, thetas: Tensor, near: bool = False) -> tuple[Tensor, Tensor]:
+        """Values [prompts, batch] of `measure` and the gradient [batch, d_model] of their sum over prompts.
+
+        One prompt at a time, so that memory does not grow with their number.
+        """
+
+        def one(prompt: int, rows: slice) -> tuple[Tensor, Tensor]:
             with torch.enable_grad():
-                leaf = thetas.detach().requires_grad_()
-                value = self.objective(segment.change(leaf))
-                gradient += torch.autograd.grad(value.sum(), leaf)[0]
-            values.append(value.detach())
+                leaf = thetas[rows].detach().requires_grad_()
+                value = measure(self.objective.seen(self.segments[prompt].change(leaf, near)), prompt, rows)
+                return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
+
+        values, gradient = [], torch.zeros_like(thetas)
+        for prompt in range(len(self.segments)):
+            parts = self._in_chunks(len(thetas), partial(one, prompt))
+            values.append(torch.cat([value for value, _ in parts]))
+            gradient += torch.cat([part for _, part in parts])
         return torch.stack(values), gradient
+
+    def _in_chunks(self, count: int, work: Callable[[slice], T]) -> list[T]:
+        """`work` on rows 0..count, at most `most_rows` at once; out of memory halves that and tries again."""
+        parts: list[T] = []
+        first = 0
+        while first < count:
+            rows = slice(first, min(first + self.most_rows, count))
+            try:
+                parts.append(work(rows))
+                first = rows.stop
+                continue
+            except (MemoryError, RuntimeError) as error:
+                if rows.stop - rows.start == 1 or not is_out_of_memory(error):
+                    raise
+            # Outside the handler, or the traceback would hold on to the tensors that were too many.
+            self.most_rows = (rows.stop - rows.start) // 2
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            self._on_shrink(self.most_rows)
+        return parts
 
     def dominant_token(self) -> tuple[int, float] | None:
         """(position, share of the squared activations) of a seen token that outweighs all other seen ones, if there is one."""

@@ -26,7 +26,7 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
     from core.model_store import local_folder
 
     source = resolve(spec.model)
-    session.model = None
+    session.model, session.spec = None, spec
     folder = local_folder(source, spec.revision, spec.trust_remote_code, progress)
     yield
     with _no_collection():

@@ -1,22 +1,40 @@
-"""A training run: calibrate, discover in batches, save each batch, let every vector speak beside random controls."""
+"""A training run: calibrate, discover, save, let every vector speak beside random controls; pick up where it was left."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from core.discovery import METHODS
 from core.discovery.calibration import calibrate
-from core.discovery.melbo import Found, MelboSettings, Step, melbo
+from core.discovery.climb import Ended, Found, Job, Step
 from core.discovery.objective import Objective, Problem
+from core.discovery.options import OF_THE_OBJECTIVE
 from core.discovery.projections import unit
 from core.errors import SettingsError
-from core.events import CONTROL, UNSTEERED, Progressed, RadiusChosen, RunStarted, Stepped, StepPoint, VectorFound, Warned
+from core.evaluation.damage import is_broken, repetition
+from core.evaluation.refusal import refuses
+from core.events import (
+    CONTROL,
+    UNSTEERED,
+    Progressed,
+    RadiusChosen,
+    RunStarted,
+    RunStopped,
+    Said,
+    Stepped,
+    StepPoint,
+    VectorFailed,
+    VectorFound,
+    Warned,
+)
 from core.generation import Row, Sampling
 from core.language_model import LanguageModel
 from core.pace import Pace
@@ -24,8 +42,9 @@ from core.prompting import prompt_ids
 from core.requests import Train, default_blocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
-from core.steering import SteerTerm
+from core.steering import SteerTerm, check_fits
 from core.tasks.reply import speak
+from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.formats import safetensors_file
 from vectors.library import Sample, new_run_id
 from vectors.plain_text import stem_of
@@ -33,6 +52,9 @@ from vectors.vector import Origin, SteeringVector
 
 # What letting a vector speak costs beside training it, for the ETA until it is measured (0.8 on both measured models).
 _SPEAKING_SHARE = 0.8
+# A run that is killed loses at most the steps of so many seconds.
+_CHECKPOINT_SECONDS = 15.0
+_SPEAKERS = 16
 
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
@@ -43,58 +65,160 @@ class _Run:
     """One run: what it was asked for, and what it has made so far."""
 
     def __init__(self, session: Session, request: Train, task: int, emit: Emit) -> None:
-        self.session, self.request, self.task, self.emit = session, request, task, emit
+        self.session, self.task, self.emit = session, task, emit
         self.model: LanguageModel = session.model
+        self.checkpoints = Checkpoints(session.library.folder) if session.library is not None else None
+        self.left = self._checkpoint(request.resume) if request.resume is not None else None
+        self.request = request = request if self.left is None else Train.from_json(self.left.header["request"])
         source, target = default_blocks(len(self.model.blocks))
         self.source = source if request.source is None else request.source
         self.target = target if request.target is None else request.target
         self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
-        self.run_id = new_run_id()
+        self.run_id = self.left.run if self.left is not None else new_run_id()
         self.stem = request.name or stem_of(request.prompts[0].text)
+        self.method = METHODS[request.method]
+        self.base = self._base()
         library = session.library
         self.first_number = library.next_number(self.stem, self.model.stamp.label()) if library is not None else 1
         self.vectors: list[SteeringVector] = []
         self.losses: list[np.ndarray] = []
+        self.failed: dict[int, str] = {}
+        self.controlled = False
+        self.saved_at = time.monotonic()
 
     def steps(self) -> Task:
         request = self.request
         self._tell("reading the prompt")
         start = self._start()
-        objective = Objective(request.power, request.root, request.norm_axis, parse_tokens(request.tokens))
-        segments = [Segment(self.model, ids, self.source, self.target) for ids in self.ids]
-        problem = Problem(segments, objective)
+        shape = {name: value for name, value in request.settings.items() if name in OF_THE_OBJECTIVE}
+        objective = Objective(**shape, tokens=parse_tokens(request.tokens))
+        near = None if objective.tokens is None else objective.tokens + (objective.tokens + 1) // 2
+        segments = [Segment(self.model, ids, self.source, self.target, near) for ids in self.ids]
+        settings = self._settings()
+        problem = Problem(segments, objective, getattr(settings, "batch", 8), self._shrunk)
+        job = Job(problem, start, settings, self.model, base=None if self.base is None else torch.tensor(self.base.direction))
         yield
         self._warn(problem)
-        radius = yield from self._radius(problem)
-        settings = MelboSettings(
-            radius,
-            request.steps,
-            request.optimizer,
-            request.orthogonal,
-            request.batch or (8 if self.model.device.type == "cpu" else 32),
-            request.learning_rate,
-        )
-        self.origin = self._origin(settings)
+        job.radius = yield from self._radius(problem)
+        self.step_count = int(settings.step_count)
+        self.origin = self._origin(job)
+        self.pace = Pace(request.count * self.step_count * (1 + _SPEAKING_SHARE * self._speaks))
         self.emit(
             RunStarted(
                 self.task,
                 self.run_id,
-                request.vectors,
-                settings.step_count,
+                request.count,
+                self.step_count,
                 tuple(prompt.shown() for prompt in request.prompts),
                 segments[0].replayed,
                 segments[0].reason,
+                request.method,
+                len(self.vectors),
             )
         )
-        yield from self._controls(radius)
-        steps = settings.step_count
-        self.pace = Pace(request.vectors * steps * (1 + _SPEAKING_SHARE * self._speaks))
-        for event in melbo(problem, settings, start):
-            if isinstance(event, Step):
-                self._stepped(event, steps)
-            else:
-                yield from self._found(event, steps)
+        if job.radius is not None:
+            yield from self._controls(job.radius)
+        if self.left is not None:
+            yield from self._take_up(job, self.left)
+        late: Step | None = None
+        for event in self.method.load().find(job):
+            # A step is read when the next one is under way: to read it at once would be to wait for the device.
+            if late is not None:
+                self._stepped(late)
+            late = event if isinstance(event, Step) else None
+            if isinstance(event, Found):
+                yield from self._found(event, job)
+            elif isinstance(event, Ended):
+                self.emit(RunStopped(self.task, event.reason))
+            if time.monotonic() - self.saved_at > _CHECKPOINT_SECONDS:
+                self._save_state(job)
             yield
+        if self.checkpoints is not None:
+            self.checkpoints.drop(self.run_id)
+
+    def _settings(self) -> Any:
+        """The method's own settings, from the request's general and special ones."""
+        kind = self.method.load().Settings
+        names = {field.name for field in fields(kind)}
+        given = {name: value for name, value in self.request.settings.items() if name in names and value is not None}
+        batch = self.request.batch or (None if self.model.device.type == "cpu" else 32)
+        general: dict[str, Any] = {"batch": batch, "steps": self.request.steps, "source": self.source}
+        # A start that somebody chose is to be climbed from, not looked at roughly first.
+        general["near"] = False if self.request.init is not None else None
+        given |= {name: value for name, value in general.items() if name in names and value is not None}
+        return kind(**given)
+
+    def _base(self) -> SteeringVector | None:
+        name = self.request.settings.get("base")
+        if not name:
+            return None
+        if self.session.library is None:
+            raise SettingsError("the base vector comes from the library, and there is none")
+        base = self.session.library.load(self.session.library.find(str(name), self.model.stamp.label()).id)
+        for warning in check_fits((SteerTerm(base),), self.model.stamp):
+            raise SettingsError(f"the base cannot be used: {warning}", "choose a vector of the model that is loaded")
+        if base.block != self.source:
+            raise SettingsError(
+                f"{base.name} acts on block {base.block}, not on block {self.source}", f"use --source {base.block}"
+            )
+        return base
+
+    # Interruptions
+
+    def _checkpoint(self, run: str) -> Checkpoint:
+        if self.checkpoints is None:
+            raise SettingsError("runs are kept in the library, and there is none")
+        left = self.checkpoints.load(run)
+        own = str(left.header.get("fingerprint"))
+        if own != self.model.stamp.fingerprint:
+            raise SettingsError(f"run {run} was made on {left.header.get('model')}, not on {self.model.stamp.label()}")
+        return left
+
+    def _save_state(self, job: Job) -> None:
+        """Writes down how far the run has come, so that it can be taken up again."""
+        self.saved_at = time.monotonic()
+        if self.checkpoints is None:
+            return
+        stamp, spec = self.model.stamp, self.session.spec
+        header = {
+            "request": self.request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
+            "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done, "failed": self.failed,
+            "first_number": self.first_number, "created": self.origin.created,
+        }  # fmt: skip
+        live = job.live.state() if job.live is not None else {}
+        self.checkpoints.save(self.run_id, header, {name: tensor.numpy() for name, tensor in live.items()})
+
+    def _take_up(self, job: Job, left: Checkpoint) -> Task:
+        """Brings back what the interrupted run had found, and the batch it was at."""
+        library = self.session.library
+        assert library is not None
+        self.vectors, losses = library.run(self.run_id)
+        self.losses = [losses] if losses is not None else []
+        self.failed = {int(i): str(cause) for i, cause in left.header["failed"].items()}
+        self.first_number = int(left.header["first_number"])
+        # A run killed between saving vectors and noting it has more than the note says, and the noted batch is among them.
+        rows = [int(vector.origin.settings["draw"]) for vector in self.vectors]
+        noted = int(left.header["done"])
+        job.done = max([noted, *(row + 1 for row in rows)])
+        if left.tensors and job.done == noted:
+            job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}
+        job.earlier = torch.tensor(np.stack([v.direction for v in self.vectors])).to(job.draws) if rows else job.earlier
+        silent = []
+        for row, vector in zip(rows, self.vectors, strict=True):
+            self.emit(VectorFound(self.task, row, vector.id, vector.name, -(vector.origin.loss or 0.0), vector.norm))
+            heard = library.samples(vector.id)
+            if heard:
+                text = heard[0].text
+                said = Said(self.task, str(row), text, len(text.split()), True, (), None, repetition(text))
+                self.emit(replace(said, refuses=refuses(text), broken=is_broken(text, None)))
+            else:
+                silent.append((row, vector))
+        self.pace.done = job.done * self.step_count * (1 + _SPEAKING_SHARE * self._speaks)
+        yield
+        yield from self._let_speak(silent)
+
+    def _shrunk(self, rows: int) -> None:
+        self.emit(Warned(self.task, f"memory ran out: from here on {rows} vectors run at once, which is slower"))
 
     @property
     def _speaks(self) -> bool:
@@ -105,15 +229,15 @@ class _Run:
         request = self.request
         if request.init is None:
             generator = torch.Generator().manual_seed(request.seed)
-            return torch.stack([torch.randn(self.model.d_model, generator=generator) for _ in range(request.vectors)])
+            return torch.stack([torch.randn(self.model.d_model, generator=generator) for _ in range(request.count)])
         path, _, tensor = request.init.partition(":")
         rows = np.atleast_2d(safetensors_file.read_tensor(Path(path), tensor or "vectors"))
-        if rows.shape[1] != self.model.d_model or len(rows) < request.vectors:
+        if rows.shape[1] != self.model.d_model or len(rows) < request.count:
             raise SettingsError(
                 f"{request.init} holds {rows.shape[0]} rows of width {rows.shape[1]}",
-                f"{request.vectors} rows of width {self.model.d_model} are needed",
+                f"{request.count} rows of width {self.model.d_model} are needed",
             )
-        return torch.from_numpy(rows[: request.vectors].copy())
+        return torch.from_numpy(rows[: request.count].copy())
 
     def _warn(self, problem: Problem) -> None:
         segment = problem.segments[0]
@@ -130,19 +254,23 @@ class _Run:
                 )
             )
 
-    def _radius(self, problem: Problem) -> Generator[None, None, float]:
-        if self.request.radius is not None:
-            self.emit(RadiusChosen(self.task, self.request.radius, automatic=False))
-            return self.request.radius
+    def _radius(self, problem: Problem) -> Generator[None, None, float | None]:
+        given = self.request.radius if self.left is None else self.left.header["radius"]
+        if given is not None:
+            self.emit(RadiusChosen(self.task, float(given), automatic=False))
+            return float(given)
+        if not self.method.needs_radius:
+            return None
         self._tell("choosing the radius")
-        found = yield from calibrate(problem, seed=self.request.seed)
+        found = yield from calibrate(problem, self.request.ratio, seed=self.request.seed)
         self.emit(RadiusChosen(self.task, found.radius, True, found.ratio, found.curve))
         return found.radius
 
     def _controls(self, radius: float) -> Task:
         """What the model says unsteered, and under random vectors of the same norm: the control beside every finding."""
-        if not self._speaks:
+        if self.controlled or not self._speaks:
             return
+        self.controlled = True
         self._tell("listening to the unsteered model")
         generator = torch.Generator().manual_seed(self.request.seed + 1_000_003)
         draws = radius * unit(torch.randn(self.request.controls, self.model.d_model, generator=generator))
@@ -151,34 +279,61 @@ class _Run:
         rows += [self._row(f"{CONTROL}:{i}", SteeringVector(draw.numpy(), self.source, origin)) for i, draw in enumerate(draws)]
         yield from speak(self.model, rows, self.task, self.emit)
 
-    def _stepped(self, step: Step, steps: int) -> None:
+    def _stepped(self, step: Step) -> None:
         self.pace.tick(len(step.objective))
-        self.emit(Stepped(self.task, (StepPoint(step.first, step.step, step.objective, step.gradient_norm),)))
-        self._tell_pace(f"training, step {step.step + 1} of {steps}")
+        columns = (tuple(column.tolist()) for column in (step.objective, step.gradient_norm, step.norm))
+        self.emit(Stepped(self.task, (StepPoint(step.first, step.step, *columns),)))
+        self._tell_pace(f"training, step {step.step + 1} of {step.steps}")
 
-    def _found(self, found: Found, steps: int) -> Task:
-        loss = found.losses.cpu().numpy()
-        fresh = []
-        for i, (vector, objective) in enumerate(zip(found.vectors.cpu(), found.objective.tolist(), strict=True)):
-            name = f"{self.stem}-{self.first_number + found.first + i:02d}"
-            fresh.append(SteeringVector(vector.numpy(), self.source, replace(self.origin, loss=-objective), name))
-        self.vectors += fresh
-        self.losses.append(loss)
-        if self.session.library is not None:
-            self.vectors = self.session.library.save_run(self.run_id, self.vectors, np.concatenate(self.losses))
-        if self.request.out is not None:
-            safetensors_file.write(Path(self.request.out), self.vectors, np.concatenate(self.losses))
-        for i, objective in enumerate(found.objective.tolist()):
-            vector = self.vectors[found.first + i]
-            self.emit(VectorFound(self.task, found.first + i, vector.id, vector.name, objective, vector.norm))
+    def _found(self, found: Found, job: Job) -> Task:
+        """Saves what was found, tells of it, and lets it speak."""
+        losses = found.losses.detach().cpu().numpy()
+        objective, vectors = found.objective.tolist(), found.vectors.detach().cpu()
+        fresh: list[int] = []
+        for row in range(len(vectors)):
+            draw = found.first + row
+            if cause := found.cause(row):
+                self.failed[draw] = cause
+                self.emit(VectorFailed(self.task, draw, cause))
+                continue
+            facts = {name: float(values[row]) for name, values in found.facts.items()}
+            settings = {**self.origin.settings, **facts, "draw": draw}
+            block = int(facts.get("block", self.source))
+            origin = replace(self.origin, source=block, loss=-objective[row], settings=settings)
+            name = f"{self.stem}-{self.first_number + draw:02d}"
+            self.vectors.append(SteeringVector(vectors[row].numpy(), block, origin, name))
+            self.losses.append(losses[row : row + 1])
+            fresh.append(row)
+        if fresh:
+            self._save_vectors()
+        self._save_state(job)
+        new = self.vectors[len(self.vectors) - len(fresh) :]
+        for row, vector in zip(fresh, new, strict=True):
+            facts = tuple((name, float(values[row])) for name, values in found.facts.items())  # type: ignore[assignment]
+            draw = found.first + row
+            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, facts))  # type: ignore[arg-type]
         yield
-        yield from self._let_speak(self.vectors[found.first :], found.first, steps)
+        if new:
+            yield from self._controls(float(np.median([vector.norm for vector in new])))
+        yield from self._let_speak([(found.first + row, vector) for row, vector in zip(fresh, new, strict=True)])
 
-    def _let_speak(self, vectors: list[SteeringVector], first: int, steps: int) -> Task:
+    def _save_vectors(self) -> None:
+        losses = np.concatenate(self.losses)
+        if self.session.library is not None:
+            self.vectors = self.session.library.save_run(self.run_id, self.vectors, losses)
+        if self.request.out is not None:
+            safetensors_file.write(Path(self.request.out), self.vectors, losses)
+
+    def _let_speak(self, vectors: list[tuple[int, SteeringVector]]) -> Task:
+        """Lets each (draw, vector) speak, a screenful at a time."""
         if not self._speaks:
             return
-        rows = [self._row(str(first + i), vector) for i, vector in enumerate(vectors)]
-        units = len(vectors) * steps * _SPEAKING_SHARE
+        for first in range(0, len(vectors), _SPEAKERS):
+            yield from self._speak_together(vectors[first : first + _SPEAKERS])
+
+    def _speak_together(self, vectors: list[tuple[int, SteeringVector]]) -> Task:
+        rows = [self._row(str(draw), vector) for draw, vector in vectors]
+        units = len(vectors) * self.step_count * _SPEAKING_SHARE
         each = units / self.request.sample_tokens
         speaking = speak(self.model, rows, self.task, self.emit)
         while True:
@@ -194,20 +349,20 @@ class _Run:
             yield
         self.pace.tick(units)
         if self.session.library is not None:
-            for i, vector in enumerate(vectors):
-                sample = Sample(self.request.prompts[0].shown(), 1.0, said[str(first + i)].text)
+            for draw, vector in vectors:
+                sample = Sample(self.request.prompts[0].shown(), 1.0, said[str(draw)].text)
                 self.session.library.add_sample(vector.id, sample)
 
     def _row(self, key: str, vector: SteeringVector | None) -> Row:
         steering = () if vector is None else (SteerTerm(vector),)
         return Row(key, self.ids[0], steering, Sampling(max_new_tokens=self.request.sample_tokens), watched=True)
 
-    def _origin(self, settings: MelboSettings) -> Origin:
+    def _origin(self, job: Job) -> Origin:
         request = self.request
-        names = ("power", "root", "norm_axis", "tokens", "optimizer", "learning_rate", "orthogonal", "init")
-        chosen = {name: getattr(request, name) for name in names} | {"steps": settings.step_count}
+        own = {k: v for k, v in vars(job.settings).items() if isinstance(v, (bool, int, float, str, list, tuple))}
+        chosen = {**own, **vars(job.problem.objective), **request.settings, "tokens": request.tokens, "init": request.init}
         first = request.prompts[0]
-        chosen |= {"raw": first.raw, "template": dict(first.template)}
+        chosen |= {"steps": self.step_count, "raw": first.raw, "template": dict(first.template)}
         return Origin(
             request.method,
             self.model.stamp,
@@ -217,22 +372,23 @@ class _Run:
             first.system,
             chosen,
             request.seed,
-            settings.radius,
-            created=time.time(),
+            job.radius,
+            parents=(self.base.id,) if self.base is not None else (),
+            created=time.time() if self.left is None else float(self.left.header["created"]),
         )
 
     def _tell(self, stage: str) -> None:
-        self.emit(Progressed(self.task, stage, 0, self.request.vectors))
+        self.emit(Progressed(self.task, stage, 0, self.request.count))
 
     def _tell_pace(self, stage: str) -> None:
-        per_vector = self.pace.total / self.request.vectors
+        per_vector = self.pace.total / self.request.count
         rate = self.pace.rate
         self.emit(
             Progressed(
                 self.task,
                 stage,
                 self.pace.done / per_vector,
-                self.request.vectors,
+                self.request.count,
                 rate / per_vector if rate else None,
                 self.pace.eta,
             )

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.discovery import METHODS
-from core.errors import SettingsError
+from core.discovery import METHODS, Method
+from core.discovery.options import OPTIONS, Option
+from core.errors import SettingsError, first_line
+from core.model_source import ModelSpec
 from core.requests import Prompt, Train
 from core.session import Session
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.running import Runner, existing_folder_of, open_library
 from melbo_tui.run_state import RunState, verdict
+from vectors.checkpoints import Checkpoints
+from vectors.library import Library
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser("train", help="find steering vectors", description="Finds steering vectors.")
     methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
-    for name, summary in METHODS.items():
-        _add_method(methods.add_parser(name, help=summary, description=summary, parents=[common]))
+    for name, method in METHODS.items():
+        one = methods.add_parser(name, help=method.summary, description=method.summary, parents=[common])
+        _add_method(one, method)
 
 
-def _add_method(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=run)
+def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
+    parser.set_defaults(run=run, settings_named=method.options)
     what = parser.add_argument_group("what to change")
     what.add_argument(
         "--prompt", action="append", default=[], metavar="TEXT", help="a prompt (repeatable: their sum is climbed)"
@@ -38,26 +44,27 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--target", type=int, metavar="J", help="the block whose output is compared (default: 0.71 of the depth)"
     )
+    size = "auto, calibrated" if method.needs_radius else "as the method finds them"
+    where.add_argument("--radius", type=_radius, default=None, metavar="auto|R", help=f"the vectors' norm (default: {size})")
     where.add_argument(
-        "--radius", type=_radius, default=None, metavar="auto|R", help="the vectors' norm (default: auto, calibrated)"
+        "--ratio", type=float, default=0.5, metavar="X", help="the nonlinearity that auto aims at (default: 0.5)"
     )
     where.add_argument(
         "--tokens", default="last:6", metavar="all|last:K", help="positions the objective sees (default: last:6)"
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--vectors", type=int, metavar="N", help="how many (default: 16, or all rows of --init)")
-    how.add_argument("--steps", type=int, metavar="N", help="steps (default: 12 for power, 300 for adamw)")
+    how.add_argument("--vectors", type=int, metavar="N", help=f"how many (default: {method.vectors}, or all rows of --init)")
+    if method.steps:
+        how.add_argument("--steps", type=int, metavar="N", help=f"steps (default: {method.steps})")
     how.add_argument("--seed", type=int, default=0, metavar="N")
-    how.add_argument("--optimizer", choices=["power", "adamw"], default="power", help="adamw is the published loop")
-    how.add_argument("--lr", type=float, default=1e-3, dest="learning_rate", metavar="X", help="adamw's rate (default: 0.001)")
-    how.add_argument("--power", type=float, default=2.0, metavar="P", help="the objective's inner exponent (default: 2)")
-    how.add_argument("--root", type=float, default=2.0, metavar="Q", help="the objective's outer root (default: 2)")
     how.add_argument(
-        "--norm-axis", choices=["features", "tokens"], default="features", help="tokens: as the published code computes it"
+        "--batch", "--block", type=int, metavar="N", help="vectors trained at once (default: the method's own, 32 off a CPU)"
     )
-    how.add_argument("--orthogonal", action="store_true", help="each vector orthogonal to all before it")
-    how.add_argument("--batch", type=int, metavar="N", help="vectors trained at once (default: 8 on a CPU, 32 elsewhere)")
     how.add_argument("--init", metavar="FILE[:TENSOR]", help="a safetensors file of raw starting draws [n, d_model]")
+    for name in method.options:
+        _add_option(how, name, OPTIONS[name], method)
+        if name in PROMPT_SETS:
+            how.add_argument(f"--{name}-file", metavar="FILE", help=f"a text file of {name} prompts, one a line")
     results = parser.add_argument_group("results")
     results.add_argument(
         "--name", metavar="NAME", help="the vectors are called NAME-01, NAME-02 ... (default: from the prompt)"
@@ -67,24 +74,36 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         "--sample-tokens", type=int, default=40, metavar="N", help="length of the samples, 0 for none (default: 40)"
     )
     results.add_argument("--controls", type=int, default=4, metavar="N", help="random vectors to compare with (default: 4)")
+    results.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with an interrupted run, as it was asked for then (default: the latest of this method)",
+    )
 
 
+def _add_option(group: Any, name: str, option: Option, method: Method) -> None:
+    more: dict[str, Any] = {"dest": name, "help": option.help}
+    if option.kind is bool:
+        group.add_argument(option.flag, action="store_true", default=None, **more)
+        return
+    if isinstance(option.kind, tuple):
+        more["choices"] = method.optimizers if name == "optimizer" else option.kind
+    else:
+        more |= {"type": option.kind, "metavar": option.metavar}
+    group.add_argument(option.flag, action="append" if option.repeatable else "store", default=None, **more)
+
+
+PROMPT_SETS = ("positive", "negative")
 # Options that bear the name of the request's field they fill.
-_PASSED_ON = (
-    "method source target radius steps seed optimizer learning_rate power root norm_axis orthogonal tokens batch init name "
-    "sample_tokens controls"
-).split()
+_PASSED_ON = "method source target radius ratio seed tokens batch init name sample_tokens controls".split()
 
 
 def run(args: argparse.Namespace) -> int:
-    prompts = [Prompt(text=text, system=args.system, raw=args.raw) for text in args.prompt]
-    prompts += [Prompt(ids=ids) for ids in args.prompt_ids]
-    vectors = args.vectors if args.vectors is not None else _rows_of(args.init)
-    if args.batch is not None and args.batch < 1:
-        raise SettingsError("a batch holds at least one vector")
-    out = str(existing_folder_of(args.out)) if args.out else None
-    request = Train(prompts=tuple(prompts), vectors=vectors, out=out, **{name: getattr(args, name) for name in _PASSED_ON})
-    runner = Runner(args, Session(open_library(args)))
+    library = open_library(args)
+    request = _resumed(args, library) if args.resume is not None else _request(args)
+    runner = Runner(args, Session(library))
     runner.load_model()
     state = RunState(task=0)
     try:
@@ -94,11 +113,57 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _request(args: argparse.Namespace) -> Train:
+    settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
+    for name in PROMPT_SETS:
+        if file := getattr(args, f"{name}_file", None):
+            settings[name] = [*settings.get(name, ()), *_lines_of(Path(file))]
+    # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
+    texts = args.prompt or ([] if args.prompt_ids else settings.get("negative", [])[:1])
+    prompts = [Prompt(text=text, system=args.system, raw=args.raw) for text in texts]
+    prompts += [Prompt(ids=ids) for ids in args.prompt_ids]
+    vectors = args.vectors if args.vectors is not None or args.init is None else _rows_of(args.init)
+    out = str(existing_folder_of(args.out)) if args.out else None
+    given = {name: getattr(args, name) for name in _PASSED_ON}
+    return Train(
+        prompts=tuple(prompts), vectors=vectors, steps=getattr(args, "steps", None), settings=settings, out=out, **given
+    )
+
+
+def _resumed(args: argparse.Namespace, library: Library) -> Train:
+    """The request of the interrupted run that `--resume` names, its model put in place of the default one."""
+    if args.prompt or args.prompt_ids or args.init or args.vectors:
+        raise SettingsError("a resumed run is as it was asked for at first", "give --resume alone")
+    checkpoints = Checkpoints(library.folder)
+    runs = [args.resume] if args.resume else reversed(checkpoints.unfinished())
+    for left in map(checkpoints.load, runs):
+        request = Train.from_json(left.header["request"])
+        if args.resume or request.method == args.method:
+            spec = left.header.get("spec")
+            if spec is not None and args.spec.model == ModelSpec().model:
+                args.spec = ModelSpec(**spec)
+            return replace(request, resume=left.run)
+    raise SettingsError(f"no interrupted {args.method} run is left to go on with")
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        lines = path.expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({first_line(error)})") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
 def report(run: RunState) -> None:
     """The table that stands at a run's end: what the model says unsteered, under random vectors, under each found one."""
-    if run.radius is None or not (run.found or run.said):
+    if not (run.found or run.said):
         return
-    say(f"radius {run.radius.radius:.4g}" + (" (calibrated)" if run.radius.automatic else ""))
+    for index, cause in run.failed.items():
+        say(f"vector {index + 1} came to nothing: {cause}")
+    if run.stopped:
+        say(f"ended early: {run.stopped}")
+    if run.radius is not None:
+        say(f"radius {run.radius.radius:.4g}" + (" (calibrated)" if run.radius.automatic else ""))
     rows = [_cells(run, key) for key in sorted(run.rows(), key=str.isdecimal)]
     table(("vector", "effect", "KL", "perplexity", "", "what the model says under it"), rows)
     if run.summary():
@@ -119,7 +184,7 @@ def _cells(run: RunState, key: str) -> tuple[str, ...]:
 
 def report_json(run: RunState) -> None:
     """The same as one line of JSON."""
-    if run.started is None or run.radius is None:
+    if run.started is None:
         return
     rows = []
     for key in sorted(run.rows(), key=str.isdecimal):
@@ -134,12 +199,23 @@ def report_json(run: RunState) -> None:
                 "text": said.text if said else None,
                 "refuses": said.refuses if said else None,
                 "broken": said.broken if said else None,
+                "facts": dict(found.facts) if found else {},
                 "first_kl": said.kl[0] if said and said.kl else None,
                 "perplexity": said.perplexity if said else None,
             }
         )
-    radius = run.radius.radius
-    say_json({"event": "Result", "run": run.started.run, "radius": radius, "summary": run.summary(), "rows": rows})
+    radius = run.radius.radius if run.radius is not None else None
+    say_json(
+        {
+            "event": "Result",
+            "run": run.started.run,
+            "radius": radius,
+            "stopped": run.stopped,
+            "failed": run.failed,
+            "summary": run.summary(),
+            "rows": rows,
+        }
+    )
 
 
 def _ids(text: str) -> tuple[int, ...]:
@@ -161,9 +237,7 @@ def _radius(text: str) -> float | None:
     return value
 
 
-def _rows_of(init: str | None) -> int:
-    if init is None:
-        return 16
+def _rows_of(init: str) -> int:
     from vectors.formats import safetensors_file
 
     path, _, tensor = init.partition(":")

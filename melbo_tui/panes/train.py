@@ -137,7 +137,7 @@ class TrainPane(Pane):
         self._asked_prompt = request.prompts[0]
         self.query_one(FoundTable).forget()
         self._ids.clear()
-        self.run = RunState(self.melbo.engine.submit(request), request.vectors)
+        self.run = RunState(self.melbo.engine.submit(request), request.count)
         self.set_class(False, "-form-open")
         self._show_run()
         self.query_one(FoundTable).focus()

@@ -122,7 +122,7 @@ class TrainForm(Vertical):
                 "steps",
                 "Steps",
                 Input("auto", compact=True),
-                "How long each vector is trained. auto: 12 steps of the power iteration, 300 of AdamW.",
+                "How long each vector is trained. auto: 8 steps of the power iteration, 300 of AdamW.",
                 whole(1, 1_000_000, auto=True),
             )
             with Collapsible(title="More settings", id="more"):
@@ -225,8 +225,7 @@ class TrainForm(Vertical):
             vectors=int(text["vectors"]),
             steps=whole(1, auto=True)(text["steps"]),
             seed=int(text["seed"]),
-            optimizer=text["optimizer"],
-            orthogonal=text["orthogonal"] == "yes",
+            settings={"optimizer": text["optimizer"], "orthogonal": text["orthogonal"] == "yes"},
             tokens=text["tokens"],
             name=_name(text["name"]),
         )

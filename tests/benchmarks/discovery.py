@@ -14,7 +14,8 @@ import time
 import torch
 
 from core.discovery.calibration import calibrate
-from core.discovery.melbo import Found, MelboSettings, melbo
+from core.discovery import melbo
+from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
 from core.events import Event
 from core.model_source import ModelSpec
@@ -42,7 +43,7 @@ def main() -> None:
     draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))
 
     began = time.perf_counter()
-    problem = Problem([Segment(model, ids, source, target)], Objective(tokens=TOKENS))
+    problem = Problem([Segment(model, ids, source, target, TOKENS + TOKENS // 2)], Objective(tokens=TOKENS))
     calibrating = calibrate(problem)
     while True:
         try:
@@ -54,11 +55,11 @@ def main() -> None:
     began = time.perf_counter()
     objectives: list[float] = []
     climbs: dict[int, list[float]] = {}
-    for event in melbo(problem, MelboSettings(radius), draws):
+    for event in melbo.find(Job(problem, draws, melbo.Settings(), model, radius)):
         if isinstance(event, Found):
             objectives += event.objective.tolist()
-        else:
-            climbs.setdefault(event.step, []).extend(event.objective)
+        elif isinstance(event, Step):
+            climbs.setdefault(event.step, []).extend(event.objective.tolist())
     ours = (time.perf_counter() - began) / args.vectors
 
     _, objective, seconds = published.train(

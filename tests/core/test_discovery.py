@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.discovery import melbo
 from core.discovery.calibration import Calibration, calibrate
-from core.discovery.melbo import Found, MelboSettings, Step, melbo
+from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
-from core.discovery.projections import orthogonal_in_order, unit
+from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
 from core.language_model import LanguageModel
-from core.requests import parse_tokens
+from core.requests import Prompt, Train, parse_tokens
 from core.segment import Segment
 
 IDS = [5, 9, 17, 33, 65, 129, 7]
@@ -29,11 +31,19 @@ def _draws(n: int, d: int = 32) -> torch.Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_best_so_far_never_falls_and_is_what_comes_back(problem: Problem) -> None:
+def _find(model: LanguageModel, problem: Problem, radius: float, draws: torch.Tensor, **settings: Any) -> Any:
+    return melbo.find(Job(problem, draws, melbo.Settings(**settings), model, radius))
+
+
+def _ordered(rows: torch.Tensor) -> torch.Tensor:
+    return Basis(rows[:0]).in_order(rows)
+
+
+def test_the_best_so_far_never_falls_and_is_what_comes_back(tiny: LanguageModel, problem: Problem) -> None:
     best: list[tuple[float, ...]] = []
-    for event in melbo(problem, MelboSettings(20.0, 25), _draws(4)):
+    for event in _find(tiny, problem, 20.0, _draws(4), steps=25):
         if isinstance(event, Step):
-            best.append(event.objective)
+            best.append(tuple(event.objective.tolist()))
         else:
             assert event.objective.tolist() == pytest.approx(problem.values(event.vectors)[0].tolist(), rel=1e-4)
             assert all(o >= b for o, b in zip(event.objective.tolist(), best[-1], strict=True))
@@ -41,31 +51,36 @@ def test_the_best_so_far_never_falls_and_is_what_comes_back(problem: Problem) ->
         assert all(a >= b for b, a in zip(before, after, strict=True))
 
 
-def test_it_beats_random_directions(problem: Problem) -> None:
-    found = next(e for e in melbo(problem, MelboSettings(3.0), _draws(4)) if isinstance(e, Found))
+def test_it_beats_random_directions(tiny: LanguageModel, problem: Problem) -> None:
+    found = next(e for e in _find(tiny, problem, 3.0, _draws(4)) if isinstance(e, Found))
     random = problem.values(3.0 * unit(_draws(50)))[0]
     assert found.objective.min() > random.max()
 
 
 @pytest.mark.parametrize("optimizer", ["power", "adamw"])
-def test_orthogonal_vectors_are(problem: Problem, optimizer: str) -> None:
-    chosen = MelboSettings(3.0, 6, optimizer, orthogonal=True, batch=3)
-    vectors = torch.cat([e.vectors for e in melbo(problem, chosen, _draws(7)) if isinstance(e, Found)]).double()
+def test_orthogonal_vectors_are(tiny: LanguageModel, problem: Problem, optimizer: str) -> None:
+    vectors = torch.cat(
+        [
+            e.vectors
+            for e in _find(tiny, problem, 3.0, _draws(7), steps=6, optimizer=optimizer, orthogonal=True, batch=3)
+            if isinstance(e, Found)
+        ]
+    ).double()
     cosines = unit(vectors) @ unit(vectors).T - torch.eye(7)
     assert cosines.abs().max() < 1e-6
     torch.testing.assert_close(vectors.norm(dim=-1), torch.full((7,), 3.0, dtype=torch.float64), rtol=1e-5, atol=0)
 
 
-def test_a_vector_does_not_depend_on_its_batch(problem: Problem) -> None:
+def test_a_vector_does_not_depend_on_its_batch(tiny: LanguageModel, problem: Problem) -> None:
     one, many = (
-        torch.cat([e.vectors for e in melbo(problem, MelboSettings(3.0, 5, batch=batch), _draws(5)) if isinstance(e, Found)])
+        torch.cat([e.vectors for e in _find(tiny, problem, 3.0, _draws(5), steps=5, batch=batch) if isinstance(e, Found)])
         for batch in (1, 5)
     )
     torch.testing.assert_close(one, many, rtol=1e-3, atol=1e-4)
 
 
 def test_closing_at_any_step_leaves_the_model_clean(tiny: LanguageModel, problem: Problem) -> None:
-    steps = melbo(problem, MelboSettings(3.0, 5), _draws(2))
+    steps = _find(tiny, problem, 3.0, _draws(2), steps=5)
     next(steps)
     steps.close()  # type: ignore[attr-defined]
     assert not any(block._forward_hooks or block._forward_pre_hooks for block in tiny.blocks)
@@ -82,7 +97,7 @@ def _calibrated(problem: Problem, **kwargs: float) -> Calibration:
             return result
 
 
-def test_the_radius_lies_where_nonlinearity_reaches_the_ratio(problem: Problem) -> None:
+def test_the_radius_lies_where_nonlinearity_reaches_the_ratio(tiny: LanguageModel, problem: Problem) -> None:
     found = _calibrated(problem, ratio=0.3, share=1.0)
     radii, _ratios = zip(*found.curve, strict=True)
     assert list(radii) == sorted(radii)
@@ -97,8 +112,8 @@ def test_the_radius_lies_where_nonlinearity_reaches_the_ratio(problem: Problem) 
 @settings(max_examples=25, deadline=None)
 def test_a_row_s_projection_depends_on_no_later_row(n: int, seed: int) -> None:
     rows = torch.randn(n, 16, generator=torch.Generator().manual_seed(seed))
-    whole = orthogonal_in_order(rows)
-    torch.testing.assert_close(whole[: n // 2], orthogonal_in_order(rows[: n // 2]))
+    whole = _ordered(rows)
+    torch.testing.assert_close(whole[: n // 2], _ordered(rows[: n // 2]))
 
 
 @pytest.mark.parametrize(("power", "root"), [(1.0, 1.0), (2.0, 2.0), (4.0, 1.0), (3.0, 2.0)])
@@ -124,10 +139,12 @@ def test_a_token_that_dominates_is_named(tiny: LanguageModel) -> None:
 def test_impossible_settings() -> None:
     for radius in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(SettingsError, match="radius"):
-            MelboSettings(radius)
-    for wrong in ({"steps": 0}, {"optimizer": "sgd"}):
+            Train((Prompt("a"),), radius=radius)
+    for wrong in ({"steps": 0}, {"settings": {"lr": 1}}, {"method": "sgd"}, {"vectors": 0}, {"method": "ortho"}):
         with pytest.raises(SettingsError):
-            MelboSettings(1.0, **wrong)  # type: ignore[arg-type]
+            Train((Prompt("a"),), **wrong)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError):
+        melbo.Settings(optimizer="sgd")
     for text in ("first:3", "last", "last:0", "last:-1", "6"):
         with pytest.raises(SettingsError):
             parse_tokens(text)

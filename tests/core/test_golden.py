@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.discovery.melbo import Found, MelboSettings, melbo
+from core.discovery import melbo, ortho
+from core.discovery.climb import Found, Job
 from core.discovery.objective import Objective, Problem
 from core.language_model import LanguageModel
 from core.segment import Segment
@@ -36,8 +37,10 @@ def _problem(model: LanguageModel, golden: dict[str, torch.Tensor], case: dict[s
     return Problem(segments, Objective(case["power"], case["q"], axis, tokens))
 
 
-def _run(problem: Problem, settings: MelboSettings, start: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    found = [event for event in melbo(problem, settings, start) if isinstance(event, Found)]
+def _run(
+    model: LanguageModel, problem: Problem, radius: float, settings: melbo.Settings, start: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    found = [event for event in melbo.find(Job(problem, start, settings, model, radius)) if isinstance(event, Found)]
     parts = [(f.losses, f.vectors, f.objective) for f in found]
     losses, vectors, objectives = (torch.cat(list(column)) for column in zip(*parts, strict=True))
     return losses, vectors, objectives
@@ -47,8 +50,8 @@ def _run(problem: Problem, settings: MelboSettings, start: torch.Tensor) -> tupl
 @pytest.mark.parametrize("batch", [1, 8])
 def test_adamw_is_the_published_loop(name: str, batch: int, model: LanguageModel, golden: dict[str, torch.Tensor]) -> None:
     case = CASES[name]
-    settings = MelboSettings(case["radius"], case["steps"], "adamw", case["orthogonal"], batch)
-    losses, vectors, _ = _run(_problem(model, golden, case), settings, golden[f"{name}.random_init"])
+    settings = melbo.Settings(case["steps"], batch, "adamw", orthogonal=case["orthogonal"])
+    losses, vectors, _ = _run(model, _problem(model, golden, case), case["radius"], settings, golden[f"{name}.random_init"])
     torch.testing.assert_close(losses, golden[f"{name}.losses"], rtol=1e-4, atol=0)
     torch.testing.assert_close(vectors, golden[f"{name}.vectors"], rtol=0, atol=1e-3)
 
@@ -60,11 +63,21 @@ def test_power_climbs_higher_in_a_fraction_of_the_steps(
     case = CASES[name]
     problem = _problem(model, golden, case)
     _, vectors, objective = _run(
-        problem, MelboSettings(case["radius"], 12, "power", case["orthogonal"]), golden[f"{name}.random_init"]
+        model, problem, case["radius"], melbo.Settings(12, orthogonal=case["orthogonal"]), golden[f"{name}.random_init"]
     )
     published = problem.values(golden[f"{name}.vectors"]).sum(dim=0)
     assert (objective > published).all()
     torch.testing.assert_close(vectors.norm(dim=-1), torch.full((len(vectors),), case["radius"]))
+
+
+def test_adam_one_by_one_is_the_published_family(model: LanguageModel, golden: dict[str, torch.Tensor]) -> None:
+    case = CASES["ortho"]
+    problem = _problem(model, golden, {**case, "target_tokens": "all", "power": 2, "q": 2})
+    settings = ortho.Settings(case["steps"], 1, "adam", case["lr"], match="mean", start_norm=None)
+    base, start = golden["ortho.base"], golden["ortho.random_init"]
+    found = [e for e in ortho.find(Job(problem, start, settings, model, base=base)) if isinstance(e, Found)]
+    torch.testing.assert_close(torch.cat([f.losses for f in found]), golden["ortho.losses"], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(torch.cat([f.vectors for f in found]), golden["ortho.vectors"], rtol=0, atol=1e-3)
 
 
 def test_the_norm_axes_agree_for_power_two_and_differ_for_four(model: LanguageModel, golden: dict[str, torch.Tensor]) -> None:

@@ -1,0 +1,154 @@
+"""What every method is made of: batches of vectors that climb step by step, and can be put down and taken up again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from core.discovery.objective import Problem
+from core.language_model import LanguageModel
+
+_OPTIMIZER = "optimizer."
+
+
+@dataclass(frozen=True)
+class Step:
+    """Rows first..first+n of the run after step `step` of `steps`: objective, gradient norm and norm of each, [n].
+
+    Tensors, still on the device: to read them is to wait for it, so that is left to whoever shows them.
+    """
+
+    first: int
+    step: int
+    steps: int
+    objective: Tensor
+    gradient_norm: Tensor
+    norm: Tensor
+
+
+@dataclass(frozen=True)
+class Found:
+    """Finished vectors: rows first..first+n [n, d_model], their objective [n] and the losses on the way [n, steps].
+
+    `facts` holds what else the method knows of each, [n], by name. A row whose objective is not finite came to nothing.
+    """
+
+    first: int
+    vectors: Tensor
+    objective: Tensor
+    losses: Tensor
+    facts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def cause(self, row: int) -> str:
+        """Why row `row` came to nothing; empty where it did not."""
+        if bool(self.objective[row].isfinite()) and bool(self.vectors[row].isfinite().all()):
+            return ""
+        wrong = (~self.losses[row].isfinite()).nonzero()
+        when = f" at step {int(wrong[0]) + 1}" if len(wrong) else ""
+        return f"its loss was no finite number{when}: the push is too large for the model's {self.vectors.dtype} numbers"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The method stopped before it had made all that was asked for, and why."""
+
+    reason: str
+
+
+Event = Step | Found | Ended
+
+
+class Climb(ABC):
+    """One batch of vectors on their way.
+
+    All its state: the tensors named in `state_names`, `step`, and what `optimizer`, where it has one, keeps of one tensor.
+    """
+
+    state_names: ClassVar[tuple[str, ...]]
+
+    def __init__(self, first: int, steps: int) -> None:
+        self.first, self.steps = first, steps
+        self.step = 0
+        self.optimizer: torch.optim.Optimizer | None = None
+
+    @abstractmethod
+    def advance(self) -> Step:
+        """Makes one step. Must not wait for the device."""
+
+    @abstractmethod
+    def found(self) -> Found:
+        """The vectors after the last step."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `restore` needs to go on as if nothing had happened, on the CPU."""
+        kept = {name: getattr(self, name).detach().cpu().clone() for name in self.state_names}
+        if self.optimizer is not None:
+            moments = self.optimizer.state_dict()["state"].get(0, {})
+            kept |= {_OPTIMIZER + name: torch.as_tensor(value).cpu().clone() for name, value in moments.items()}
+        return kept | {"step": torch.tensor(self.step)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name in self.state_names:
+                now: Tensor = getattr(self, name)
+                if now.requires_grad:  # the optimizer holds this very tensor
+                    now.copy_(state[name])
+                else:
+                    setattr(self, name, state[name].to(now.device))
+        if self.optimizer is not None:
+            moments = {name.removeprefix(_OPTIMIZER): t for name, t in state.items() if name.startswith(_OPTIMIZER)}
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": {0: moments} if moments else {}, "param_groups": groups})
+        self.step = int(state["step"])
+
+
+@dataclass
+class Job:
+    """What a method is given, and how far it has come.
+
+    `draws` [n, d_model] are the raw starting draws, a vector each; the first `done` of them are finished, and `earlier`
+    [k, d_model] came out of them. `base` is the base vector of an orthogonal family. `left` is the state of the batch at
+    `done` as a checkpoint kept it; `live` is the batch under way.
+    """
+
+    problem: Problem
+    draws: Tensor
+    settings: Any
+    model: LanguageModel
+    radius: float | None = None
+    base: Tensor | None = None
+    done: int = 0
+    earlier: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    left: Mapping[str, Tensor] | None = None
+    live: Climb | None = None
+
+    def __post_init__(self) -> None:
+        self.draws = self.draws.to(self.problem.device, torch.float32)
+        rows = self.earlier if len(self.earlier) else self.draws[:0]
+        self.earlier = rows.to(self.draws)
+
+    def run(self, climb: Climb) -> Iterator[Event]:
+        """Takes `climb` to its end, from where a checkpoint left it."""
+        if self.left is not None:
+            climb.restore(self.left)
+            self.left = None
+        self.live = climb
+        while climb.step < climb.steps:
+            yield climb.advance()
+        found = climb.found()
+        self.live = None
+        self.done = found.first + len(found.vectors)
+        good = [row for row in range(len(found.vectors)) if not found.cause(row)]
+        self.earlier = torch.cat([self.earlier, found.vectors[good]])
+        yield found
+
+
+def in_batches(job: Job, size: int, begin: Callable[[int, Tensor], Climb]) -> Iterator[Event]:
+    """`begin(first, draws)` for `size` draws after another, each batch to its end."""
+    while job.done < len(job.draws):
+        yield from job.run(begin(job.done, job.draws[job.done : job.done + size]))

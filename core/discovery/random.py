@@ -1,0 +1,29 @@
+"""Random directions of norm R: the control beside which every method's findings stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core.discovery.climb import Event, Found, Job
+from core.discovery.projections import unit
+
+
+@dataclass(frozen=True)
+class Settings:
+    batch: int = 64
+
+    @property
+    def step_count(self) -> int:
+        return 1
+
+
+def find(job: Job) -> Iterator[Event]:
+    """The draws themselves, scaled to norm `job.radius`, with the objective that each reaches untrained."""
+    assert job.radius is not None
+    while job.done < len(job.draws):
+        first = job.done
+        vectors = job.radius * unit(job.draws[first : first + job.settings.batch])
+        value = job.problem.values(vectors).sum(dim=0)
+        job.done = first + len(vectors)
+        yield Found(first, vectors, value, -value[:, None])

@@ -1,0 +1,99 @@
+"""Decoder blocks called again, for a batch of thetas, with the arguments that one forward called them with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.language_model import LanguageModel, hidden_of
+from core.residual import recorded
+
+Call = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Blocks source+1..target on one prompt: what reached the first of them, how each was called, what came out.
+
+    `residual` is block source's output [1, tokens, d_model] in the model's dtype, `base` block target's without steering,
+    [tokens, d_model] in float32.
+    """
+
+    residual: Tensor
+    calls: tuple[Call, ...]
+    base: Tensor
+
+    def __call__(self, thetas: Tensor) -> Tensor:
+        """Block target's output [batch, tokens, d_model] under `thetas` [batch, d_model] at block source; differentiable."""
+        batch = len(thetas)
+        hidden = self.residual + thetas[:, None].to(self.residual.device, self.residual.dtype)
+        for block, args, kwargs in self.calls:
+            by_name = {name: _batched(value, batch) for name, value in kwargs.items()}
+            if args:
+                output = block(hidden, *(_batched(value, batch) for value in args[1:]), **by_name)
+            else:
+                output = block(**{**by_name, "hidden_states": hidden})
+            hidden = hidden_of(output)
+        return hidden
+
+
+def record(model: LanguageModel, ids: Sequence[int], source: int, target: int, near: int | None = None) -> Replay:
+    """Runs `ids` once and keeps what is needed to run blocks source+1..target again.
+
+    With `near`, only the last so many tokens are kept and run again, behind the unsteered keys and values of those before:
+    a fraction of the work, for steering that acts on these last tokens alone.
+    """
+    calls: list[Call] = []
+    cache = None
+    kept = list(ids)
+    with torch.no_grad():
+        if near is not None:
+            cache = model.prefill(kept[:-near])
+            prefix = _Prefix(cache)
+            kept = kept[-near:]
+
+    def keep_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if cache is not None:
+            args = tuple(prefix if value is cache else value for value in args)
+            kwargs = {name: prefix if value is cache else value for name, value in kwargs.items()}
+        calls.append((module, args, dict(kwargs)))
+
+    with ExitStack() as stack, torch.no_grad():
+        for block in model.blocks[source + 1 : target + 1]:
+            handle = block.register_forward_pre_hook(keep_call, with_kwargs=True)
+            stack.callback(handle.remove)
+        residual = stack.enter_context(recorded(model.blocks[source]))
+        base = stack.enter_context(recorded(model.blocks[target]))
+        model.run_blocks(model.ids_tensor(kept), cache)
+    return Replay(residual[0], tuple(calls), base[0][0].float())
+
+
+class _Prefix:
+    """Stands in for the KV cache of the tokens before: hands out their keys and values, and keeps nothing of the new ones."""
+
+    def __init__(self, cache: Any) -> None:
+        self._layers = [(layer.keys.clone(), layer.values.clone()) for layer in cache.layers]
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        before = (part.expand(len(keys), *part.shape[1:]) for part in self._layers[layer])
+        whole_keys, whole_values = (torch.cat(pair, dim=-2) for pair in zip(before, (keys, values), strict=True))
+        return whole_keys, whole_values
+
+    def get_seq_length(self, layer: int = 0) -> int:
+        return int(self._layers[layer][0].shape[-2])
+
+
+def _batched(value: Any, batch: int) -> Any:
+    """An argument of the one-row forward, for `batch` rows: tensors whose first dimension is 1 are expanded, not copied."""
+    if isinstance(value, Tensor):
+        return value.expand(batch, *value.shape[1:]) if value.ndim > 1 and value.shape[0] == 1 else value
+    if isinstance(value, tuple):
+        return tuple(_batched(item, batch) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _batched(item, batch) for key, item in value.items()}
+    return value

@@ -1,0 +1,82 @@
+"""Unfinished runs, as they stood a few seconds ago: unfinished/<run>.safetensors, a JSON header and the state's tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from vectors.atomic import sweep, write_atomically
+from vectors.index import LibraryError
+from vectors.plain_text import one_line
+
+_KEY = "melbo-tui-run"
+_MAX_BYTES = 1 << 32
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run's id, what its task said of it (JSON), and the state's tensors by name."""
+
+    run: str
+    header: Mapping[str, Any]
+    tensors: Tensors
+
+
+class Checkpoints:
+    """The unfinished runs of the library in `folder`. Every method raises LibraryError with one clear line."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "unfinished"
+
+    def save(self, run: str, header: Mapping[str, Any], tensors: Tensors) -> None:
+        data = save({name: np.ascontiguousarray(t) for name, t in tensors.items()} or _NOTHING, {_KEY: json.dumps(header)})
+        try:
+            self._folder.mkdir(exist_ok=True)
+            write_atomically(self._path(run), data)
+        except OSError as error:
+            raise LibraryError(f"the run could not be saved in {self._folder} ({error.strerror or error})") from error
+
+    def load(self, run: str) -> Checkpoint:
+        path = self._path(run)
+        try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise LibraryError(f"{path.name}: too large for a run's state")
+            with safe_open(path, framework="numpy") as file:
+                header = json.loads((file.metadata() or {}).get(_KEY, "null"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  the file is no mapping
+        except FileNotFoundError as error:
+            raise LibraryError(f"there is no unfinished run {one_line(run, 60)} to go on with") from error
+        except (OSError, SafetensorError, ValueError) as error:
+            raise LibraryError(f"{path.name}: the unfinished run cannot be read ({one_line(str(error), 80)})") from error
+        if not isinstance(header, dict):
+            raise LibraryError(f"{path.name}: holds no unfinished run")
+        return Checkpoint(run, header, {name: t for name, t in tensors.items() if name not in _NOTHING})
+
+    def unfinished(self) -> list[str]:
+        """Ids of the runs that can be gone on with, the latest last."""
+        if not self._folder.is_dir():
+            return []
+        sweep(self._folder)
+        return sorted(path.stem for path in self._folder.glob("*.safetensors"))
+
+    def drop(self, run: str) -> None:
+        """Forgets the run's state: it is done. What it found stays where it is."""
+        self._path(run).unlink(missing_ok=True)
+
+    def _path(self, run: str) -> Path:
+        if not run or not all(letter.isalnum() or letter == "-" for letter in run):
+            raise LibraryError(f"{one_line(run, 60)!r} is no run's id")
+        return self._folder / f"{run}.safetensors"
+
+
+# safetensors files need a tensor.
+_NOTHING: Tensors = {"nothing": np.zeros(1, dtype=np.float32)}
