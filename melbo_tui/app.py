@@ -25,7 +25,7 @@ from core.model_source import ModelSpec
 from core.requests import LoadModel, Request
 from core.session import Session
 from melbo_tui.guide import PAGE
-from melbo_tui.messages import EngineEvent, LibraryChanged, SteerWith
+from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.chat import ChatPane
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train import TrainPane
@@ -199,6 +199,11 @@ class MelboApp(App[None]):
     def _steer_with(self, message: SteerWith) -> None:
         self.query_one(ChatPane).add(message.ids)
         self.action_pane("chat")
+
+    @on(GrowFamily)
+    def _grow_family(self, message: GrowFamily) -> None:
+        self.action_pane("train")
+        self.query_one(TrainPane).grow_family(message.name)
 
     @on(LibraryChanged)
     def _library_changed(self) -> None:

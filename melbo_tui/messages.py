@@ -24,5 +24,12 @@ class SteerWith(Message):
 
 
 @dataclass
+class GrowFamily(Message):
+    """Asks for the form to be set up for the orthogonal family of the vector called `name`."""
+
+    name: str
+
+
+@dataclass
 class LibraryChanged(Message):
     """Something was kept, renamed, deleted or found."""

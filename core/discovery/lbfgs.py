@@ -25,15 +25,15 @@ class LBFGS:
     def __init__(self, rows: Tensor, trust: float) -> None:
         self.best = rows
         self.gradient = torch.zeros_like(rows)
-        self.loss = rows.new_full((len(rows),), torch.inf)
-        self.trust = torch.full_like(self.loss, trust)
-        self.moves = rows.new_zeros(_MEMORY, *rows.shape)
-        self.turns = torch.zeros_like(self.moves)
+        self._first_trust = trust
+        self.begin_again()
 
     def begin_again(self) -> None:
         """The loss means something else from here on: old losses and differences say nothing, the rows stay."""
-        self.loss = torch.full_like(self.loss, torch.inf)
-        self.moves, self.turns = torch.zeros_like(self.moves), torch.zeros_like(self.turns)
+        self.loss = self.best.new_full((len(self.best),), torch.inf)
+        self.trust = torch.full_like(self.loss, self._first_trust)
+        self.moves = self.best.new_zeros(_MEMORY, *self.best.shape)
+        self.turns = torch.zeros_like(self.moves)
 
     def step(self, rows: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
         """Takes in what was found at `rows` [n, d] and gives the next rows, not yet projected.

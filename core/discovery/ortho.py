@@ -76,9 +76,15 @@ def find(job: Job) -> Iterator[Event]:
     if float(goal.size) < 1e-6:
         raise SettingsError("the base vector changes nothing at the target on this prompt", "choose another base or prompt")
     climb = _LBFGS if settings.optimizer == "lbfgs" else _Adam
+    if job.done and len(job.earlier):  # taken up again: it may have been cut off at its very end
+        last = job.earlier[-settings.batch :]
+        matched = goal.matched(job.problem.measured(goal.loss(), last).sum(dim=0))
+        if reason := _end(matched, last, goal, settings):
+            yield Ended(reason)
+            return
     for event in in_batches(job, settings.batch, lambda first, draws: climb(job, goal, first, draws)):
         yield event
-        if isinstance(event, Found) and (reason := _end(event, goal, settings)):
+        if isinstance(event, Found) and (reason := _end(event.objective, event.vectors, goal, settings)):
             yield Ended(reason)
             return
 
@@ -174,9 +180,9 @@ class _LBFGS(_Orthogonal):
 
     def found(self) -> Found:
         # Where the last step led is not known yet; a row that it took too far goes back.
-        halves = self.problem.measured(self.goal.loss(squared=True), self.theta).sum(dim=0)
-        fell = halves <= self.memory.loss if self.settings.norm_penalty == 0 else halves.isfinite()
-        self.theta = self.projected(torch.where(fell[:, None], self.theta, self.memory.best))
+        best = self.projected(self.memory.best)
+        last, before = (self.problem.measured(self.goal.loss(), rows).sum(dim=0) for rows in (self.theta, best))
+        self.theta = self.projected(torch.where((last <= before)[:, None], self.theta, best))
         return super().found()
 
 
@@ -202,9 +208,9 @@ class _Adam(_Orthogonal):
         return self.told(losses.sum(dim=0), gradient)
 
 
-def _end(found: Found, goal: Goal, settings: Settings) -> str:
+def _end(objective: Tensor, vectors: Tensor, goal: Goal, settings: Settings) -> str:
     """Why the family has ended with this block; empty where it has not."""
-    matched, norms = found.objective.nanmean(), found.vectors.norm(dim=-1).nanmean()
+    matched, norms = objective.nanmean(), vectors.norm(dim=-1).nanmean()
     if float(norms) < settings.least_norm * goal.base_norm:
         return f"the norms have fallen to {float(norms):.2g}, the base's is {goal.base_norm:.3g}: the family has ended"
     if not float(matched) >= settings.least_match:

@@ -71,13 +71,17 @@ class _Run:
         self.left = self._checkpoint(request.resume) if request.resume is not None else None
         self.request = request = request if self.left is None else Train.from_json(self.left.header["request"])
         source, target = default_blocks(len(self.model.blocks))
-        self.source = source if request.source is None else request.source
         self.target = target if request.target is None else request.target
         self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
         self.run_id = self.left.run if self.left is not None else new_run_id()
         self.stem = request.name or stem_of(request.prompts[0].text)
         self.method = METHODS[request.method]
         self.base = self._base()
+        # A family lives where its base does.
+        source = self.base.block if self.base is not None else source
+        self.source = source if request.source is None else request.source
+        if self.base is not None and self.base.block != self.source:
+            raise SettingsError(f"{self.base.name} acts on block {self.base.block}, not {self.source}", "leave the source out")
         library = session.library
         self.first_number = library.next_number(self.stem, self.model.stamp.label()) if library is not None else 1
         self.vectors: list[SteeringVector] = []
@@ -120,6 +124,15 @@ class _Run:
             yield from self._controls(job.radius)
         if self.left is not None:
             yield from self._take_up(job, self.left)
+        try:
+            yield from self._discover(job)
+        except GeneratorExit:  # stopped by the user, who may want to go on some day
+            self._save_state(job)
+            raise
+        if self.checkpoints is not None:
+            self.checkpoints.drop(self.run_id)
+
+    def _discover(self, job: Job) -> Task:
         late: Step | None = None
         for event in self.method.load().find(job):
             # A step is read when the next one is under way: to read it at once would be to wait for the device.
@@ -133,8 +146,8 @@ class _Run:
             if time.monotonic() - self.saved_at > _CHECKPOINT_SECONDS:
                 self._save_state(job)
             yield
-        if self.checkpoints is not None:
-            self.checkpoints.drop(self.run_id)
+        if late is not None:
+            self._stepped(late)
 
     def _settings(self) -> Any:
         """The method's own settings, from the request's general and special ones."""
@@ -157,10 +170,6 @@ class _Run:
         base = self.session.library.load(self.session.library.find(str(name), self.model.stamp.label()).id)
         for warning in check_fits((SteerTerm(base),), self.model.stamp):
             raise SettingsError(f"the base cannot be used: {warning}", "choose a vector of the model that is loaded")
-        if base.block != self.source:
-            raise SettingsError(
-                f"{base.name} acts on block {base.block}, not on block {self.source}", f"use --source {base.block}"
-            )
         return base
 
     # Interruptions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from rich.text import Text
@@ -13,16 +14,31 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Button, DataTable, Static
 
-from core.events import CONTROL, UNSTEERED, Event, ModelLoaded, PromptMeasured, Said, TaskEnded, VectorFound, Warned
-from core.requests import MeasurePrompt, Prompt, Reply, ReplyRow
+from core.errors import SettingsError
+from core.events import (
+    CONTROL,
+    UNSTEERED,
+    Event,
+    ModelLoaded,
+    PromptMeasured,
+    RunStopped,
+    Said,
+    TaskEnded,
+    VectorFailed,
+    VectorFound,
+    Warned,
+)
+from core.requests import MeasurePrompt, Prompt, Reply, ReplyRow, Train
 from core.steering import SteerTerm
 from melbo_tui import charts
-from melbo_tui.messages import LibraryChanged, SteerWith
+from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.run_state import RunState, verdict
 from melbo_tui.widgets.chart import Chart
+from vectors.checkpoints import Checkpoint, Checkpoints
+from vectors.index import LibraryError
 from vectors.library import Sample
 from vectors.plain_text import one_line
 
@@ -39,9 +55,11 @@ class TrainPane(Pane):
         Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
         Binding("r", "rename", "Name", id="train.rename", tooltip="Give the vector a name, which keeps it"),
         Binding("c", "chat", "Chat", id="train.chat", tooltip="Put the vector on the chat's rack"),
+        Binding("f", "family", "Family", id="train.family", tooltip="Grow an orthogonal family from the vector"),
         Binding("space", "hear_more", "More", id="train.more", tooltip="Let the model go on under this vector"),
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
+        Binding("g", "resume", "Go on", id="train.resume", show=False, tooltip="Go on with the run that was interrupted last"),
         Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),
     ]
 
@@ -95,6 +113,10 @@ class TrainPane(Pane):
                 self.post_message(LibraryChanged())
             elif isinstance(event, Warned):
                 self.notify(event.message, severity="warning", timeout=12, markup=False)
+            elif isinstance(event, VectorFailed):
+                self.notify(f"Vector {event.index + 1}: {event.cause}.", severity="warning", timeout=12, markup=False)
+            elif isinstance(event, RunStopped):
+                self.notify(event.reason, title="Ended early", timeout=12, markup=False)
             elif isinstance(event, TaskEnded):
                 self._ended(event)
             self.query_one(FoundTable).show(self.run, self.run.rows_changed_by(event))
@@ -111,7 +133,7 @@ class TrainPane(Pane):
             if not self.run.found:
                 self.set_class(True, "-form-open")
         elif event.outcome == "cancelled":
-            self.notify(f"Cancelled; {len(self.run.found)} finished vectors are in the library.")
+            self.notify(f"Stopped; {len(self.run.found)} finished vectors are in the library. g goes on with it.")
         else:
             self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=5)
 
@@ -131,7 +153,40 @@ class TrainPane(Pane):
         if self.run is not None and self.run.running:
             self.notify("A run is going on: press x to end it first.", severity="warning")
             return
-        request = message.request
+        self._begin(message.request)
+
+    def action_resume(self) -> None:
+        """Goes on with the run that was interrupted last."""
+        if self.melbo.model is None or (self.run is not None and self.run.running):
+            self.notify("A run can be gone on with when the model is loaded and no other run is going.", severity="warning")
+            return
+        try:
+            left = self._interrupted()
+            if left is None:
+                self.notify("No interrupted run is left to go on with.")
+                return
+            self._begin(replace(Train.from_json(left.header["request"]), resume=left.run))
+        except (LibraryError, SettingsError) as error:
+            self.notify(str(error), severity="error", markup=False)
+
+    def _interrupted(self) -> Checkpoint | None:
+        """The latest run of this model that was not finished."""
+        checkpoints = Checkpoints(self.melbo.library.folder)
+        for run in reversed(checkpoints.unfinished()):
+            left = checkpoints.load(run)
+            if self.melbo.model is not None and left.header.get("fingerprint") == self.melbo.model.fingerprint:
+                return left
+        return None
+
+    def grow_family(self, base: str) -> None:
+        """Opens the form, set up for the orthogonal family of the vector called `base`."""
+        form = self.query_one(TrainForm)
+        form.grow_family(base)
+        self.set_class(True, "-form-open")
+        self._show_run()
+        form.query_one("#start").focus()
+
+    def _begin(self, request: Train) -> None:
         form = self.query_one(TrainForm)
         self.melbo.remember(prompt=request.prompts[0].text, form={k: v for k, v in form.texts().items() if k != "prompt"})
         self._asked_prompt = request.prompts[0]
@@ -190,6 +245,11 @@ class TrainPane(Pane):
         _, id = self._current()
         if id is not None:
             self.post_message(SteerWith((id,)))
+
+    def action_family(self) -> None:
+        _, id = self._current()
+        if id is not None:
+            self.post_message(GrowFamily(self.melbo.library.get(id).name))
 
     def action_hear_more(self) -> None:
         key = self.query_one(FoundTable).current
@@ -262,10 +322,19 @@ class TrainPane(Pane):
             return f"No model: {self.melbo.trouble}.\n\nCtrl+P, Load a model, takes another. What is kept is under Vectors (2)."
         if self.melbo.model is None:
             return "Nothing found yet. The model is still being loaded; fill in the form meanwhile."
-        return (
+        return self._of_the_interrupted() + (
             "Nothing found yet.\n\nPress Start, or Enter in a field: vectors are looked for that change what "
             f"{self.melbo.model.name} does with your prompt, and each one is let speak here beside random controls."
         )
+
+    def _of_the_interrupted(self) -> str:
+        try:
+            left = self._interrupted()
+        except LibraryError:
+            return ""
+        if left is None:
+            return ""
+        return f"A run was interrupted after {left.header.get('done', 0)} vectors: g goes on with it.\n\n"
 
     def _show_heard(self) -> None:
         heard = self.query_one("#heard", Static)
@@ -302,6 +371,8 @@ class TrainPane(Pane):
 
     def _plot_title(self, which: int) -> str:
         chosen = self.run.radius if self.run is not None else None
+        if which == 0 and self.run is not None and self.run.started is not None and self.run.started.method == "ortho":
+            return "Share of the base's effect"
         if which != 1 or chosen is None:
             return _PLOTS[which]
         return f"{_PLOTS[which]} · R {chosen.radius:.3g}" + (" (calibrated)" if chosen.automatic else "")

@@ -11,13 +11,17 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Button, Collapsible, Input, Static, TextArea
 
+from core.discovery import METHODS
 from core.errors import SettingsError
 from core.events import ModelLoaded, PromptMeasured
 from core.requests import Prompt, Train, default_blocks, parse_tokens
 from melbo_tui.widgets.field import Field, choice
 from vectors.plain_text import clean_name, one_line
 
-_WHAT = "MELBO looks for pushes of one fixed size that change what the model does the most: hidden behaviours come out."
+# A contrast is made from two sets of prompts, which only the command line takes.
+_METHODS = [name for name in METHODS if name != "contrast"]
+# Fields that only some methods have.
+_ONLY_FOR = {"base": ("ortho",), "optimizer": ("melbo",), "orthogonal": ("melbo",)}
 
 
 def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[str], int | None]:
@@ -89,6 +93,19 @@ class TrainForm(Vertical):
             )
             yield Static("", id="prompt-facts", markup=False)
             yield Field(
+                "method",
+                "Method",
+                choice([(name, name) for name in _METHODS]),
+                METHODS["melbo"].summary,
+            )
+            yield Field(
+                "base",
+                "Base",
+                Input("", placeholder="a vector's name", compact=True),
+                "The vector that the family starts from: each new one does the same and is orthogonal to all before it. "
+                "f on a vector puts it here.",
+            )
+            yield Field(
                 "source",
                 "Steer at",
                 Input("auto", compact=True),
@@ -122,7 +139,7 @@ class TrainForm(Vertical):
                 "steps",
                 "Steps",
                 Input("auto", compact=True),
-                "How long each vector is trained. auto: 8 steps of the power iteration, 300 of AdamW.",
+                "How long each vector is trained. auto: as many as the method needs (MELBO 8, a family 24).",
                 whole(1, 1_000_000, auto=True),
             )
             with Collapsible(title="More settings", id="more"):
@@ -167,7 +184,8 @@ class TrainForm(Vertical):
             yield Button("Cancel", id="cancel", compact=True, disabled=True)
 
     def on_mount(self) -> None:
-        self._explain(_WHAT)
+        self._show_method()
+        self._explain(METHODS[self._method].summary)
         self.query_one("#more", Collapsible).collapsed = self.app.size.height < 34
 
     # What the form knows of the world
@@ -217,6 +235,8 @@ class TrainForm(Vertical):
                 raise SettingsError(f"{field.wrong}")
         text = {key: value.strip() for key, value in self.texts().items()}
         source, target = self._blocks()
+        method = self._method
+        settings = {"optimizer": text["optimizer"], "orthogonal": text["orthogonal"] == "yes", "base": text["base"]}
         return Train(
             prompts=(Prompt(text["prompt"], system=text["system"] or None),),
             source=source,
@@ -225,7 +245,8 @@ class TrainForm(Vertical):
             vectors=int(text["vectors"]),
             steps=whole(1, auto=True)(text["steps"]),
             seed=int(text["seed"]),
-            settings={"optimizer": text["optimizer"], "orthogonal": text["orthogonal"] == "yes"},
+            method=method,
+            settings={name: value for name, value in settings.items() if method in _ONLY_FOR[name]},
             tokens=text["tokens"],
             name=_name(text["name"]),
         )
@@ -246,11 +267,30 @@ class TrainForm(Vertical):
                 raise SettingsError(f"block {to} does not come after block {at}", "watch a later block")
         return source, target
 
+    def grow_family(self, base: str) -> None:
+        """Sets the form up for the orthogonal family of the vector called `base`."""
+        self.fill({"method": "ortho", "base": base, "source": "auto", "vectors": str(METHODS["ortho"].vectors)})
+        self._show_method()
+
     # Inside
+
+    @property
+    def _method(self) -> str:
+        chosen = self._field("method").text
+        return chosen if chosen in METHODS else "melbo"
+
+    def _show_method(self) -> None:
+        """Shows the fields that the method has."""
+        for name, methods in _ONLY_FOR.items():
+            self._field(name).display = self._method in methods
+        self._field("radius").display = METHODS[self._method].needs_radius
 
     @on(Field.Changed)
     def _field_changed(self, event: Field.Changed) -> None:
         field = event.field
+        if field.key == "method":
+            self._show_method()
+            field.explanation = METHODS[self._method].summary
         if field.key in ("source", "target"):
             self._show_depth()
         if field.key in ("prompt", "system") and self._model is not None:

@@ -15,7 +15,7 @@ from core.events import Event, Said, TaskEnded
 from core.requests import Reply, ReplyRow
 from core.steering import SteerTerm
 from melbo_tui.charts import sparkline
-from melbo_tui.messages import SteerWith
+from melbo_tui.messages import GrowFamily, SteerWith
 from melbo_tui.panes.pane import Pane
 from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.list_table import ListTable
@@ -41,6 +41,7 @@ _COLUMNS = (
 class VectorsPane(Pane):
     BINDINGS = [
         Binding("s", "steer", "Steer", id="vectors.steer", tooltip="Put it on the chat's rack (Enter does so too)"),
+        Binding("f", "family", "Family", id="vectors.family", tooltip="Grow an orthogonal family from it"),
         Binding("space", "sample", "Hear", id="vectors.sample", tooltip="Hear it at -1, 0, 1 and 2 times"),
         Binding("r", "rename", "Name", id="vectors.rename"),
         Binding("m", "note", "Note", id="vectors.note", tooltip="Write a note on it"),
@@ -156,6 +157,11 @@ class VectorsPane(Pane):
         entry = self._current()
         if entry is not None:
             self.post_message(SteerWith((entry.id,)))
+
+    def action_family(self) -> None:
+        entry = self._current()
+        if entry is not None:
+            self.post_message(GrowFamily(entry.name))
 
     def action_stop(self) -> None:
         for task in self._sampling:

@@ -13,8 +13,8 @@ import time
 
 import torch
 
-from core.discovery.calibration import calibrate
 from core.discovery import melbo
+from core.discovery.calibration import calibrate
 from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
 from core.events import Event

@@ -1,0 +1,178 @@
+"""The methods beside MELBO, on a tiny model, against what they claim to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from core.discovery import METHODS, contrast, dct, melbo, ortho, power_steering
+from core.discovery.climb import Ended, Found, Job, Step
+from core.discovery.objective import Objective, Problem
+from core.discovery.projections import unit
+from core.errors import SettingsError
+from core.language_model import LanguageModel
+from core.segment import Segment
+
+IDS = list(range(5, 25))
+D = 32
+
+
+@pytest.fixture
+def problem(tiny: LanguageModel) -> Problem:
+    return Problem([Segment(tiny, IDS, 1, 4, 9)], Objective(tokens=6))
+
+
+def _draws(n: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, D, generator=torch.Generator().manual_seed(seed))
+
+
+def _found(events: Any) -> Found:
+    parts = [e for e in events if isinstance(e, Found)]
+    columns = zip(*((f.vectors, f.objective, f.losses) for f in parts), strict=True)
+    vectors, objective, losses = (torch.cat(list(column)) for column in columns)
+    return Found(0, vectors, objective, losses, parts[-1].facts)
+
+
+def _cosines(rows: torch.Tensor) -> torch.Tensor:
+    directions = unit(rows.double())
+    return (directions @ directions.T - torch.eye(len(rows))).abs()
+
+
+def test_a_whole_family_is_orthogonal_to_the_base_and_to_itself(tiny: LanguageModel, problem: Problem) -> None:
+    base = 3.0 * unit(_draws(1, 9))[0]
+    settings = ortho.Settings(6, 8, least_match=-1e9, least_norm=0.0)
+    found = _found(ortho.find(Job(problem, _draws(D - 1), settings, tiny, base=base)))
+    assert len(found.vectors) == D - 1
+    assert _cosines(torch.cat([base[None], found.vectors])).max() < 1e-6
+    with pytest.raises(SettingsError, match="width 32"):
+        list(ortho.find(Job(problem, _draws(D), settings, tiny, base=base)))
+
+
+def test_a_family_does_what_its_base_does_and_random_vectors_do_not(tiny: LanguageModel, problem: Problem) -> None:
+    base = 3.0 * unit(_draws(1, 9))[0]
+    found = _found(ortho.find(Job(problem, _draws(4), ortho.Settings(30, 4), tiny, base=base)))
+    goal = ortho.Goal(problem, base, ortho.Settings())
+    random = unit(_draws(4, 5)) * found.vectors.norm(dim=-1, keepdim=True)
+    chance = goal.matched(problem.measured(goal.loss(), random).sum(dim=0))
+    assert found.objective.min() > chance.max() + 0.1
+    assert found.objective.mean() > 0.3
+    torch.testing.assert_close(found.objective, goal.matched(problem.measured(goal.loss(), found.vectors)[0]))
+
+
+def test_lbfgs_gets_further_than_adam_in_as_many_steps(tiny: LanguageModel, problem: Problem) -> None:
+    base = 3.0 * unit(_draws(1, 9))[0]
+    reached = [
+        _found(ortho.find(Job(problem, _draws(4), ortho.Settings(30, 4, optimizer, 0.03), tiny, base=base))).objective.mean()
+        for optimizer in ("lbfgs", "adam")
+    ]
+    assert reached[0] > reached[1]
+
+
+def test_a_family_ends_and_says_why(tiny: LanguageModel, problem: Problem) -> None:
+    events = list(ortho.find(Job(problem, _draws(20), ortho.Settings(3, 4, least_match=0.999), tiny, base=_draws(1)[0])))
+    assert isinstance(events[-1], Ended)
+    assert "of what the base does" in events[-1].reason
+    assert sum(isinstance(e, Found) for e in events) == 1
+
+
+def test_a_fixed_norm_is_held_and_a_penalty_makes_them_shorter(tiny: LanguageModel, problem: Problem) -> None:
+    base = 3.0 * unit(_draws(1, 9))[0]
+    held = _found(ortho.find(Job(problem, _draws(4), ortho.Settings(8, 4, norm=2.0), tiny, base=base)))
+    torch.testing.assert_close(held.vectors.norm(dim=-1), torch.full((4,), 2.0))
+    norms = [
+        _found(ortho.find(Job(problem, _draws(4), ortho.Settings(24, 4, norm_penalty=p), tiny, base=base))).vectors.norm()
+        for p in (0.0, 3.0)
+    ]
+    assert norms[1] < norms[0]
+
+
+def test_power_steering_finds_the_jacobian_s_singular_vectors(tiny: LanguageModel, problem: Problem) -> None:
+    jacobian = torch.autograd.functional.jacobian(
+        lambda theta: problem.segments[0].change(theta[None])[0, -6:].flatten(), torch.zeros(D)
+    )
+    _, values, rows = torch.linalg.svd(jacobian)
+    found = _found(power_steering.find(Job(problem, _draws(4), power_steering.Settings(20), tiny, 2.0)))
+    torch.testing.assert_close(found.objective, values[:4], rtol=2e-3, atol=0)
+    assert (unit(found.vectors) @ rows[:4].T).abs().diagonal().min() > 0.99
+    torch.testing.assert_close(found.vectors.norm(dim=-1), torch.full((4,), 2.0))
+
+
+def test_dct_factors_have_more_effect_than_random_ones_and_are_ranked(tiny: LanguageModel, problem: Problem) -> None:
+    found = _found(dct.find(Job(problem, _draws(12), dct.Settings(8, 5), tiny, 2.0)))
+    alpha = found.facts["alpha"].abs()
+    assert (alpha.diff() <= 0).all()
+    assert _cosines(found.vectors).max() < 1e-5
+    random = problem.changes(2.0 * unit(_draws(12, 3)))[0].mean(dim=1).norm(dim=-1)
+    assert found.objective.mean() > random.mean()
+
+
+def test_effects_can_be_kept_orthogonal_instead_of_vectors(tiny: LanguageModel, problem: Problem) -> None:
+    def effects(**settings: Any) -> float:
+        chosen = melbo.Settings(30, 3, near=False, **settings)
+        found = _found(melbo.find(Job(problem, _draws(6), chosen, tiny, 2.0)))
+        return float(_cosines(problem.changes(found.vectors)[0].flatten(1)).mean())
+
+    assert effects(orthogonal_effects=True) < 0.6 * effects()
+
+
+def test_a_contrast_is_the_difference_of_means_and_the_selection_names_its_place(tiny: LanguageModel, problem: Problem) -> None:
+    sets = {"positive": ["aaaa", "abab", "aaba", "bbba"], "negative": ["zzzz", "zyzy", "yzzz", "zzzy"]}
+    plain = _found(contrast.find(Job(problem, _draws(1), contrast.Settings(**sets, source=2, position=1), tiny)))
+    means = [
+        torch.stack([_residual(tiny, tiny.encode_chat([{"role": "user", "content": t}]), 2) for t in texts]).mean(dim=0)
+        for texts in sets.values()
+    ]
+    torch.testing.assert_close(plain.vectors[0], means[0] - means[1], rtol=1e-4, atol=1e-5)
+    events = list(contrast.find(Job(problem, _draws(1), contrast.Settings(**sets, select=True, positions=2), tiny, 5.0)))
+    chosen = _found(events)
+    assert any(isinstance(e, Step) for e in events)
+    assert 0 <= int(chosen.facts["block"]) < 5
+    assert int(chosen.facts["position"]) in (1, 2)
+    assert float(chosen.vectors.norm()) == pytest.approx(5.0, rel=1e-4)
+    with pytest.raises(SettingsError, match="positive and negative"):
+        contrast.Settings(["a"], [])
+
+
+def _residual(model: LanguageModel, ids: list[int], block: int) -> torch.Tensor:
+    out = model.model(input_ids=torch.tensor([ids]), output_hidden_states=True)
+    return out.hidden_states[block + 1][0, -1]
+
+
+def test_out_of_memory_halves_what_runs_at_once_and_changes_nothing(tiny: LanguageModel, problem: Problem) -> None:
+    settings = melbo.Settings(4, 8)
+    expected = _found(melbo.find(Job(problem, _draws(8), settings, tiny, 3.0))).vectors
+    segment, told = problem.segments[0], []
+
+    class Small(Segment):
+        def change(self, thetas: torch.Tensor, near: bool = False) -> torch.Tensor:
+            if len(thetas) > 3:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().change(thetas, near)
+
+    segment.__class__ = Small
+    shrinking = Problem([segment], Objective(tokens=6), 8, told.append)
+    found = _found(melbo.find(Job(shrinking, _draws(8), settings, tiny, 3.0)))
+    assert told == [4, 2]
+    torch.testing.assert_close(found.vectors, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["power", "adamw"])
+def test_a_loss_that_is_no_number_ends_its_vector_only(tiny: LanguageModel, problem: Problem, optimizer: str) -> None:
+    draws = _draws(4)
+    draws[2] = torch.nan
+    found = _found(melbo.find(Job(problem, draws, melbo.Settings(4, 4, optimizer), tiny, 3.0)))
+    assert "no finite number at step 1" in found.cause(2)
+    assert not any(found.cause(row) for row in (0, 1, 3))
+
+
+def test_every_method_has_what_its_options_name() -> None:
+    from dataclasses import fields
+
+    from core.discovery.options import OF_THE_OBJECTIVE, OPTIONS
+
+    for method in METHODS.values():
+        names = {field.name for field in fields(method.load().Settings)}
+        assert set(method.options) <= names | set(OF_THE_OBJECTIVE) | {"base"}
+        assert set(method.options) <= set(OPTIONS)
