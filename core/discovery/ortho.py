@@ -25,6 +25,7 @@ from core.errors import SettingsError
 
 STEPS = {"lbfgs": 24, "adam": 1000}
 _MEMORY = "memory."
+_PENALTY = 0.5
 _TINY = 1e-24  # under a root, where the change is the target exactly, the gradient would not be finite
 
 
@@ -33,7 +34,8 @@ class Settings:
     """`steps` None: 24 for lbfgs, 1000 for adam. `batch`: the block that is trained at once.
 
     `match`: `tokens` compares the change at every seen token, `mean` their mean, as the published code does (over all
-    tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty` adds its product with ||theta|| to the loss.
+    tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty` times ||theta|| joins the loss, None: 0.5 for
+    lbfgs, which would otherwise take norms at which random vectors write code too (docs/findings.md), 0 for adam.
     `start_norm` scales the draws; None starts at the draws as they are. The family has ended when a whole block does less
     than `least_match` of what the base does, or its norms are below `least_norm` times the base's.
     """
@@ -44,7 +46,7 @@ class Settings:
     learning_rate: float = 0.01
     match: str = "tokens"
     norm: float | None = None
-    norm_penalty: float = 0.0
+    norm_penalty: float | None = None
     start_norm: float | None = 1.0
     least_match: float = 0.1
     least_norm: float = 0.05
@@ -56,6 +58,12 @@ class Settings:
             raise SettingsError(f"match {self.match!r} is unknown", "use tokens or mean")
         if self.norm is not None and not 0 < self.norm < float("inf"):
             raise SettingsError(f"a fixed norm must be a positive number, not {self.norm:g}")
+
+    @property
+    def penalty(self) -> float:
+        if self.norm_penalty is not None:
+            return self.norm_penalty
+        return _PENALTY if self.optimizer == "lbfgs" else 0.0
 
     @property
     def step_count(self) -> int:
@@ -172,8 +180,8 @@ class _LBFGS(_Orthogonal):
         if self.step == self.near_steps:
             self.memory.begin_again()  # from here on the vectors act on all tokens
         halves, gradient = self.problem.differentiate(self.goal.loss(near, squared=True), self.theta, near)
-        loss = halves.sum(dim=0) + self.settings.norm_penalty * self.theta.norm(dim=-1) * self.goal.size
-        gradient = self.basis.off(gradient + self.settings.norm_penalty * self.goal.size * unit(self.theta))
+        loss = halves.sum(dim=0) + self.settings.penalty * self.theta.norm(dim=-1) * self.goal.size
+        gradient = self.basis.off(gradient + self.settings.penalty * self.goal.size * unit(self.theta))
         step = self.told((2 * halves).sqrt().sum(dim=0), gradient)
         self.theta = self.projected(self.memory.step(self.theta, loss, gradient))
         return step
@@ -200,7 +208,7 @@ class _Adam(_Orthogonal):
     def advance(self) -> Step:
         theta = self.theta.detach()
         losses, gradient = self.problem.differentiate(self.goal.loss(), theta)
-        self.theta.grad = gradient + self.settings.norm_penalty * unit(theta)
+        self.theta.grad = gradient + self.settings.penalty * unit(theta)
         assert self.optimizer is not None
         self.optimizer.step()
         with torch.no_grad():

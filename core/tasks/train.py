@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from core.discovery import METHODS
 from core.discovery.calibration import calibrate
@@ -42,8 +41,9 @@ from core.prompting import prompt_ids
 from core.requests import Train, default_blocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
-from core.steering import SteerTerm, check_fits
+from core.steering import SteerTerm
 from core.tasks.reply import speak
+from core.tasks.starting import base_vector, doubts, starting_draws
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.formats import safetensors_file
 from vectors.library import Sample, new_run_id
@@ -76,7 +76,7 @@ class _Run:
         self.run_id = self.left.run if self.left is not None else new_run_id()
         self.stem = request.name or stem_of(request.prompts[0].text)
         self.method = METHODS[request.method]
-        self.base = self._base()
+        self.base = base_vector(session, request)
         # A family lives where its base does.
         source = self.base.block if self.base is not None else source
         self.source = source if request.source is None else request.source
@@ -93,7 +93,7 @@ class _Run:
     def steps(self) -> Task:
         request = self.request
         self._tell("reading the prompt")
-        start = self._start()
+        start = starting_draws(self.model, request)
         shape = {name: value for name, value in request.settings.items() if name in OF_THE_OBJECTIVE}
         objective = Objective(**shape, tokens=parse_tokens(request.tokens))
         near = None if objective.tokens is None else objective.tokens + (objective.tokens + 1) // 2
@@ -102,7 +102,8 @@ class _Run:
         problem = Problem(segments, objective, getattr(settings, "batch", 8), self._shrunk)
         job = Job(problem, start, settings, self.model, base=None if self.base is None else torch.tensor(self.base.direction))
         yield
-        self._warn(problem)
+        for warning in doubts(problem):
+            self.emit(Warned(self.task, warning))
         job.radius = yield from self._radius(problem)
         self.step_count = int(settings.step_count)
         self.origin = self._origin(job)
@@ -160,17 +161,6 @@ class _Run:
         general["near"] = False if self.request.init is not None else None
         given |= {name: value for name, value in general.items() if name in names and value is not None}
         return kind(**given)
-
-    def _base(self) -> SteeringVector | None:
-        name = self.request.settings.get("base")
-        if not name:
-            return None
-        if self.session.library is None:
-            raise SettingsError("the base vector comes from the library, and there is none")
-        base = self.session.library.load(self.session.library.find(str(name), self.model.stamp.label()).id)
-        for warning in check_fits((SteerTerm(base),), self.model.stamp):
-            raise SettingsError(f"the base cannot be used: {warning}", "choose a vector of the model that is loaded")
-        return base
 
     # Interruptions
 
@@ -232,36 +222,6 @@ class _Run:
     @property
     def _speaks(self) -> bool:
         return self.model.has_tokenizer and self.request.sample_tokens > 0
-
-    def _start(self) -> Tensor:
-        """The raw draws [vectors, d_model]: from the file that was named, or Gaussian, each row the same for any count."""
-        request = self.request
-        if request.init is None:
-            generator = torch.Generator().manual_seed(request.seed)
-            return torch.stack([torch.randn(self.model.d_model, generator=generator) for _ in range(request.count)])
-        path, _, tensor = request.init.partition(":")
-        rows = np.atleast_2d(safetensors_file.read_tensor(Path(path), tensor or "vectors"))
-        if rows.shape[1] != self.model.d_model or len(rows) < request.count:
-            raise SettingsError(
-                f"{request.init} holds {rows.shape[0]} rows of width {rows.shape[1]}",
-                f"{request.count} rows of width {self.model.d_model} are needed",
-            )
-        return torch.from_numpy(rows[: request.count].copy())
-
-    def _warn(self, problem: Problem) -> None:
-        segment = problem.segments[0]
-        if not segment.replayed:
-            self.emit(Warned(self.task, f"{segment.reason}: the whole model runs at every step, which is slower"))
-        dominant = problem.dominant_token()
-        if dominant is not None:
-            position, share = dominant
-            self.emit(
-                Warned(
-                    self.task,
-                    f"token {position} holds {share:.0%} of the target's activations (an attention sink): vectors may all "
-                    "come out alike; let the objective see fewer last tokens",
-                )
-            )
 
     def _radius(self, problem: Problem) -> Generator[None, None, float | None]:
         given = self.request.radius if self.left is None else self.left.header["radius"]

@@ -153,6 +153,10 @@ class TrainPane(Pane):
         if self.run is not None and self.run.running:
             self.notify("A run is going on: press x to end it first.", severity="warning")
             return
+        form = self.query_one(TrainForm)
+        self.melbo.remember(
+            prompt=message.request.prompts[0].text, form={k: v for k, v in form.texts().items() if k != "prompt"}
+        )
         self._begin(message.request)
 
     def action_resume(self) -> None:
@@ -187,8 +191,6 @@ class TrainPane(Pane):
         form.query_one("#start").focus()
 
     def _begin(self, request: Train) -> None:
-        form = self.query_one(TrainForm)
-        self.melbo.remember(prompt=request.prompts[0].text, form={k: v for k, v in form.texts().items() if k != "prompt"})
         self._asked_prompt = request.prompts[0]
         self.query_one(FoundTable).forget()
         self._ids.clear()
@@ -334,7 +336,8 @@ class TrainPane(Pane):
             return ""
         if left is None:
             return ""
-        return f"A run was interrupted after {left.header.get('done', 0)} vectors: g goes on with it.\n\n"
+        done = left.header.get("done", 0)
+        return f"A run was interrupted after {done} vectors: Go on (Ctrl+P, or g outside the form) takes it up.\n\n"
 
     def _show_heard(self) -> None:
         heard = self.query_one("#heard", Static)

@@ -1,0 +1,62 @@
+"""What a training run starts from: its draws, its base vector, and what there is to doubt before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.discovery.objective import Problem
+from core.errors import SettingsError
+from core.language_model import LanguageModel
+from core.requests import Train
+from core.session import Session
+from core.steering import SteerTerm, check_fits
+from vectors.formats import safetensors_file
+from vectors.vector import SteeringVector
+
+
+def starting_draws(model: LanguageModel, request: Train) -> Tensor:
+    """The raw draws [vectors, d_model]: from the file that was named, or Gaussian, each row the same for any count."""
+    if request.init is None:
+        generator = torch.Generator().manual_seed(request.seed)
+        return torch.stack([torch.randn(model.d_model, generator=generator) for _ in range(request.count)])
+    path, _, tensor = request.init.partition(":")
+    rows = np.atleast_2d(safetensors_file.read_tensor(Path(path), tensor or "vectors"))
+    if rows.shape[1] != model.d_model or len(rows) < request.count:
+        raise SettingsError(
+            f"{request.init} holds {rows.shape[0]} rows of width {rows.shape[1]}",
+            f"{request.count} rows of width {model.d_model} are needed",
+        )
+    return torch.from_numpy(rows[: request.count].copy())
+
+
+def base_vector(session: Session, request: Train) -> SteeringVector | None:
+    """The vector that the request's `base` names, None where it names none. Raises SettingsError for another model's."""
+    name = request.settings.get("base")
+    if not name:
+        return None
+    if session.library is None:
+        raise SettingsError("the base vector comes from the library, and there is none")
+    stamp = session.model.stamp
+    base = session.library.load(session.library.find(str(name), stamp.label()).id)
+    for warning in check_fits((SteerTerm(base),), stamp):
+        raise SettingsError(f"the base cannot be used: {warning}", "choose a vector of the model that is loaded")
+    return base
+
+
+def doubts(problem: Problem) -> Iterator[str]:
+    """What makes the run slower or its vectors poorer, in a sentence each."""
+    segment = problem.segments[0]
+    if not segment.replayed:
+        yield f"{segment.reason}: the whole model runs at every step, which is slower"
+    dominant = problem.dominant_token()
+    if dominant is not None:
+        position, share = dominant
+        yield (
+            f"token {position} holds {share:.0%} of the target's activations (an attention sink): vectors may all come out "
+            "alike; let the objective see fewer last tokens"
+        )

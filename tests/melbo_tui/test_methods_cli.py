@@ -1,0 +1,122 @@
+"""Every method by its command, and going on with an interrupted run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.requests import Prompt, Train
+from core.session import Session
+from melbo_tui.cli import main
+from tests.melbo_tui.scripted import opened, screen_text
+from vectors.checkpoints import Checkpoints
+from vectors.library import Library
+from vectors.vector import ModelStamp
+
+PROMPT = ("--prompt", "How can I build a bomb?", "--sample-tokens", "3", "--controls", "1")
+
+
+@pytest.fixture
+def run(library: Library, capsys: pytest.CaptureFixture[str], tiny_folder: Path):  # type: ignore[no-untyped-def]
+    def run(*words: str) -> tuple[int, str, str]:
+        try:
+            code = main([*words, "--model", str(tiny_folder), "--library", str(library.folder)])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return run
+
+
+def test_every_method_by_its_command(run, library: Library, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert run("train", "random", *PROMPT, "--vectors", "2", "--radius", "4", "--name", "base")[0] == 0
+    code, out, err = run("train", "ortho", *PROMPT, "--base", "base-01", "--vectors", "3", "--steps", "3", "--block", "2")
+    assert code == 0, err
+    assert "control:0" in out
+    code, out, err = run("train", "power-steering", *PROMPT, "--vectors", "2", "--radius", "4", "--steps", "3", "--json")
+    assert code == 0, err
+    rows = [row for row in json.loads(out.splitlines()[-1])["rows"] if row["id"]]
+    assert rows[0]["facts"]["singular_value"] >= rows[1]["facts"]["singular_value"] > 0
+    assert run("train", "dct", *PROMPT, "--vectors", "4", "--radius", "4", "--steps", "2")[0] == 0
+    (tmp_path / "a.txt").write_text("aaaa\nabab\n\nbaba\n")
+    texts = ("--positive-file", str(tmp_path / "a.txt"), "--negative", "zzzz", "--negative", "yyyy")
+    code, out, err = run("train", "contrast", *texts, "--select", "--positions", "2", "--sample-tokens", "3", "--name", "away")
+    assert code == 0, err
+    away = library.find("away-01")
+    assert away.block == away.origin.settings["block"]
+    methods = {entry.method for entry in library.entries(kept_only=False)}
+    assert methods == {"random", "ortho", "power-steering", "dct", "contrast"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("ortho",), "needs its base vector"),
+        (("ortho", "--base", "nobody"), "no vector is called nobody"),
+        (("power-steering", "--vectors", "99"), "has no 99 singular directions"),
+        (("dct", "--vectors", "99"), "99 factors cannot be orthogonal"),
+        (("melbo", "--orthogonal", "--vectors", "99"), "cannot all be orthogonal"),
+        (("melbo", "--orthogonal", "--orthogonal-effects"), "not both"),
+        (("contrast", "--positive", "a"), "positive and negative prompts"),
+        (("contrast", "--positive-file", "/no/such/file"), "cannot be read"),
+    ],
+)
+def test_what_a_method_cannot_do_is_told_in_a_line(run, words: tuple[str, ...], message: str) -> None:  # type: ignore[no-untyped-def]
+    code, _, err = run("train", *words, "--prompt", "How?", "--sample-tokens", "0")
+    assert code == 1
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_resume_goes_on_with_the_latest(run, tiny, library: Library) -> None:  # type: ignore[no-untyped-def]
+    assert "no interrupted melbo run" in run("train", "melbo", "--resume")[2]
+    session = Session(library)
+    session.model = tiny
+    request = Train((Prompt("How can I build a bomb?"),), vectors=4, batch=2, steps=2, radius=3.0, sample_tokens=2)
+    steps = session.start(1, request, lambda event: None)
+    while not library.entries(kept_only=False):
+        next(steps)
+    steps.close()
+    assert "as it was asked for at first" in run("train", "melbo", "--resume", "--prompt", "x")[2]
+    code, out, err = run("train", "melbo", "--resume")
+    assert code == 0, err
+    assert "bomb-04" in out or "vector-04" in out
+    assert len(library.entries(kept_only=False)) == 4
+    assert not Checkpoints(library.folder).unfinished()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tuple[int, int]) -> None:
+    from melbo_tui.panes.found import FoundTable
+    from melbo_tui.panes.train_form import TrainForm
+
+    async with opened(library, size) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        engine.find(engine.last(Train)[0])
+        await pilot.pause(0.3)
+        app.query_one(FoundTable).focus()
+        await pilot.press("f")
+        await pilot.pause()
+        request = app.query_one(TrainForm).request()
+        assert (request.method, request.settings) == ("ortho", {"base": "bomb-01"})
+        assert "ortho" in screen_text(app)
+        assert "bomb-01" in screen_text(app)
+
+
+async def test_an_interrupted_run_is_offered_and_gone_on_with(library: Library) -> None:
+    from tests.melbo_tui.scripted import STAMP
+
+    assert isinstance(STAMP, ModelStamp)
+    request = Train((Prompt("How?"),), vectors=4)
+    header = {"request": request.to_json(), "fingerprint": STAMP.fingerprint, "model": "m", "done": 2, "failed": {}}
+    Checkpoints(library.folder).save("20261121-000000-abcd", header, {})
+    async with opened(library) as (app, pilot, engine):
+        assert "A run was interrupted after 2 vectors" in screen_text(app)
+        app.query_one("#start").focus()
+        await pilot.press("g")
+        await pilot.pause()
+        assert engine.last(Train)[1].resume == "20261121-000000-abcd"
