@@ -68,6 +68,11 @@ class Checkpoints:
         sweep(self._folder)
         return sorted(path.stem for path in self._folder.glob("*.safetensors"))
 
+    def latest(self, fingerprint: str) -> Checkpoint | None:
+        """The latest unfinished run of the model with that fingerprint."""
+        runs = (self.load(run) for run in reversed(self.unfinished()))
+        return next((left for left in runs if left.header.get("fingerprint") == fingerprint), None)
+
     def drop(self, run: str) -> None:
         """Forgets the run's state: it is done. What it found stays where it is."""
         self._path(run).unlink(missing_ok=True)

@@ -175,12 +175,8 @@ class TrainPane(Pane):
 
     def _interrupted(self) -> Checkpoint | None:
         """The latest run of this model that was not finished."""
-        checkpoints = Checkpoints(self.melbo.library.folder)
-        for run in reversed(checkpoints.unfinished()):
-            left = checkpoints.load(run)
-            if self.melbo.model is not None and left.header.get("fingerprint") == self.melbo.model.fingerprint:
-                return left
-        return None
+        model = self.melbo.model
+        return Checkpoints(self.melbo.library.folder).latest(model.fingerprint) if model is not None else None
 
     def grow_family(self, base: str) -> None:
         """Opens the form, set up for the orthogonal family of the vector called `base`."""
