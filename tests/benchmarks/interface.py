@@ -80,7 +80,7 @@ def main() -> None:
     idle = _echoes(terminal, args.keys)
     terminal.press(b"\x1bOP")
     terminal.wait_for(b"New run")
-    terminal.press(b"\t")
+    terminal.press(b"\t\t")
     terminal.wait_for(b"counted from 0")
     terminal.press(b"\r")
     terminal.wait_for(b"step 1 of")

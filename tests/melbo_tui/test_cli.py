@@ -218,7 +218,7 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
         tmux("-f", "/dev/null", "new-session", "-d", "-s", "it", "-x", "100", "-y", "30", *environment, "bash", "-c", command)
         wait_for("Start")
         wait_for("float32")
-        tmux("send-keys", "-t", "it", "Tab")
+        tmux("send-keys", "-t", "it", "Tab", "Tab")
         wait_for("counted from 0")
         tmux("send-keys", "-t", "it", "Enter")
         wait_for("16 of 16")
