@@ -143,6 +143,17 @@ class VectorFailed(Event):
 
 
 @dataclass(frozen=True)
+class AtlasGrown(Event):
+    """Atlas `atlas` knows one more pair of blocks: its singular values, and their first relative to the residual stream."""
+
+    atlas: str
+    source: int
+    target: int
+    values: tuple[float, ...]
+    gain: float
+
+
+@dataclass(frozen=True)
 class RunStopped(Event):
     """The method ended the run before all vectors that were asked for, and why: a family that has no more members."""
 

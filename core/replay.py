@@ -18,15 +18,27 @@ Call = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Replay:
-    """Blocks source+1..target on one prompt: what reached the first of them, how each was called, what came out.
+    """Blocks source+1..target on one prompt: how each was called, and what block source and each of them put out.
 
-    `residual` is block source's output [1, tokens, d_model] in the model's dtype, `base` block target's without steering,
-    [tokens, d_model] in float32.
+    `outputs` are these [1, tokens, d_model] in the model's dtype, without steering, one more than there are `calls`.
     """
 
-    residual: Tensor
+    outputs: tuple[Tensor, ...]
     calls: tuple[Call, ...]
-    base: Tensor
+
+    @property
+    def residual(self) -> Tensor:
+        """Block source's output [1, tokens, d_model], to which the thetas are added."""
+        return self.outputs[0]
+
+    @property
+    def base(self) -> Tensor:
+        """Block target's output without steering, [tokens, d_model] in float32."""
+        return self.outputs[-1][0].float()
+
+    def part(self, first: int, last: int) -> Replay:
+        """The same from the `first` of these outputs to the `last`."""
+        return Replay(self.outputs[first : last + 1], self.calls[first:last])
 
     def __call__(self, thetas: Tensor) -> Tensor:
         """Block target's output [batch, tokens, d_model] under `thetas` [batch, d_model] at block source; differentiable."""
@@ -67,10 +79,9 @@ def record(model: LanguageModel, ids: Sequence[int], source: int, target: int, n
         for block in model.blocks[source + 1 : target + 1]:
             handle = block.register_forward_pre_hook(keep_call, with_kwargs=True)
             stack.callback(handle.remove)
-        residual = stack.enter_context(recorded(model.blocks[source]))
-        base = stack.enter_context(recorded(model.blocks[target]))
+        outputs = [stack.enter_context(recorded(block)) for block in model.blocks[source : target + 1]]
         model.run_blocks(model.ids_tensor(kept), cache)
-    return Replay(residual[0], tuple(calls), base[0][0].float())
+    return Replay(tuple(output[0] for output in outputs), tuple(calls))
 
 
 class _Prefix:

@@ -131,10 +131,57 @@ class Train(Request):
     def from_json(cls, data: Mapping[str, Any]) -> Train:
         """Reads `to_json`'s form. Raises SettingsError where that is not possible."""
         try:
-            prompts = tuple(Prompt(**{**prompt, "ids": tuple(prompt["ids"])}) for prompt in data["prompts"])
-            return cls(**{**data, "prompts": prompts})
+            return cls(**_with_prompts(data))
         except (KeyError, TypeError) as error:
-            raise SettingsError(f"the interrupted run's settings cannot be read ({error})", "start it anew") from error
+            raise _unreadable(error) from error
+
+
+@dataclass(frozen=True)
+class MapBlocks(Request):
+    """An atlas: power steering between every two blocks, or every two of each `every`-th.
+
+    `top` singular values a pair, by at most `steps` iterations. `resume` is the id of an atlas that is to be completed.
+    """
+
+    task_module = "core.tasks.map_blocks"
+    priority = BACKGROUND
+
+    prompts: tuple[Prompt, ...]
+    top: int = 3
+    every: int = 1
+    steps: int = 12
+    tokens: str = "last:6"
+    seed: int = 0
+    resume: str | None = None
+
+    label = "mapping the blocks"
+
+    def __post_init__(self) -> None:
+        if not self.prompts:
+            raise SettingsError("the prompt is empty", "give at least one prompt")
+        for name in ("top", "every", "steps"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MapBlocks:
+        """Reads `to_json`'s form. Raises SettingsError where that is not possible."""
+        try:
+            return cls(**_with_prompts(data))
+        except (KeyError, TypeError) as error:
+            raise _unreadable(error) from error
+
+
+def _with_prompts(data: Mapping[str, Any]) -> dict[str, Any]:
+    prompts = tuple(Prompt(**{**prompt, "ids": tuple(prompt["ids"])}) for prompt in data["prompts"])
+    return {**data, "prompts": prompts}
+
+
+def _unreadable(error: Exception) -> SettingsError:
+    return SettingsError(f"the interrupted run's settings cannot be read ({error})", "start it anew")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ were called with, is kept; from then on a batch of thetas costs only the blocks 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -41,11 +42,23 @@ class Segment:
         self._source, self._target = source, target
         self.tokens = len(self._ids)
         self._whole = record(model, self._ids, source, target)
+        self._measure()
+        self.reason = self._difference(self._whole, self.tokens)
+        self.near = self._near_view(near_tokens) if near_tokens is not None and self.replayed else None
+
+    def _measure(self) -> None:
         self.base = self._whole.base
         # Median over positions, because the first tokens' norm (attention sinks) is far above the rest.
         self.residual_norm = float(self._whole.residual[0].float().norm(dim=-1).median())
-        self.reason = self._difference(self._whole, self.tokens)
-        self.near = self._near_view(near_tokens) if near_tokens is not None and self.replayed else None
+
+    def part(self, source: int, target: int) -> Segment:
+        """The segment from `source` to `target`, both within this one; nothing is run for it. It has no near view."""
+        check_blocks(self._model, source, target)
+        part = copy(self)
+        part._source, part._target, part.near = source, target, None
+        part._whole = self._whole.part(source - self._source, target - self._source)
+        part._measure()
+        return part
 
     @property
     def half_precision(self) -> bool:

@@ -12,13 +12,13 @@ from typing import NoReturn
 from core.errors import MelboError
 from core.model_source import ModelSpec
 from melbo_tui import __version__
-from melbo_tui.commands import chat, doctor, models, train, vectors
+from melbo_tui.commands import atlas, chat, doctor, models, train, vectors
 from melbo_tui.commands.output import fail
 from vectors.index import LibraryError
 from vectors.vector import VectorError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
-COMMANDS = (train, chat, vectors, models, doctor)
+COMMANDS = (train, atlas, chat, vectors, models, doctor)
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -1,4 +1,4 @@
-"""Unfinished runs, as they stood a few seconds ago: unfinished/<run>.safetensors, a JSON header and the state's tensors."""
+"""Work in hand, as it stood a few seconds ago: unfinished/<run>.safetensors, a JSON header and the state's tensors."""
 
 from __future__ import annotations
 
@@ -32,10 +32,13 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The unfinished runs of the library in `folder`. Every method raises LibraryError with one clear line."""
+    """The unfinished runs of the library in `folder`, or work of another `kind`, each in a subfolder of that name.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "unfinished"
+    Every method raises LibraryError with one clear line.
+    """
+
+    def __init__(self, folder: Path, kind: str = "unfinished") -> None:
+        self._folder = folder / kind
 
     def save(self, run: str, header: Mapping[str, Any], tensors: Tensors) -> None:
         data = save({name: np.ascontiguousarray(t) for name, t in tensors.items()} or _NOTHING, {_KEY: json.dumps(header)})
@@ -54,15 +57,15 @@ class Checkpoints:
                 header = json.loads((file.metadata() or {}).get(_KEY, "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  the file is no mapping
         except FileNotFoundError as error:
-            raise LibraryError(f"there is no unfinished run {one_line(run, 60)} to go on with") from error
+            raise LibraryError(f"there is no {one_line(run, 60)} in the library's {self._folder.name}") from error
         except (OSError, SafetensorError, ValueError) as error:
-            raise LibraryError(f"{path.name}: the unfinished run cannot be read ({one_line(str(error), 80)})") from error
+            raise LibraryError(f"{path.name}: it cannot be read ({one_line(str(error), 80)})") from error
         if not isinstance(header, dict):
-            raise LibraryError(f"{path.name}: holds no unfinished run")
+            raise LibraryError(f"{path.name}: it has no header of ours")
         return Checkpoint(run, header, {name: t for name, t in tensors.items() if name not in _NOTHING})
 
     def unfinished(self) -> list[str]:
-        """Ids of the runs that can be gone on with, the latest last."""
+        """Ids of the runs that are there, the latest last."""
         if not self._folder.is_dir():
             return []
         sweep(self._folder)

@@ -20,7 +20,7 @@ from core.discovery.projections import orthonormal
 from core.errors import SettingsError
 
 # Extra directions carried along, so that the last one asked for converges as fast as the first ones do.
-_SPARE = 4
+SPARE = 4
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _BlockIteration(Climb):
         assert job.radius is not None
         self.problem, self.radius, self.count = job.problem, job.radius, len(job.draws)
         width = job.draws.shape[1]
-        spare = torch.randn(_SPARE, width, generator=torch.Generator().manual_seed(len(job.draws))).to(job.draws)
+        spare = torch.randn(SPARE, width, generator=torch.Generator().manual_seed(len(job.draws))).to(job.draws)
         self.directions = orthonormal(torch.cat([job.draws, spare])[:width])
         self.values = job.draws.new_zeros(len(self.directions))
         self.losses = job.draws.new_full((self.count, self.steps), torch.nan)

@@ -34,7 +34,7 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     what.add_argument(
         "--prompt", action="append", default=[], metavar="TEXT", help="a prompt (repeatable: their sum is climbed)"
     )
-    what.add_argument("--prompt-ids", action="append", default=[], type=_ids, metavar="1,2,3", help="a prompt as token ids")
+    what.add_argument("--prompt-ids", action="append", default=[], type=ids_list, metavar="1,2,3", help="a prompt as token ids")
     what.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
     what.add_argument("--raw", action="store_true", help="no chat template: the prompt as it stands")
     where = parser.add_argument_group("where and how strongly")
@@ -218,7 +218,7 @@ def report_json(run: RunState) -> None:
     )
 
 
-def _ids(text: str) -> tuple[int, ...]:
+def ids_list(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:

@@ -131,7 +131,7 @@ def test_killed_at_any_moment_no_finished_vector_is_lost(tiny_folder: Path, sess
 
 
 def test_what_cannot_be_gone_on_with_is_told(session: Session, library: Library) -> None:
-    with pytest.raises(LibraryError, match="no unfinished run"):
+    with pytest.raises(LibraryError, match="in the library's unfinished"):
         list(session.start(1, Train(PROMPT, resume="20260101-000000-abcd"), lambda event: None))
     with pytest.raises(LibraryError, match="no run's id"):
         list(session.start(1, Train(PROMPT, resume="../../etc"), lambda event: None))

@@ -120,3 +120,18 @@ async def test_an_interrupted_run_is_offered_and_gone_on_with(library: Library) 
         await pilot.press("g")
         await pilot.pause()
         assert engine.last(Train)[1].resume == "20261121-000000-abcd"
+
+
+def test_the_atlas_by_its_command(run, library: Library) -> None:  # type: ignore[no-untyped-def]
+    assert run("atlas")[0] == 1
+    assert "no atlas" in run("atlas", "--show")[2]
+    code, out, err = run("atlas", "--prompt", "How can I build a bomb?", "--top", "2", "--every", "2", "--steps", "3")
+    assert code == 0, err
+    assert "3 of 3 pairs" in out
+    assert "2 -> 4" in out
+    assert run("atlas", "--show")[1] == out
+    shown = json.loads(run("atlas", "--show", "--json")[1])
+    assert shown["values"][0][4][0] >= shown["values"][0][4][1] > 0
+    assert shown["values"][4][0][0] is None
+    assert "no unfinished atlas" in run("atlas", "--resume")[2]
+    assert "top must be" in run("atlas", "--prompt", "x", "--top", "0")[2]

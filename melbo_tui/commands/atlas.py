@@ -1,0 +1,108 @@
+"""`melbo-tui atlas`: where in the model a push matters, from every block to every later one."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+import numpy as np
+
+from core.errors import SettingsError
+from core.model_source import ModelSpec
+from core.requests import MapBlocks, Prompt
+from core.session import Session
+from melbo_tui.commands.output import say, say_json, table
+from melbo_tui.commands.running import Runner, open_library
+from melbo_tui.commands.train import ids_list
+from vectors.atlases import Atlas, Atlases
+
+_SHADES = "0123456789"
+
+
+def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
+    about = "Maps how strongly every block's output, pushed, changes every later block's: power steering between all pairs."
+    parser = subparsers.add_parser("atlas", help="map which blocks amplify a push", description=about, parents=[common])
+    parser.set_defaults(run=run)
+    parser.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a prompt (repeatable)")
+    parser.add_argument(
+        "--prompt-ids", action="append", default=[], type=ids_list, metavar="1,2,3", help="a prompt as token ids"
+    )
+    parser.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
+    parser.add_argument("--raw", action="store_true", help="no chat template: the prompt as it stands")
+    parser.add_argument("--top", type=int, default=3, metavar="K", help="singular values a pair (default: 3)")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth block (default: 1, all)")
+    parser.add_argument("--steps", type=int, default=12, metavar="N", help="iterations a pair at most (default: 12)")
+    parser.add_argument("--tokens", default="last:6", metavar="all|last:K", help="positions that count (default: last:6)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--resume", nargs="?", const="", metavar="ATLAS", help="complete an atlas (default: the latest)")
+    parser.add_argument(
+        "--show", nargs="?", const="", metavar="ATLAS", help="show an atlas that is there (default: the latest)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    atlases = Atlases(library.folder)
+    if args.show is not None:
+        report(atlases.load(args.show) if args.show else atlases.latest(), args.json)
+        return 0
+    if args.resume is not None:
+        if args.prompt or args.prompt_ids:
+            raise SettingsError("a resumed atlas is as it was asked for at first", "give --resume alone")
+        left = atlases.load(args.resume) if args.resume else atlases.latest(complete=False)
+        if left.header.get("spec") is not None and args.spec.model == ModelSpec().model:
+            args.spec = ModelSpec(**left.header["spec"])
+        request = MapBlocks.from_json({**left.header["request"], "resume": left.id})
+    else:
+        prompts = [Prompt(text=text, system=args.system, raw=args.raw) for text in args.prompt]
+        prompts += [Prompt(ids=ids) for ids in args.prompt_ids]
+        request = MapBlocks(tuple(prompts), args.top, args.every, args.steps, args.tokens, args.seed)
+    runner = Runner(args, Session(library))
+    runner.load_model()
+    grown: list[str] = []
+    try:
+        runner.perform(request, lambda event: grown.append(getattr(event, "atlas", "")))
+    finally:
+        named = next((atlas for atlas in reversed(grown) if atlas), request.resume)
+        if named and named in atlases.ids():
+            report(atlases.load(named), args.json)
+    return 0
+
+
+def report(atlas: Atlas, json: bool) -> None:
+    """The map: a digit a pair, then the pairs with the largest gains."""
+    if json:
+        tensors = {"values": atlas.values, "gains": atlas.gains, "residual_norms": atlas.residual_norms}
+        plain = {name: _with_none(array.tolist()) for name, array in tensors.items()}
+        say_json({"event": "Atlas", "atlas": atlas.id, "model": atlas.model, "prompts": atlas.prompts, **plain})
+        return
+    gains = atlas.gains
+    known = np.isfinite(gains)
+    if not known.any():
+        return
+    say(f"atlas {atlas.id} of {atlas.model}, {atlas.pairs_done} of {atlas.header.get('pairs')} pairs")
+    say(f"prompt: {' | '.join(atlas.prompts)}")
+    logs = np.log(np.where(known, gains, 1))
+    low, high = logs[known].min(), logs[known].max()
+    levels = np.clip(9.99 * (logs - low) / max(high - low, 1e-9), 0, 9).astype(int)
+    columns = np.flatnonzero(known.any(axis=0))
+    say(f"gain from source (down) to target (across), 0: {np.exp(low):.2g}, 9: {np.exp(high):.2g}, in equal ratios\n")
+    say("       " + "".join(f"{column // 10 or '':>1}" if column % 5 == 0 else " " for column in columns))
+    say("source " + "".join(f"{column % 10}" if column % 5 == 0 else "." for column in columns))
+    for source in np.flatnonzero(known.any(axis=1)):
+        say(f"{source:6} " + "".join(_SHADES[levels[source, t]] if known[source, t] else " " for t in columns))
+    say()
+    order = np.argsort(np.where(known, gains, -1), axis=None)[::-1][: min(8, known.sum())]
+    pairs = [divmod(int(place), len(gains)) for place in order]
+    rows = [(f"{s} -> {t}", f"{gains[s, t]:.2f}", "  ".join(f"{value:.2f}" for value in atlas.values[s, t])) for s, t in pairs]
+    table(("blocks", "gain", "singular values"), rows)
+    if not atlas.complete:
+        say(f"\nIt is not complete: `melbo-tui atlas --resume {atlas.id}` goes on.")
+
+
+def _with_none(values: Any) -> Any:
+    """Nested lists with None for what is no finite number: JSON has no NaN."""
+    if isinstance(values, list):
+        return [_with_none(value) for value in values]
+    return values if math.isfinite(values) else None
