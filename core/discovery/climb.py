@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -20,7 +20,8 @@ _OPTIMIZER = "optimizer."
 class Step:
     """Rows first..first+n of the run after step `step` of `steps`: objective, gradient norm and norm of each, [n].
 
-    Tensors, still on the device: to read them is to wait for it, so that is left to whoever shows them.
+    `steps_of_rows` says at which step each is, where they differ. The rest are tensors, still on the device: to read them is
+    to wait for it, so that is left to whoever shows them.
     """
 
     first: int
@@ -29,6 +30,7 @@ class Step:
     objective: Tensor
     gradient_norm: Tensor
     norm: Tensor
+    steps_of_rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ Event = Step | Found | Ended
 
 
 class Climb(ABC):
-    """One batch of vectors on their way.
+    """Vectors on their way: a batch from its first step to its last, unless a subclass says otherwise.
 
     All its state: the tensors named in `state_names`, `step`, and what `optimizer`, where it has one, keeps of one tensor.
     """
@@ -83,6 +85,15 @@ class Climb(ABC):
     @abstractmethod
     def found(self) -> Found:
         """The vectors after the last step."""
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no step left to make."""
+        return self.step >= self.steps
+
+    def finished(self) -> Found | None:
+        """Vectors that have come to their end and were not handed over yet; asked for after every step."""
+        return self.found() if self.over else None
 
     def state(self) -> dict[str, Tensor]:
         """All that `restore` needs to go on as if nothing had happened, on the CPU."""
@@ -132,23 +143,27 @@ class Job:
         rows = self.earlier if len(self.earlier) else self.draws[:0]
         self.earlier = rows.to(self.draws)
 
-    def run(self, climb: Climb) -> Iterator[Event]:
+    def run(self, climb: Climb) -> Generator[Event, None, None]:
         """Takes `climb` to its end, from where a checkpoint left it."""
         if self.left is not None:
             climb.restore(self.left)
             self.left = None
         self.live = climb
-        while climb.step < climb.steps:
+        while True:
+            found = climb.finished()
+            if climb.over:
+                self.live = None
+            if found is not None:
+                self.done = found.first + len(found.vectors)
+                good = [row for row in range(len(found.vectors)) if not found.cause(row)]
+                self.earlier = torch.cat([self.earlier, found.vectors[good]])
+                yield found
+            if climb.over:
+                return
             yield climb.advance()
-        found = climb.found()
-        self.live = None
-        self.done = found.first + len(found.vectors)
-        good = [row for row in range(len(found.vectors)) if not found.cause(row)]
-        self.earlier = torch.cat([self.earlier, found.vectors[good]])
-        yield found
 
 
-def in_batches(job: Job, size: int, begin: Callable[[int, Tensor], Climb]) -> Iterator[Event]:
+def in_batches(job: Job, size: int, begin: Callable[[int, Tensor], Climb]) -> Generator[Event, None, None]:
     """`begin(first, draws)` for `size` draws after another, each batch to its end."""
     while job.done < len(job.draws):
         yield from job.run(begin(job.done, job.draws[job.done : job.done + size]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_MEMORY = 10
+_MEMORY = 20
 _SLACK = 1.05
 _GROW, _SHRINK = 1.5, 0.5
 
@@ -17,7 +17,7 @@ class LBFGS:
     """`step` turns the losses and gradients at the rows last proposed into where to look next.
 
     Its state is the tensors in `state_names`: the best rows with their gradients and losses, the trust radii [n], and the
-    last differences of rows and of gradients, [memory, n, d], the newest at the end.
+    last differences of rows and of gradients, [n, memory, d], the newest at the end. Rows may join and leave.
     """
 
     state_names = ("best", "gradient", "loss", "trust", "moves", "turns")
@@ -26,14 +26,26 @@ class LBFGS:
         self.best = rows
         self.gradient = torch.zeros_like(rows)
         self._first_trust = trust
-        self.begin_again()
-
-    def begin_again(self) -> None:
-        """The loss means something else from here on: old losses and differences say nothing, the rows stay."""
-        self.loss = self.best.new_full((len(self.best),), torch.inf)
-        self.trust = torch.full_like(self.loss, self._first_trust)
-        self.moves = self.best.new_zeros(_MEMORY, *self.best.shape)
+        self.loss = rows.new_full((len(rows),), torch.inf)
+        self.trust = torch.full_like(self.loss, trust)
+        self.moves = rows.new_zeros(len(rows), _MEMORY, rows.shape[1])
         self.turns = torch.zeros_like(self.moves)
+
+    def begin_again(self, rows: list[int]) -> None:
+        """The loss of `rows` means something else from here on: old losses and differences say nothing, the rows stay."""
+        fresh = LBFGS(self.best[rows], self._first_trust)
+        for name in ("loss", "trust", "moves", "turns"):
+            getattr(self, name)[rows] = getattr(fresh, name)
+
+    def join(self, other: LBFGS) -> None:
+        """The rows of `other` stand behind these from here on."""
+        for name in self.state_names:
+            setattr(self, name, torch.cat([getattr(self, name), getattr(other, name)]))
+
+    def leave(self, count: int) -> None:
+        """The first `count` rows are no longer looked at."""
+        for name in self.state_names:
+            setattr(self, name, getattr(self, name)[count:])
 
     def step(self, rows: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
         """Takes in what was found at `rows` [n, d] and gives the next rows, not yet projected.
@@ -61,8 +73,10 @@ class LBFGS:
         """Keeps the differences of rows that fell along a direction of positive curvature; the others' count as none."""
         curvature = (move * turn).sum(dim=-1)
         useful = useful & (curvature > 1e-6 * move.norm(dim=-1) * turn.norm(dim=-1))
-        fresh = [torch.where(useful[:, None], part, torch.zeros_like(part))[None] for part in (move, turn)]
-        self.moves, self.turns = torch.cat([self.moves[1:], fresh[0]]), torch.cat([self.turns[1:], fresh[1]])
+        fresh = [torch.where(useful[:, None], part, torch.zeros_like(part))[:, None] for part in (move, turn)]
+        self.moves, self.turns = (
+            torch.cat([kept[:, 1:], new], dim=1) for kept, new in zip((self.moves, self.turns), fresh, strict=True)
+        )
 
     def _newton(self, gradient: Tensor) -> Tensor:
         """The inverse Hessian that the differences speak of, times `gradient` (the two-loop recursion)."""
@@ -70,7 +84,8 @@ class LBFGS:
         weight = torch.where(curvature > 0, 1 / curvature.clamp_min(1e-30), torch.zeros_like(curvature))
         left, shares = gradient, []
         scale = torch.zeros_like(self.loss)
-        for move, turn, w, c in reversed(list(zip(self.moves, self.turns, weight, curvature, strict=True))):
+        pairs = list(zip(self.moves.unbind(1), self.turns.unbind(1), weight.unbind(1), curvature.unbind(1), strict=True))
+        for move, turn, w, c in reversed(pairs):
             share = w * (move * left).sum(dim=-1)
             shares.append(share)
             left = left - share[:, None] * turn
@@ -78,6 +93,6 @@ class LBFGS:
             scale = torch.where((scale == 0) & (c > 0), newest, scale)
         # Before any curvature is known the trust radius alone says how far to go.
         left = left * torch.where(scale > 0, scale, torch.full_like(scale, 1e9))[:, None]
-        for move, turn, w, share in zip(self.moves, self.turns, weight, reversed(shares), strict=True):
+        for (move, turn, w, _), share in zip(pairs, reversed(shares), strict=True):
             left = left + (share - w * (turn * left).sum(dim=-1))[:, None] * move
         return left

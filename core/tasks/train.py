@@ -55,6 +55,9 @@ _SPEAKING_SHARE = 0.8
 # A run that is killed loses at most the steps of so many seconds.
 _CHECKPOINT_SECONDS = 15.0
 _SPEAKERS = 16
+# Vectors that are found one by one wait for each other before they speak: together it takes little longer than alone.
+_WORTH_SPEAKING = 8
+_SPEAK_SECONDS = 20.0
 
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
@@ -88,7 +91,8 @@ class _Run:
         self.losses: list[np.ndarray] = []
         self.failed: dict[int, str] = {}
         self.controlled = False
-        self.saved_at = time.monotonic()
+        self.silent: list[tuple[int, SteeringVector]] = []  # by draw, those that have not spoken yet
+        self.saved_at = self.spoke_at = time.monotonic()
 
     def steps(self) -> Task:
         request = self.request
@@ -149,6 +153,7 @@ class _Run:
             yield
         if late is not None:
             self._stepped(late)
+        yield from self._let_speak()
 
     def _settings(self) -> Any:
         """The method's own settings, from the request's general and special ones."""
@@ -191,18 +196,17 @@ class _Run:
         """Brings back what the interrupted run had found, and the batch it was at."""
         library = self.session.library
         assert library is not None
-        self.vectors, losses = library.run(self.run_id)
-        self.losses = [losses] if losses is not None else []
+        job.done = int(left.header["done"])
+        vectors, losses = library.run(self.run_id)
+        # A run killed between saving vectors and noting so finds them once more, the same.
+        rows = [draw for vector in vectors if (draw := int(vector.origin.settings["draw"])) < job.done]
+        self.vectors = vectors[: len(rows)]
+        self.losses = [losses[: len(rows)]] if losses is not None and rows else []
         self.failed = {int(i): str(cause) for i, cause in left.header["failed"].items()}
         self.first_number = int(left.header["first_number"])
-        # A run killed between saving vectors and noting it has more than the note says, and the noted batch is among them.
-        rows = [int(vector.origin.settings["draw"]) for vector in self.vectors]
-        noted = int(left.header["done"])
-        job.done = max([noted, *(row + 1 for row in rows)])
-        if left.tensors and job.done == noted:
+        if left.tensors:
             job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}
         job.earlier = torch.tensor(np.stack([v.direction for v in self.vectors])).to(job.draws) if rows else job.earlier
-        silent = []
         for row, vector in zip(rows, self.vectors, strict=True):
             self.emit(VectorFound(self.task, row, vector.id, vector.name, -(vector.origin.loss or 0.0), vector.norm))
             heard = library.samples(vector.id)
@@ -211,10 +215,9 @@ class _Run:
                 said = Said(self.task, str(row), text, len(text.split()), True, (), None, repetition(text))
                 self.emit(replace(said, refuses=refuses(text), broken=is_broken(text, None)))
             else:
-                silent.append((row, vector))
+                self.silent.append((row, vector))
         self.pace.done = job.done * self.step_count * (1 + _SPEAKING_SHARE * self._speaks)
         yield
-        yield from self._let_speak(silent)
 
     def _shrunk(self, rows: int) -> None:
         self.emit(Warned(self.task, f"memory ran out: from here on {rows} vectors run at once, which is slower"))
@@ -250,9 +253,15 @@ class _Run:
 
     def _stepped(self, step: Step) -> None:
         self.pace.tick(len(step.objective))
-        columns = (tuple(column.tolist()) for column in (step.objective, step.gradient_norm, step.norm))
-        self.emit(Stepped(self.task, (StepPoint(step.first, step.step, *columns),)))
-        self._tell_pace(f"training, step {step.step + 1} of {step.steps}")
+        columns = [tuple(column.tolist()) for column in (step.objective, step.gradient_norm, step.norm)]
+        if not step.steps_of_rows:
+            self.emit(Stepped(self.task, (StepPoint(step.first, step.step, *columns),)))
+            self._tell_pace(f"training, step {step.step + 1} of {step.steps}")
+            return
+        rows = zip(step.steps_of_rows, *columns, strict=True)
+        points = (StepPoint(step.first + i, at, *((value,) for value in row)) for i, (at, *row) in enumerate(rows))
+        self.emit(Stepped(self.task, tuple(points)))
+        self._tell_pace(f"training, {len(step.objective)} at once")
 
     def _found(self, found: Found, job: Job) -> Task:
         """Saves what was found, tells of it, and lets it speak."""
@@ -284,7 +293,9 @@ class _Run:
         yield
         if new:
             yield from self._controls(float(np.median([vector.norm for vector in new])))
-        yield from self._let_speak([(found.first + row, vector) for row, vector in zip(fresh, new, strict=True)])
+        self.silent += [(found.first + row, vector) for row, vector in zip(fresh, new, strict=True)]
+        if len(self.silent) >= _WORTH_SPEAKING or time.monotonic() - self.spoke_at > _SPEAK_SECONDS:
+            yield from self._let_speak()
 
     def _save_vectors(self) -> None:
         losses = np.concatenate(self.losses)
@@ -293,12 +304,12 @@ class _Run:
         if self.request.out is not None:
             safetensors_file.write(Path(self.request.out), self.vectors, losses)
 
-    def _let_speak(self, vectors: list[tuple[int, SteeringVector]]) -> Task:
-        """Lets each (draw, vector) speak, a screenful at a time."""
-        if not self._speaks:
-            return
-        for first in range(0, len(vectors), _SPEAKERS):
-            yield from self._speak_together(vectors[first : first + _SPEAKERS])
+    def _let_speak(self) -> Task:
+        """Lets the vectors speak that have not yet, a screenful at a time."""
+        while self._speaks and self.silent:
+            yield from self._speak_together(self.silent[:_SPEAKERS])
+            self.silent = self.silent[_SPEAKERS:]
+        self.spoke_at = time.monotonic()
 
     def _speak_together(self, vectors: list[tuple[int, SteeringVector]]) -> Task:
         rows = [self._row(str(draw), vector) for draw, vector in vectors]

@@ -1,0 +1,50 @@
+"""What a family's vectors are to do: the change at the target that the base vector makes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from core.discovery.objective import Measure, Problem
+
+_TINY = 1e-24  # under a root, where the change is the target exactly, the gradient would not be finite
+
+
+class Goal:
+    """What the base vector does at the target, and how far others are from doing the same.
+
+    `match` tokens compares the change at every seen token, mean their mean, as the published code does.
+    """
+
+    def __init__(self, problem: Problem, base: Tensor, match: str) -> None:
+        self.problem = problem
+        self.base_norm = float(base.norm())
+        self.direction = base[None]
+        self._match = match
+        views = (False, True) if problem.has_near else (False,)
+        self._targets = {view: [self._pooled(change) for change in problem.changes(base[None], view)] for view in views}
+        self._sizes = {view: torch.stack([t.norm() for t in targets]).sum() for view, targets in self._targets.items()}
+
+    def size(self, near: bool = False) -> Tensor:
+        """How much the base changes: the norm of the change, summed over prompts."""
+        return self._sizes[near]
+
+    def loss(self, near: bool = False, squared: bool = False) -> Measure:
+        """||change - target|| of each row on a prompt, or half its square."""
+
+        def measure(change: Tensor, prompt: int, rows: slice) -> Tensor:
+            squares = (self._pooled(change) - self._targets[near][prompt]).flatten(1).square().sum(dim=1)
+            return squares / 2 if squared else (squares + _TINY).sqrt()
+
+        return measure
+
+    def losses(self, vectors: Tensor) -> Tensor:
+        """The loss [n] of each of `vectors`, summed over prompts."""
+        return self.problem.measured(self.loss(), vectors).sum(dim=0)
+
+    def matched(self, loss: Tensor, near: bool = False) -> Tensor:
+        """The share of the base's effect that is met where the losses sum to `loss`: 1 all of it, 0 nothing."""
+        return 1 - loss / self.size(near)
+
+    def _pooled(self, change: Tensor) -> Tensor:
+        return change.mean(dim=1) if self._match == "mean" else change

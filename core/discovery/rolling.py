@@ -1,0 +1,143 @@
+"""A family's L-BFGS: vectors enter one after another, and each is a few steps behind the one before it.
+
+All that are under way step together, as one batch, and are projected in order. Were they to start together too, each
+would chase a minimum that the rows before it are just taking; so the rows before have nearly settled when one needs
+to, and it ends where it would have ended alone behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from core.discovery.climb import Climb, Found, Job, Step
+from core.discovery.goal import Goal
+from core.discovery.lbfgs import LBFGS
+from core.discovery.projections import Basis, unit
+
+_MEMORY = "memory."
+# The share of a row's steps that look at the last tokens only, where the problem has such a view.
+_NEAR_SHARE = 2 / 3
+# A finished vector is handed over at once; when there are many, some at a time, because a run's file is written whole.
+_HANDED_SHARE = 1 / 16
+
+
+class Rolling(Climb):
+    """The family from row `job.done` on: `batch` rows under way, each for `steps` steps, the first `near_steps` near.
+
+    `theta` [n, d_model] are the rows under way, oldest first, `at` [n] their steps so far, `losses` [n, steps] on the way;
+    `ready`, `ready_shares` and `ready_losses` are of rows that have ended and were not handed over yet. `clock` counts steps
+    since draw `begun` entered.
+    """
+
+    state_names = ("theta", "at", "losses", "ready", "ready_shares", "ready_losses", "clock", "begun")
+
+    def __init__(
+        self, job: Job, goal: Goal, steps: int, batch: int, penalty: float, start_norm: float | None, norm: float | None
+    ) -> None:
+        super().__init__(job.done, steps)
+        self.job, self.goal = job, goal
+        self.batch, self.penalty, self.start_norm, self.norm = batch, penalty, start_norm, norm
+        self.near_steps = int(_NEAR_SHARE * steps) if job.problem.has_near else 0
+        self.trust = 0.3 * goal.base_norm
+        # One by one, as they will be added, so that a resumed run rounds as an uninterrupted one does.
+        self.basis = Basis(goal.direction)
+        for row in job.earlier:
+            self.basis.extend(row[None])
+        nothing = job.draws[:0]
+        self.theta, self.ready = nothing, nothing
+        self.losses = self.ready_losses = nothing.new_zeros(0, steps)
+        self.ready_shares = nothing.new_zeros(0)
+        self.at = torch.zeros(0, dtype=torch.long)
+        self.clock = torch.zeros((), dtype=torch.long)
+        self.begun = torch.tensor(job.done)
+        self.memory = LBFGS(nothing, self.trust)
+
+    @property
+    def over(self) -> bool:
+        return self.first + len(self.ready) == len(self.job.draws)
+
+    def advance(self) -> Step:
+        self._let_in()
+        at = self.at.tolist()
+        far = sum(step >= self.near_steps for step in at)
+        if turning := [row for row, step in enumerate(at) if step == self.near_steps and step]:
+            self.memory.begin_again(turning)  # from here on they act on all tokens
+        views = [(rows, near) for rows, near in ((slice(0, far), False), (slice(far, None), True)) if at[rows]]
+        parts = [self._looked_at(rows, near) for rows, near in views]
+        losses, gradient, shares, told = (torch.cat(column) for column in zip(*parts, strict=True))
+        norm = self.theta.norm(dim=-1)
+        first = self.first + len(self.ready)
+        step = Step(first, 0, self.steps, shares, gradient.norm(dim=-1), norm, tuple(at))
+        self.losses[torch.arange(len(at)), self.at] = told
+        self.theta = self._projected(self.memory.step(self.theta, losses, gradient))
+        self.at = self.at + 1
+        self.clock += 1
+        while len(self.at) and int(self.at[0]) == self.steps:
+            self._let_out()
+        return step
+
+    def finished(self) -> Found | None:
+        """Rows that have ended, enough of them to be worth handing over."""
+        enough = min(max(1, int(_HANDED_SHARE * self.first)), self.batch)
+        if len(self.ready) < enough and not (self.over and len(self.ready)):
+            return None
+        found = Found(self.first, self.ready, self.ready_shares, self.ready_losses)
+        self.first += len(self.ready)
+        self.ready, self.ready_shares, self.ready_losses = self.ready[:0], self.ready_shares[:0], self.ready_losses[:0]
+        return found
+
+    def found(self) -> Found:
+        raise NotImplementedError("rows are handed over by `finished`")
+
+    def state(self) -> dict[str, Tensor]:
+        return super().state() | {_MEMORY + name: getattr(self.memory, name).cpu() for name in LBFGS.state_names}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        super().restore(state)
+        for name in LBFGS.state_names:
+            setattr(self.memory, name, state[_MEMORY + name].to(self.theta.device))
+        for row in self.ready:
+            self.basis.extend(row[None])
+
+    def _let_in(self) -> None:
+        """The next draws enter, one whenever a batch-th of the steps has passed."""
+        while (entered := self.first + len(self.ready) + len(self.at)) < len(self.job.draws):
+            if (entered - int(self.begun)) * self.steps > int(self.clock) * self.batch:
+                return
+            draw = self.job.draws[entered][None]
+            start = draw if self.start_norm is None else self.start_norm * unit(draw)
+            row = self._projected(torch.cat([self.theta, start]))[-1:]
+            self.theta = torch.cat([self.theta, row])
+            self.memory.join(LBFGS(row, self.trust))
+            self.at = torch.cat([self.at, torch.zeros(1, dtype=torch.long)])
+            self.losses = torch.cat([self.losses, row.new_full((1, self.steps), torch.nan)])
+
+    def _let_out(self) -> None:
+        """The oldest row ends: where the last step led is not known yet, and if it was too far, it goes back."""
+        ends = torch.cat([self.theta[:1], self._projected(self.memory.best[:1])])
+        losses = self.goal.losses(ends)
+        best = int(losses[1] < losses[0])
+        vector, loss = ends[best][None], losses[best][None]
+        self.basis.extend(vector)
+        self.ready = torch.cat([self.ready, vector])
+        self.ready_shares = torch.cat([self.ready_shares, self.goal.matched(loss)])
+        self.ready_losses = torch.cat([self.ready_losses, self.losses[:1]])
+        self.memory.leave(1)
+        self.theta, self.at, self.losses = self.theta[1:], self.at[1:], self.losses[1:]
+        self.theta = self._projected(self.theta)
+
+    def _looked_at(self, rows: slice, near: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of some rows: what L-BFGS lowers with its gradient, the share of the base's effect, and the plain loss."""
+        theta, size = self.theta[rows], self.goal.size(near)
+        halves, gradient = self.job.problem.differentiate(self.goal.loss(near, squared=True), theta, near)
+        lowered = halves.sum(dim=0) + self.penalty * size * theta.norm(dim=-1)
+        gradient = self.basis.off(gradient + self.penalty * size * unit(theta))
+        plain = (2 * halves).sqrt().sum(dim=0)
+        return lowered, gradient, self.goal.matched(plain, near), plain
+
+    def _projected(self, rows: Tensor) -> Tensor:
+        rows = self.basis.in_order(rows)
+        return rows if self.norm is None else self.norm * unit(rows)

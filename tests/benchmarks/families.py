@@ -1,0 +1,145 @@
+"""An orthogonal family off a code vector, beside the published sequential loop: time, loss, what the vectors write.
+
+    python -m tests.benchmarks.families --model FOLDER [--vectors 64] [--match mean --tokens all] [--published 1 49]
+
+The published loop (the whole model, one vector, Adam, 1,000 steps) is timed over 20 steps. Its loss is taken at the places
+in the family that --published names, by our `adam`, which the golden data hold to it (it replays the blocks only).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from core.discovery import melbo, ortho
+from core.discovery.climb import Ended, Found, Job
+from core.discovery.objective import Objective, Problem
+from core.discovery.projections import unit
+from core.events import Event
+from core.generation import Row, Sampling, generate
+from core.language_model import LanguageModel
+from core.model_source import ModelSpec
+from core.requests import LoadModel, default_blocks, parse_tokens
+from core.segment import Segment
+from core.session import Session
+from core.steering import SteerTerm
+from tests.benchmarks import published
+from tests.benchmarks.discovery import PROMPT
+from vectors.vector import Origin, SteeringVector
+
+CODE = ("import ", "class ", "def ", "```", "public ", "#include", "function", "const ", "{", "struct")
+STEPS = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--vectors", type=int, default=64)
+    parser.add_argument("--controls", type=int, default=64)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--penalty", type=float)
+    parser.add_argument("--match", default="tokens", choices=["tokens", "mean"])
+    parser.add_argument("--tokens", default="last:6")
+    parser.add_argument("--published", type=int, nargs="*", default=[])
+    args = parser.parse_args()
+    session, events = Session(), list[Event]()
+    for _ in session.start(0, LoadModel(ModelSpec(args.model)), events.append):
+        pass
+    model = session.model
+    source, target = default_blocks(len(model.blocks))
+    ids = model.encode_chat([{"role": "user", "content": PROMPT}])
+    base = code_vector(model, ids, source, target)
+
+    tokens = parse_tokens(args.tokens)
+    near = None if tokens is None else tokens + (tokens + 1) // 2
+    problem = Problem([Segment(model, ids, source, target, near)], Objective(tokens=tokens))
+    settings = ortho.Settings(args.steps, match=args.match, norm_penalty=args.penalty)
+    draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))
+    job = Job(problem, draws, settings, model, base=base)
+    began = time.perf_counter()
+    vectors, shares = torch.zeros(0, model.d_model), torch.zeros(0)
+    for event in ortho.find(job):
+        if isinstance(event, Found):
+            vectors, shares = torch.cat([vectors, event.vectors]), torch.cat([shares, event.objective])
+            if len(vectors) % 64 < len(event.vectors):
+                seconds = (time.perf_counter() - began) / len(vectors)
+                print(f"  {len(vectors)} vectors, {seconds:.2f} s each, norm {float(event.vectors.norm(dim=-1).mean()):.1f}")
+        elif isinstance(event, Ended):
+            print("  ended:", event.reason)
+    ours = (time.perf_counter() - began) / len(vectors)
+    norms = vectors.norm(dim=-1)
+    print(
+        f"{settings.optimizer}, {settings.step_count} steps, match {args.match}, tokens {args.tokens}, penalty {settings.penalty}"
+    )
+    for first in range(0, len(vectors), 16):
+        rows = slice(first, first + 16)
+        print(
+            f"  {first + 1:4}..  loss {float(1 - shares[rows].mean()):.3f} of the base's effect, norm {float(norms[rows].mean()):.1f}"
+        )
+    everything = unit(torch.cat([base[None], vectors]).double())
+    cosine = float((everything @ everything.T - torch.eye(len(everything))).abs().max())
+    print(f"a vector                 {ours:8.2f} s   greatest |cosine| of any two {cosine:.1e}")
+
+    _, _, seconds = published.train(
+        model.model, model.ids_tensor(ids), model.blocks, source, target, draws[0].clone(), 7.0, 20, 6
+    )
+    theirs = statistics.median(seconds) * STEPS
+    print(f"published, a vector      {theirs:8.1f} s   ({theirs / ours:.0f} times as long)")
+    for place in args.published:
+        adam = replace(settings, optimizer="adam", batch=1, steps=STEPS, norm_penalty=None)
+        one = Job(problem, draws[place - 1][None], adam, model, base=base, earlier=vectors[: place - 1])
+        (found,) = [event for event in ortho.find(one) if isinstance(event, Found)]
+        print(
+            f"  vector {place}: published loss {float(1 - found.objective):.3f}, norm {float(found.vectors.norm()):.1f}; "
+            f"ours {float(1 - shares[place - 1]):.3f}, norm {float(norms[place - 1]):.1f}"
+        )
+
+    random = unit(torch.randn(args.controls, model.d_model, generator=torch.Generator().manual_seed(5))) * norms.median()
+    for name, rows in (("the family", vectors), (f"random at norm {float(norms.median()):.1f}", random)):
+        texts = answers(model, ids, source, rows)
+        code = sum(writes_code(text) for text in texts)
+        print(f"{name}: {code} of {len(texts)} write code ({code / len(texts):.0%})")
+
+
+def code_vector(model: LanguageModel, ids: list[int], source: int, target: int) -> Tensor:
+    """The first of 16 orthogonal MELBO vectors of norm 7 under which the answer begins with code."""
+    problem = Problem([Segment(model, ids, source, target, 9)], Objective())
+    draws = torch.randn(16, model.d_model, generator=torch.Generator().manual_seed(0))
+    found = melbo.find(Job(problem, draws, melbo.Settings(12, orthogonal=True), model, 7.0))
+    vectors = torch.cat([event.vectors for event in found if isinstance(event, Found)])
+    texts = answers(model, ids, source, vectors)
+    best = next(i for i, text in enumerate(texts) if text.strip(" `\n").startswith(("class ", "import ", "def ", "#include")))
+    print(f"base vector: {texts[best][:60]!r}")
+    return vectors[best]
+
+
+def answers(model: LanguageModel, ids: list[int], source: int, vectors: Tensor) -> list[str]:
+    """The first 24 tokens that the model says under each vector, greedily."""
+    origin = Origin("benchmark", model.stamp, source)
+    said = {}
+    for first in range(0, len(vectors), 16):
+        rows = [
+            Row(
+                str(i),
+                tuple(ids),
+                (SteerTerm(SteeringVector(vectors[i].numpy(), source, origin)),),
+                Sampling(max_new_tokens=24),
+            )
+            for i in range(first, min(first + 16, len(vectors)))
+        ]
+        for chunks in generate(model, rows):
+            said.update({chunk.key: chunk.text for chunk in chunks})
+    return [said[str(i)] for i in range(len(vectors))]
+
+
+def writes_code(text: str) -> bool:
+    return any(word in text for word in CODE)
+
+
+if __name__ == "__main__":
+    main()
