@@ -73,14 +73,11 @@ def main() -> None:
             print("  ended:", event.reason)
     ours = (time.perf_counter() - began) / len(vectors)
     norms = vectors.norm(dim=-1)
-    print(
-        f"{settings.optimizer}, {settings.step_count} steps, match {args.match}, tokens {args.tokens}, penalty {settings.penalty}"
-    )
+    print(f"{settings.step_count} steps, match {args.match}, tokens {args.tokens}, penalty {settings.penalty}")
     for first in range(0, len(vectors), 16):
         rows = slice(first, first + 16)
-        print(
-            f"  {first + 1:4}..  loss {float(1 - shares[rows].mean()):.3f} of the base's effect, norm {float(norms[rows].mean()):.1f}"
-        )
+        loss, norm = float(1 - shares[rows].mean()), float(norms[rows].mean())
+        print(f"  from {first + 1:4}: loss {loss:.3f} of the base's effect, norm {norm:.1f}")
     everything = unit(torch.cat([base[None], vectors]).double())
     cosine = float((everything @ everything.T - torch.eye(len(everything))).abs().max())
     print(f"a vector                 {ours:8.2f} s   greatest |cosine| of any two {cosine:.1e}")
@@ -110,10 +107,12 @@ def code_vector(model: LanguageModel, ids: list[int], source: int, target: int) 
     """The first of 16 orthogonal MELBO vectors of norm 7 under which the answer begins with code."""
     problem = Problem([Segment(model, ids, source, target, 9)], Objective())
     draws = torch.randn(16, model.d_model, generator=torch.Generator().manual_seed(0))
-    found = melbo.find(Job(problem, draws, melbo.Settings(12, orthogonal=True), model, 7.0))
+    found = melbo.find(Job(problem, draws, melbo.Settings(12, orthogonal=True, near=False), model, 7.0))
     vectors = torch.cat([event.vectors for event in found if isinstance(event, Found)])
     texts = answers(model, ids, source, vectors)
-    best = next(i for i, text in enumerate(texts) if text.strip(" `\n").startswith(("class ", "import ", "def ", "#include")))
+    best = next((i for i, text in enumerate(texts) if text.strip().startswith(("class ", "import ", "def ", "```"))), None)
+    if best is None:
+        raise SystemExit("none of the base vectors writes code: " + " | ".join(text[:40] for text in texts))
     print(f"base vector: {texts[best][:60]!r}")
     return vectors[best]
 
