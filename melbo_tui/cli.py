@@ -69,7 +69,12 @@ def model_spec(args: argparse.Namespace) -> ModelSpec:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:  # set by the shell that wants a word completed
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    args = parser.parse_args(argv)
     args.spec = model_spec(args)
     try:
         if args.command is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (
@@ -27,15 +27,23 @@ CREATE TABLE IF NOT EXISTS vectors (
     origin TEXT NOT NULL,
     rating INTEGER,
     note TEXT NOT NULL DEFAULT '',
-    deleted REAL
+    deleted REAL,
+    tags TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, problem TEXT);
 CREATE TABLE IF NOT EXISTS samples (
     vector TEXT NOT NULL, prompt TEXT NOT NULL, coefficient REAL NOT NULL, text TEXT NOT NULL, created REAL NOT NULL,
+    kl REAL,
     PRIMARY KEY (vector, prompt, coefficient)
 );
+CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS by_name ON vectors (name);
+CREATE INDEX IF NOT EXISTS by_file ON vectors (file);
 """
+# What each version's index needs to become the next one's.
+_MIGRATIONS = {
+    1: ("ALTER TABLE vectors ADD COLUMN tags TEXT NOT NULL DEFAULT ''", "ALTER TABLE samples ADD COLUMN kl REAL"),
+}
 
 
 class LibraryError(Exception):
@@ -43,14 +51,28 @@ class LibraryError(Exception):
 
 
 class Index:
-    """Short-lived connections to one SQLite file, so that any thread and any other process may use it at any time."""
+    """Short-lived connections to one SQLite file, so that any thread and any other process may use it at any time.
+
+    `found` is the version of the index that was there, 0 where there was none. An older one is brought to this version,
+    and a copy of how it was stays beside it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        with self.reading() as db:
+            self.found = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if self.found > VERSION:
+            raise LibraryError(f"{path}: written by a newer melbo-tui (index {self.found}); update to open this library")
+        if self.found == VERSION:
+            return
+        if self.found:
+            self._back_up()
         with self.changing() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise LibraryError(f"{path}: written by a newer melbo-tui (index {version}); update to open this library")
+            version = int(db.execute("PRAGMA user_version").fetchone()[0])  # another process may have been here first
+            while 0 < version < VERSION:
+                for statement in _MIGRATIONS[version]:
+                    db.execute(statement)
+                version += 1
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
@@ -65,6 +87,12 @@ class Index:
         try:
             db.execute("PRAGMA synchronous = FULL")
             yield db
+        except sqlite3.DatabaseError as error:
+            # Only a file that is no database raises the bare class; its subclasses are told apart below.
+            if type(error) is sqlite3.DatabaseError:
+                remedy = "`melbo-tui vectors rebuild` makes it anew from the files"
+                raise LibraryError(f"the index {self.path} is damaged ({error}); {remedy}") from error
+            raise LibraryError(f"the library {self.path.parent} cannot be used ({error})") from error
         except sqlite3.Error as error:
             raise LibraryError(f"the library {self.path.parent} cannot be used ({error})") from error
         finally:
@@ -81,3 +109,10 @@ class Index:
                 db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+
+    def _back_up(self) -> None:
+        copy = self.path.with_name(f"{self.path.name}.v{self.found}.bak")
+        if copy.exists():
+            return
+        with self.reading() as db, closing(sqlite3.connect(copy)) as other:
+            db.backup(other)

@@ -1,7 +1,9 @@
-"""The library: everything kept, in one folder. Vectors live in safetensors files, what people add in an index.
+"""The library: everything kept, in one folder. Vectors live in files that describe themselves, what people add in a journal.
 
-    index.sqlite3                 names, notes, ratings, samples, the trash; rebuilt from the files where it is lost
     runs/<run>.safetensors        all vectors of one run, in the format of vectors/formats/safetensors_file.py
+    mixtures/<mixture>.json       recipes over other vectors (vectors/recipe.py), computed when they are asked for
+    changes.jsonl                 names, stars, ratings, tags, notes, samples, the trash: a line a change
+    index.sqlite3                 all of that in a form that is quick to look up; made again from the files where it is lost
     talks/<talk>.json             conversations, written after every answer
 
 A file is written before the index speaks of it, and files the index does not know are taken in when the library is
@@ -16,6 +18,7 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +26,22 @@ import numpy as np
 import numpy.typing as npt
 
 from vectors.atomic import sweep, write_atomically
+from vectors.curation import Change, Curation, Edit, Sample
 from vectors.formats import safetensors_file
 from vectors.index import Index, LibraryError
-from vectors.plain_text import clean_name, one_line, printable
+from vectors.journal import Journal
+from vectors.mixtures import Mixture, read_mixture
+from vectors.plain_text import one_line
+from vectors.recipe import Recipe
 from vectors.vector import Origin, SteeringVector, VectorError
 
+__all__ = ["Kept", "Library", "Sample", "new_run_id"]
+_DEEPEST = 50  # mixtures of mixtures
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Kept:
-    """A vector as the library lists it: everything but its numbers."""
+    """A vector as the library lists it: everything but its numbers. `run` names the file it came in."""
 
     id: str
     name: str
@@ -44,18 +54,21 @@ class Kept:
     norm: float
     prompt: str
     created: float
-    origin: Origin
     note: str
+    rating: int | None
+    tags: tuple[str, ...]
     deleted: bool
+    run: str
+    origin_json: str
+
+    @property
+    def origin(self) -> Origin:
+        return _origin(self.origin_json)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A completion kept with a vector: what the model said to `prompt` under `coefficient` times it."""
-
-    prompt: str
-    coefficient: float
-    text: str
+@lru_cache(maxsize=512)
+def _origin(text: str) -> Origin:
+    return Origin.from_json(json.loads(text))
 
 
 def new_run_id() -> str:
@@ -63,19 +76,28 @@ def new_run_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S") + "-" + secrets.token_hex(2)
 
 
-class Library:
+class Library(Curation):
     """The library in `folder`, made where it does not exist. Any thread may call any method.
 
-    Every method raises LibraryError (or VectorError for a file's own faults) with one clear line.
+    How vectors are named, rated, tagged and deleted is in vectors/curation.py. Every method raises LibraryError (or
+    VectorError for a file's own faults) with one clear line.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser()
         try:
-            (self.folder / "runs").mkdir(parents=True, exist_ok=True)
-            self._index = Index(self.folder / "index.sqlite3")
-            sweep(self.folder / "runs")
+            for part in ("runs", "mixtures"):
+                (self.folder / part).mkdir(parents=True, exist_ok=True)
+                sweep(self.folder / part)
+            journal = Journal(self.folder / "changes.jsonl")
+            super().__init__(Index(self.folder / "index.sqlite3"), journal)
+            if self.index.found == 0:
+                self._take_in_purged(journal)
             self.refresh()
+            if self.index.found == 0:
+                self.replay()
+            elif not journal.path.exists():
+                self.record_all()
         except OSError as error:
             raise LibraryError(f"the library {self.folder} cannot be used ({error.strerror or error})") from error
 
@@ -101,7 +123,7 @@ class Library:
             write_atomically(self.folder / "runs" / file, safetensors_file.encode(named, losses))
         except OSError as error:
             raise LibraryError(f"the vectors could not be saved in {self.folder} ({error.strerror or error})") from error
-        with self._index.changing() as db:
+        with self.index.changing() as db:
             _insert(db, file, [(row, v.id, v.name, v.block, v.norm, v.origin) for row, v in enumerate(named)])
         return named
 
@@ -116,59 +138,30 @@ class Library:
 
     def next_number(self, stem: str, model: str) -> int:
         """The number behind the highest `stem-N` that the model's vectors bear, 1 where there is none."""
-        with self._index.reading() as db:
+        with self.index.reading() as db:
             rows = db.execute(
                 "SELECT name FROM vectors WHERE model = ? AND substr(name, 1, ?) = ?", (model, len(stem) + 1, f"{stem}-")
             ).fetchall()
         numbers = [int(end) for row in rows if (end := row["name"][len(stem) + 1 :].split(".")[0]).isdecimal()]
         return max(numbers, default=0) + 1
 
-    # Curating
-
-    def keep(self, ids: Sequence[str], kept: bool = True) -> None:
-        with self._index.changing() as db:
-            db.executemany("UPDATE vectors SET kept = ? WHERE id = ?", [(int(kept), id) for id in ids])
-
-    def rename(self, id: str, name: str) -> str:
-        """Gives the vector a new name and keeps it; raises LibraryError when another of the same model has that name."""
+    def save_mixture(self, recipe: Recipe, name: str) -> Kept:
+        """Keeps a mixture by its recipe. Raises VectorError where its parents do not fit together."""
+        vector = recipe.computed(self.load)
+        id = f"mix-{new_run_id()}"
+        name = self._free_name(name or vector.name, vector.origin.model.label(), set())
+        origin = replace(vector.origin, parents=recipe.parents, settings={"recipe": recipe.to_json()})
+        mixture = Mixture(id, name, recipe, vector.block, vector.norm, origin)
         try:
-            name = clean_name(name)
-        except ValueError as error:
-            raise LibraryError(str(error)) from error
-        vector = self.get(id)
-        with self._index.changing() as db:
-            clash = db.execute(
-                "SELECT id FROM vectors WHERE name = ? AND model = ? AND id != ? AND deleted IS NULL", (name, vector.model, id)
-            ).fetchone()
-            if clash:
-                raise LibraryError(f"{name} is taken by another vector of {vector.model}; choose another name")
-            db.execute("UPDATE vectors SET name = ?, kept = 1 WHERE id = ?", (name, id))
-        return name
-
-    def note(self, id: str, note: str) -> None:
-        with self._index.changing() as db:
-            db.execute("UPDATE vectors SET note = ? WHERE id = ?", (printable(note)[:10_000], id))
-
-    def delete(self, ids: Sequence[str]) -> None:
-        """Moves vectors to the trash: they are listed no more, and `restore` brings them back."""
-        with self._index.changing() as db:
-            db.executemany("UPDATE vectors SET deleted = ? WHERE id = ?", [(time.time(), id) for id in ids])
-
-    def restore(self, ids: Sequence[str]) -> None:
-        """Takes vectors out of the trash; one whose name was given away meanwhile gets a number behind it."""
-        for id in ids:
-            vector = self.get(id)
-            if vector.deleted:
-                name = self._free_name(vector.name, vector.model, set())
-                with self._index.changing() as db:
-                    db.execute("UPDATE vectors SET deleted = NULL, name = ? WHERE id = ?", (name, id))
-
-    def add_sample(self, id: str, sample: Sample) -> None:
-        with self._index.changing() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?)",
-                (id, sample.prompt, sample.coefficient, printable(sample.text), time.time()),
-            )
+            write_atomically(self.folder / "mixtures" / f"{id}.json", mixture.encode())
+        except OSError as error:
+            raise LibraryError(f"the mixture could not be saved in {self.folder} ({error.strerror or error})") from error
+        with self.index.changing() as db:
+            _insert(db, f"{id}.json", [(0, id, name, vector.block, vector.norm, origin)])
+        self.keep([id])
+        # To undo it is to put it into the trash.
+        self.history[-1] = Change(f"mixing {name}", (Edit(id, "deleted", time.time(), None),))
+        return self.get(id)
 
     def save_talk(self, talk: str, turns: Sequence[Mapping[str, Any]]) -> None:
         """Keeps a conversation as talks/<talk>.json: per turn the message, the steering and the answers."""
@@ -212,10 +205,18 @@ class Library:
         return found
 
     def load(self, id: str) -> SteeringVector:
-        """The vector with its numbers, under its present name."""
+        """The vector with its numbers, under its present name; a mixture is computed from its parents."""
+        return self._loaded(id, 0)
+
+    def recipe(self, id: str) -> Recipe | None:
+        """How a mixture is made; None for a vector that is none."""
         row = self._row(id)
-        direction = safetensors_file.read_row(self.folder / "runs" / row["file"], row["row"])
-        return SteeringVector(direction, row["block"], Origin.from_json(json.loads(row["origin"])), row["name"], id)
+        return read_mixture(self.path_of(row["file"])).recipe if row["file"].endswith(".json") else None
+
+    def names(self) -> dict[str, str]:
+        """The present name of every vector, by id."""
+        with self.index.reading() as db:
+            return {row["id"]: row["name"] for row in db.execute("SELECT id, name FROM vectors")}
 
     def run(self, run: str) -> tuple[list[SteeringVector], npt.NDArray[np.float32] | None]:
         """What the run `run` has saved so far: its vectors under their present names, and their losses [n, steps]."""
@@ -229,56 +230,65 @@ class Library:
     def losses(self, id: str) -> list[float]:
         """The vector's losses while it was trained, step by step; empty where there are none."""
         row = self._row(id)
-        return safetensors_file.read_loss(self.folder / "runs" / row["file"], row["row"])
+        return [] if row["file"].endswith(".json") else safetensors_file.read_loss(self.path_of(row["file"]), row["row"])
 
     def samples(self, id: str) -> list[Sample]:
-        with self._index.reading() as db:
+        with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples WHERE vector = ? ORDER BY prompt, coefficient", (id,)).fetchall()
-        return [Sample(row["prompt"], row["coefficient"], row["text"]) for row in rows]
+        return [Sample(row["prompt"], row["coefficient"], row["text"], row["kl"]) for row in rows]
 
-    def first_samples(self) -> dict[str, str]:
-        """For every vector that has samples, the text of the one nearest to coefficient 1."""
-        with self._index.reading() as db:
-            rows = db.execute("SELECT vector, text FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
-        return {row["vector"]: row["text"] for row in rows}
+    def first_samples(self) -> dict[str, Sample]:
+        """For every vector that has samples, the one nearest to coefficient 1."""
+        with self.index.reading() as db:
+            rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
+        return {row["vector"]: Sample(row["prompt"], row["coefficient"], row["text"], row["kl"]) for row in rows}
 
     def problems(self) -> list[str]:
         """Files in the library that cannot be read, with what is wrong with each."""
-        with self._index.reading() as db:
+        with self.index.reading() as db:
             return [row["problem"] for row in db.execute("SELECT problem FROM files WHERE problem IS NOT NULL")]
 
     def refresh(self) -> None:
         """Takes in files that the index does not know: another process's, or those written just before a crash."""
-        with self._index.reading() as db:
+        with self.index.reading() as db:
             known = {row["name"] for row in db.execute("SELECT name FROM files WHERE problem IS NULL")}
-        for path in sorted((self.folder / "runs").glob("*.safetensors")):
-            if path.name in known:
-                continue
+        paths = [*(self.folder / "runs").glob("*.safetensors"), *(self.folder / "mixtures").glob("*.json")]
+        for path in sorted(path for path in paths if path.name not in known):
+            rows: list[tuple[int, str, str, int, float, Origin]]
             try:
-                entries = safetensors_file.read_header(path)
+                if path.suffix == ".json":
+                    m = read_mixture(path)
+                    rows = [(0, m.id, m.name, m.block, m.norm, m.origin)]
+                else:
+                    rows = [(e.row, e.id, e.name, e.block, e.norm, e.origin) for e in safetensors_file.read_header(path)]
             except VectorError as error:
-                with self._index.changing() as db:
+                with self.index.changing() as db:
                     db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path.name, str(error)))
                 continue
-            with self._index.changing() as db:
-                _insert(db, path.name, [(e.row, e.id, e.name, e.block, e.norm, e.origin) for e in entries])
+            with self.index.changing() as db:
+                _insert(db, path.name, rows)
 
     # Inside
 
-    def _free_name(self, wanted: str, model: str, taken: set[str]) -> str:
-        wanted = clean_name(wanted)
-        with self._index.reading() as db:
-            rows = db.execute(
-                "SELECT name FROM vectors WHERE model = ? AND deleted IS NULL AND substr(name, 1, ?) = ?",
-                (model, len(wanted), wanted),
-            )
-            used = {row["name"] for row in rows} | taken
-        if wanted not in used:
-            return wanted
-        number = 2
-        while f"{wanted}.{number}" in used:
-            number += 1
-        return f"{wanted}.{number}"
+    def path_of(self, file: str) -> Path:
+        """Where a file that the index speaks of lies."""
+        return self.folder / ("mixtures" if file.endswith(".json") else "runs") / file
+
+    def _loaded(self, id: str, depth: int) -> SteeringVector:
+        row = self._row(id)
+        if not row["file"].endswith(".json"):
+            direction = safetensors_file.read_row(self.path_of(row["file"]), row["row"])
+            return SteeringVector(direction, row["block"], _origin(row["origin"]), row["name"], id)
+        if depth > _DEEPEST:
+            raise LibraryError(f"{row['name']} is a mixture of mixtures of mixtures without end")
+        mixture = read_mixture(self.path_of(row["file"]))
+        mixed = mixture.recipe.computed(lambda parent: self._loaded(parent, depth + 1))
+        return replace(mixed, origin=mixture.origin, name=row["name"], id=id)
+
+    def _take_in_purged(self, journal: Journal) -> None:
+        with self.index.changing() as db:
+            for change in journal.changes():
+                db.executemany("INSERT OR IGNORE INTO gone VALUES (?)", [(str(id),) for id in change.get("purged", ())])
 
     def _near(self, name: str) -> str | None:
         import difflib
@@ -287,7 +297,7 @@ class Library:
         return close[0] if close else None
 
     def _row(self, id: str) -> sqlite3.Row:
-        with self._index.reading() as db:
+        with self.index.reading() as db:
             row = db.execute("SELECT * FROM vectors WHERE id = ?", (id,)).fetchone()
         if row is None:
             raise LibraryError(f"there is no vector with the id {one_line(id, 60)} in {self.folder}")
@@ -295,13 +305,15 @@ class Library:
         return row
 
     def _select(self, clause: str, values: tuple[Any, ...]) -> list[Kept]:
-        with self._index.reading() as db:
+        with self.index.reading() as db:
             return [_kept(row) for row in db.execute(f"SELECT * FROM vectors {clause}", values)]
 
 
 def _insert(db: sqlite3.Connection, file: str, rows: Sequence[tuple[int, str, str, int, float, Origin]]) -> None:
     """Adds rows (row, id, name, block, norm, origin) that are new; what people said of the others stays."""
     for row, id, name, block, norm, origin in rows:
+        if db.execute("SELECT 1 FROM gone WHERE id = ?", (id,)).fetchone():
+            continue
         prompt = origin.prompts[0] if origin.prompts else ""
         stamp = origin.model
         db.execute(
@@ -318,6 +330,6 @@ def _kept(row: sqlite3.Row) -> Kept:
     return Kept(
         id=row["id"], name=row["name"], kept=bool(row["kept"]), model=row["model"], fingerprint=row["fingerprint"],
         d_model=row["d_model"], block=row["block"], method=row["method"], norm=row["norm"], prompt=row["prompt"],
-        created=row["created"], origin=Origin.from_json(json.loads(row["origin"])), note=row["note"],
-        deleted=row["deleted"] is not None,
+        created=row["created"], note=row["note"], rating=row["rating"], tags=tuple(row["tags"].split()),
+        deleted=row["deleted"] is not None, run=row["file"].rpartition(".")[0], origin_json=row["origin"],
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import shutil
@@ -25,6 +26,15 @@ def say(text: str = "") -> None:
 
 def say_json(data: Any) -> None:
     print(json.dumps(data, ensure_ascii=False, default=str), flush=True)
+
+
+def say_done(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:
+    """What a command has done, to which vectors; gives the exit code."""
+    if args.json:
+        say_json({"done": text, "names": list(names)})
+    else:
+        say(text)
+    return 0
 
 
 def event_json(event: Event) -> dict[str, Any]:

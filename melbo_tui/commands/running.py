@@ -15,9 +15,10 @@ from melbo_tui.settings import library_folder
 from vectors.library import Library
 
 
-def open_library(args: argparse.Namespace) -> Library:
+def open_library(args: argparse.Namespace, quietly: bool = False) -> Library:
+    """The library that the command is about; what is damaged in it is told, unless `quietly`."""
     library = Library(library_folder(args.library))
-    for problem in library.problems():
+    for problem in () if quietly else library.problems():
         fail(f"in the library: {problem}")
     return library
 

@@ -1,22 +1,25 @@
-"""`melbo-tui vectors`: lists, shows, renames, deletes, imports and exports what the library keeps. Imports no torch."""
+"""`melbo-tui vectors`: lists, shows, compares, exchanges and looks after what the library keeps. Imports no torch."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
-from melbo_tui.commands.output import say, say_json, table
+from melbo_tui.commands import curate
+from melbo_tui.commands.naming import completed, find, pick
+from melbo_tui.commands.output import fail, say, say_done, say_json, table
 from melbo_tui.commands.running import existing_folder_of, open_library
+from melbo_tui.settings import library_folder
 from melbo_tui.wording import age, story
-from vectors.formats import format_of, safetensors_file
-from vectors.library import Kept, Library
+from vectors import exchange, similarity, upkeep
+from vectors.formats.raw import Reading
+from vectors.library import Kept
 from vectors.plain_text import one_line
-from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+from vectors.query import SORTS, Line, chosen, ordered
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -29,67 +32,95 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
         return added
 
     listing = action("list", _list, "List vectors.")
+    listing.add_argument("filter", nargs="*", metavar="FILTER", help="words, tag:code, model:qwen, norm>5, rating>=3, -is:kept")
     listing.add_argument("--kept", action="store_true", help="only those that somebody kept or named")
     listing.add_argument("--trash", action="store_true", help="what was deleted")
-    action("show", _show, "Show where a vector came from.").add_argument("name", metavar="NAME")
-    renaming = action("rename", _rename, "Give a vector another name, which keeps it.")
-    renaming.add_argument("name", metavar="NAME")
-    renaming.add_argument("new", metavar="NEW")
-    keeping = action("keep", _keep, "Keep vectors.")
-    keeping.add_argument("names", nargs="+", metavar="NAME")
-    noting = action("note", _note, "Write a note on a vector.")
-    noting.add_argument("name", metavar="NAME")
-    noting.add_argument("text", metavar="TEXT")
-    for name, run, help in (("delete", _delete, "Move vectors to the trash."), ("restore", _restore, "Take them out again.")):
-        action(name, run, help).add_argument("names", nargs="+", metavar="NAME")
-    importing = action("import", _import, "Take in a safetensors file.")
+    listing.add_argument(
+        "--sort", choices=sorted(SORTS), metavar="COLUMN", help=f"by {', '.join(SORTS)} (default: newest first)"
+    )
+    listing.add_argument("--reverse", action="store_true", help="the other way round")
+    completed(action("show", _show, "Show where a vector came from.").add_argument("name", metavar="NAME"))
+    curate.add_actions(action)
+    importing = action("import", _import, "Take in a file: safetensors, .pt, .npy, .gguf, .svec, recipes, refusal_direction.")
     importing.add_argument("file", metavar="FILE")
-    importing.add_argument("--block", type=int, metavar="I", help="the block it acts on, where the file does not say")
-    importing.add_argument("--tensor", default="vectors", metavar="NAME", help="which tensor (default: vectors)")
+    importing.add_argument(
+        "--block", type=int, metavar="I", help="the block whose output it acts on, where the file says nothing"
+    )
+    importing.add_argument("--tensor", metavar="NAME", help="which of several tensors")
+    importing.add_argument("--columns", action="store_true", help="each column is a vector (DCT's V)")
+    importing.add_argument("--base-row", action="store_true", help="the first row is the others' base (melbo-ortho)")
     importing.add_argument("--name", metavar="NAME", help="what to call it")
-    exporting = action("export", _export, "Write vectors to a file.")
-    exporting.add_argument("names", nargs="+", metavar="NAME")
+    exporting = action("export", _export, "Write vectors to a file: .safetensors, .gguf, .npy, or .json for recipes.")
+    completed(exporting.add_argument("names", nargs="*", metavar="NAME[=COEF]"))
+    exporting.add_argument("--run", dest="of_run", metavar="RUN", help="all vectors of that run")
+    exporting.add_argument("--filter", metavar="FILTER", help="all that the filter lets through")
     exporting.add_argument("--out", required=True, metavar="FILE")
+    similar = action("similar", _similar, "Show which vectors point the same way.")
+    completed(similar.add_argument("names", nargs="+", metavar="NAME"))
+    similar.add_argument("--top", type=int, default=10, metavar="N", help="how many neighbours (default: 10)")
+    similar.add_argument("--duplicates", action="store_true", help=f"all pairs beyond |cosine| {similarity.NEAR} like this one")
+    action("check", _check, "Read everything and tell what is damaged.")
+    action("rebuild", _rebuild, "Make the index anew from the files.")
+    action("empty-trash", _empty_trash, "Remove what was deleted for good.")
 
 
 def _list(args: argparse.Namespace) -> int:
     library = open_library(args)
-    entries = library.entries(kept_only=args.kept, trash=args.trash)
     samples = library.first_samples()
+    lines = [Line.of(entry, samples.get(entry.id)) for entry in library.entries(args.kept, args.trash)]
+    fitting = chosen(lines, " ".join(args.filter))
+    if args.sort:
+        fitting = ordered(fitting, args.sort, args.reverse)
+    elif args.reverse:
+        fitting.reverse()
     if args.json:
-        say_json([{**dataclasses.asdict(entry), "sample": samples.get(entry.id)} for entry in entries])
+        say_json([_fields(line.entry) | {"sample": line.sample or None, "kl": line.kl} for line in fitting])
         return 0
-    if not entries:
+    if not fitting and lines:
+        say("No vector fits the filter.")
+        return 0
+    if not fitting:
         say("Nothing here." if args.trash else 'Nothing yet. `melbo-tui train melbo --prompt "..."` finds vectors.')
         return 0
-    rows = [
-        ("★" if e.kept else "", e.name, e.model, e.method, str(e.block), f"{e.norm:.3g}", age(e.created), samples.get(e.id, ""))
-        for e in entries
-    ]
-    table(("", "name", "model", "method", "block", "norm", "age", "sample at coefficient 1"), rows)
+    rows = [_row(line) for line in fitting]
+    table(("", "name", "model", "method", "block", "norm", "KL", "rated", "tags", "age", "sample at coefficient 1"), rows)
     return 0
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    e = line.entry
+    kl, rating = "" if line.kl is None else f"{line.kl:.2g}", "" if e.rating is None else str(e.rating)
+    place = (e.model, e.method, str(e.block), f"{e.norm:.3g}")
+    return ("★" if e.kept else "", e.name, *place, kl, rating, " ".join(e.tags), age(e.created), line.sample)
+
+
+def _fields(entry: Kept) -> dict[str, Any]:
+    fields = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name != "origin_json"}
+    return fields | {"origin": entry.origin.to_json()}
 
 
 def _show(args: argparse.Namespace) -> int:
     library = open_library(args)
-    entry = _find(library, args, args.name)
-    samples, losses = library.samples(entry.id), library.losses(entry.id)
+    entry = find(library, args, args.name)
+    samples, losses, recipe = library.samples(entry.id), library.losses(entry.id), library.recipe(entry.id)
     if args.json:
-        say_json(
-            {
-                **dataclasses.asdict(entry),
-                "losses": losses,
-                "samples": [dataclasses.asdict(sample) for sample in samples],
-                "direction": library.load(entry.id).direction.tolist(),
-            }
-        )
+        more = {"losses": losses, "samples": [dataclasses.asdict(sample) for sample in samples]}
+        more |= {"recipe": recipe.to_json()} if recipe is not None else {}
+        say_json(_fields(entry) | more | {"direction": library.load(entry.id).direction.tolist()})
         return 0
     say(entry.name)
     say(story(entry))
+    if recipe is not None:
+        say(f"  recipe: {recipe.written(library.names())}")
     for name, value in sorted(entry.origin.settings.items()):
-        say(f"  {name}: {value}")
+        if name != "recipe":
+            say(f"  {name}: {one_line(str(value), 200)}")
     if losses:
         say(f"  losses: {losses[0]:.4g} to {losses[-1]:.4g} in {len(losses)} steps")
+    if entry.rating is not None:
+        say(f"  rated: {entry.rating}")
+    if entry.tags:
+        say(f"  tags: {' '.join(entry.tags)}")
     if entry.note:
         say(f"  note: {entry.note}")
     for sample in samples:
@@ -97,85 +128,75 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rename(args: argparse.Namespace) -> int:
-    library = open_library(args)
-    name = library.rename(_find(library, args, args.name).id, args.new)
-    return _report(args, f"{one_line(args.name)} is now {name}", [name])
-
-
-def _keep(args: argparse.Namespace) -> int:
-    library = open_library(args)
-    library.keep([_find(library, args, name).id for name in args.names])
-    return _report(args, f"kept {len(args.names)}", args.names)
-
-
-def _note(args: argparse.Namespace) -> int:
-    library = open_library(args)
-    library.note(_find(library, args, args.name).id, args.text)
-    return _report(args, "noted", [args.name])
-
-
-def _delete(args: argparse.Namespace) -> int:
-    library = open_library(args)
-    library.delete([_find(library, args, name).id for name in args.names])
-    return _report(args, f"{len(args.names)} in the trash; `melbo-tui vectors restore NAME` brings them back", args.names)
-
-
-def _restore(args: argparse.Namespace) -> int:
-    library = open_library(args)
-    library.restore([library.find(name, _model(args), trash=True).id for name in args.names])
-    return _report(args, f"restored {len(args.names)}", args.names)
-
-
 def _import(args: argparse.Namespace) -> int:
     library = open_library(args)
-    path = Path(args.file).expanduser()
-    format = format_of(path)
-    if args.block is None:
-        found = format.read(path)
-    else:
-        if args.block < 0:
-            raise SettingsError("blocks count from 0")
-        rows = safetensors_file.read_tensor(path, args.tensor)
-        rows = rows[None] if rows.ndim == 1 else rows
-        stamp = ModelStamp(args.model, rows.shape[1], 0)
-        origin = Origin("import", stamp, args.block, settings={"file": path.name, "tensor": args.tensor}, created=time.time())
-        found = [SteeringVector(row, args.block, origin, path.stem) for row in rows]
-    if args.name:
-        names = [args.name] if len(found) == 1 else [f"{args.name}-{i + 1:02d}" for i in range(len(found))]
-        found = [vector.renamed(name) for vector, name in zip(found, names, strict=True)]
-    saved = library.add(found)
-    return _report(args, f"imported {', '.join(v.name for v in saved)}", [v.name for v in saved])
+    model = "" if args.model == "bundled" else args.model
+    how = Reading(args.block, Path(model).name if model else "", args.tensor, args.columns, args.base_row)
+    saved = exchange.take_in(library, Path(args.file).expanduser(), how, args.name or "")
+    return say_done(args, f"imported {', '.join(entry.name for entry in saved)}", [entry.name for entry in saved])
 
 
 def _export(args: argparse.Namespace) -> int:
     library = open_library(args)
     path = existing_folder_of(args.out)
-    format = format_of(path)
-    entries = [_find(library, args, name) for name in args.names]
-    loaded = [library.load(entry.id) for entry in entries]
-    if len({v.origin.model.d_model for v in loaded}) > 1:
-        raise VectorError("the vectors are of different widths and cannot share a file: export them apart")
-    format.write(path, loaded)
-    return _report(args, f"wrote {len(loaded)} to {path}", [v.name for v in loaded])
+    picks = [pick(library, args, name) for name in args.names]
+    if args.of_run or args.filter:
+        samples = library.first_samples()
+        lines = [Line.of(entry, samples.get(entry.id)) for entry in library.entries(kept_only=False)]
+        lines = [line for line in lines if not args.of_run or line.entry.run == args.of_run]
+        picks += [(line.entry, 1.0) for line in chosen(lines, args.filter or "")]
+    if not picks:
+        raise SettingsError("nothing to export", "give names, --run RUN or --filter FILTER")
+    count = exchange.export(library, [(entry.id, coefficient) for entry, coefficient in picks], path)
+    return say_done(args, f"wrote {count} to {path}", [entry.name for entry, _ in picks])
 
 
-def _report(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:
+def _similar(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    entries = [find(library, args, name) for name in args.names]
+    vectors = [library.load(entry.id) for entry in entries]
+    names = library.names()
+    if args.duplicates:
+        pairs = similarity.duplicates(library, vectors[0])
+        if args.json:
+            say_json([{"a": a, "b": b, "cosine": cosine} for a, b, cosine in pairs])
+        elif not pairs:
+            say("No two of them point the same way.")
+        else:
+            table(("cosine", "one", "other"), [(f"{cosine:+.3f}", names[a], names[b]) for a, b, cosine in pairs])
+        return 0
+    if len(vectors) > 1:
+        matrix = similarity.matrix(vectors)
+        if args.json:
+            say_json({"names": [e.name for e in entries], "cosines": matrix.tolist()})
+        else:
+            rows = [(e.name, *(f"{value:+.2f}" for value in row)) for e, row in zip(entries, matrix, strict=True)]
+            table(("", *(e.name for e in entries)), rows)
+        return 0
+    near = similarity.cosines(library, vectors[0])[: args.top]
     if args.json:
-        say_json({"done": text, "names": list(names)})
+        say_json([{"id": id, "name": names[id], "cosine": cosine} for id, cosine in near])
     else:
-        say(text)
+        table(("cosine", "name"), [(f"{cosine:+.3f}", names[id]) for id, cosine in near])
     return 0
 
 
-def _find(library: Library, args: argparse.Namespace, name: str) -> Kept:
-    return library.find(name, _model(args))
+def _check(args: argparse.Namespace) -> int:
+    library = open_library(args, quietly=True)
+    found = upkeep.check(library)
+    if args.json:
+        say_json({"problems": found})
+    else:
+        for line in found:
+            fail(line)
+        say(f"{len(found)} problems" if found else "all is well")
+    return 1 if found else 0
 
 
-def _model(args: argparse.Namespace) -> str | None:
-    """The model whose vectors are meant, by the name they carry; the default means any."""
-    if args.model == "bundled":
-        return None
-    from core.model_source import resolve
+def _rebuild(args: argparse.Namespace) -> int:
+    library = upkeep.rebuild(library_folder(args.library))
+    return say_done(args, f"the index knows {len(library.entries(kept_only=False))} vectors", [])
 
-    return resolve(args.model).name
+
+def _empty_trash(args: argparse.Namespace) -> int:
+    return say_done(args, f"removed {upkeep.empty_trash(open_library(args))} for good", [])

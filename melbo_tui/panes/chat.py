@@ -226,7 +226,7 @@ class ChatPane(Pane):
     def action_add(self) -> None:
         try:
             entries = self.melbo.library.entries(kept_only=False)
-            samples = self.melbo.library.first_samples()
+            said = {id: sample.text for id, sample in self.melbo.library.first_samples().items()}
         except LibraryError as error:
             self.notify(str(error), severity="error", markup=False)
             return
@@ -236,7 +236,7 @@ class ChatPane(Pane):
             self.notify("The library has no vector for this model yet: train some under Train (1).")
             return
         fitting.sort(key=lambda e: not e.kept)
-        lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(samples.get(e.id, e.prompt), 80)}") for e in fitting]
+        lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(said.get(e.id, e.prompt), 80)}") for e in fitting]
 
         def chosen(id: str | None) -> None:
             if id is not None:

@@ -20,7 +20,8 @@ from melbo_tui.panes.pane import Pane
 from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.list_table import ListTable
 from melbo_tui.wording import age, story
-from vectors.formats import format_of
+from vectors import exchange
+from vectors.formats import writer_of
 from vectors.index import LibraryError
 from vectors.library import Kept, Sample
 from vectors.plain_text import one_line
@@ -95,7 +96,7 @@ class VectorsPane(Pane):
         table = self._table
         table.clear()
         for entry in entries:
-            sample = samples.get(entry.id, "")
+            sample = samples[entry.id].text if entry.id in samples else ""
             text = " ".join((entry.name, entry.model, entry.method, entry.prompt, entry.note, sample)).lower()
             if not all(word in text for word in words):
                 continue
@@ -208,7 +209,7 @@ class VectorsPane(Pane):
         def check(text: str) -> str:
             path = Path(text).expanduser()
             try:
-                format_of(path)
+                writer_of(path)
             except VectorError as error:
                 return str(error)
             return "" if path.parent.is_dir() else "its folder does not exist"
@@ -216,7 +217,7 @@ class VectorsPane(Pane):
         def done(text: str | None) -> None:
             if text is not None:
                 path = Path(text).expanduser()
-                if self.attempt(lambda: format_of(path).write(path, [self.melbo.library.load(entry.id)])):
+                if self.attempt(lambda: exchange.export(self.melbo.library, [(entry.id, 1.0)], path)):
                     self.notify(f"{entry.name} was written to {path}", markup=False)
 
         self.app.push_screen(Ask(f"Export {entry.name} to", f"{entry.name}.safetensors", check=check), done)

@@ -69,7 +69,7 @@ def test_samples_and_notes(library: Library) -> None:
     library.add_sample(id, Sample("p", 2.0, "other"))
     library.note(id, "good\x07 one")
     assert [s.text for s in library.samples(id)] == ["text[31m", "other"]
-    assert library.first_samples() == {id: "text[31m"}
+    assert library.first_samples() == {id: Sample("p", 1.0, "text[31m")}
     assert library.get(id).note == "good one"
 
 
@@ -117,7 +117,7 @@ def test_a_file_in_the_folder_s_place(tmp_path: Path) -> None:
 
 def test_an_index_that_is_no_database(tmp_path: Path) -> None:
     tmp_path.joinpath("index.sqlite3").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(LibraryError, match="cannot be used"):
+    with pytest.raises(LibraryError, match="is damaged"):
         Library(tmp_path)
 
 

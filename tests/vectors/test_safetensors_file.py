@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from tests.vectors.making import vector
-from vectors.formats import format_of, safetensors_file
+from vectors.formats import reader_of, safetensors_file
 from vectors.vector import VectorError
 
 
@@ -99,4 +99,4 @@ def test_widths_do_not_mix_and_formats_are_known() -> None:
     with pytest.raises(VectorError, match="widths"):
         safetensors_file.encode([vector(0), vector(1, d_model=6)])
     with pytest.raises(VectorError, match=r"known: \.safetensors"):
-        format_of(Path("x.pkl"))
+        reader_of(Path("x.pkl"))

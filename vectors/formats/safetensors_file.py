@@ -1,17 +1,17 @@
 """Our own format: one safetensors file for the vectors of a run, whose header describes them fully.
 
 Tensors: `vectors` [n, d_model] float32 and, where they were trained, `losses` [n, steps]. The metadata key `melbo-tui`
-holds JSON: {"version": 1, "vectors": [{"id", "name", "block", "origin"}, ...]}, a row each. Files without that key are
-read too (one 2-D tensor, or 1-D ones), if the caller says where they act.
+holds JSON: {"version": 1, "vectors": [{"id", "name", "block", "origin"}, ...]}, a row each; exported files have an "about"
+beside these, what people said of the vector. Files without that key are read too, if the caller says where they act.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vectors.atomic import write_atomically
+from vectors.formats.raw import Reading, check_shape, rows_as_vectors
 from vectors.plain_text import clean_name, one_line
 from vectors.vector import Origin, SteeringVector, VectorError
 
 KEY = "melbo-tui"
 VERSION = 1
-# Bounds on what a stranger's file may claim; a library of 10,000 vectors of d 16,384 stays below them.
+# A library of 10,000 vectors from one run stays below it.
 MAX_HEADER = 32 << 20
-MAX_VECTORS = 100_000
-MAX_WIDTH = 65_536
-MAX_NUMBERS = 1 << 28
+MAX_TENSORS = 1000
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,15 @@ class Entry:
     block: int
     norm: float
     origin: Origin
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def encode(
-    vectors: Sequence[SteeringVector], losses: npt.NDArray[np.float32] | None = None, extra: dict[str, Any] | None = None
+    vectors: Sequence[SteeringVector],
+    losses: npt.NDArray[np.float32] | None = None,
+    about: Sequence[Mapping[str, Any]] | None = None,
 ) -> bytes:
-    """The bytes of a file that holds `vectors` and, beside them, `losses` [n, steps]. `extra` joins the JSON header."""
+    """The bytes of a file that holds `vectors` and, beside them, `losses` [n, steps]; `about` is JSON for each vector."""
     if not vectors:
         raise VectorError("nothing to write: no vectors were given")
     if len({v.d_model for v in vectors}) > 1:
@@ -56,27 +58,35 @@ def encode(
     tensors = {"vectors": np.stack([v.direction for v in vectors])}
     if losses is not None:
         tensors["losses"] = np.ascontiguousarray(losses, dtype=np.float32)
-    header = {
-        "version": VERSION,
-        **(extra or {}),
-        "vectors": [
-            {"id": v.id, "name": v.name, "block": v.block, "norm": v.norm, "origin": v.origin.to_json()} for v in vectors
-        ],
-    }
+    said = about or [{}] * len(vectors)
+    rows = [
+        {"id": v.id, "name": v.name, "block": v.block, "norm": v.norm, "origin": v.origin.to_json()}
+        | ({"about": dict(one)} if one else {})
+        for v, one in zip(vectors, said, strict=True)
+    ]
+    header = {"version": VERSION, "vectors": rows}
     return save(tensors, metadata={KEY: json.dumps(header, ensure_ascii=True)})
 
 
-def write(path: Path, vectors: Sequence[SteeringVector], losses: npt.NDArray[np.float32] | None = None) -> None:
+def write(
+    path: Path,
+    vectors: Sequence[SteeringVector],
+    losses: npt.NDArray[np.float32] | None = None,
+    about: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
     """Writes `vectors` to `path`, atomically. Raises VectorError when that is not possible."""
-    data = encode(vectors, losses)
+    data = encode(vectors, losses, about)
     try:
         write_atomically(path, data)
     except OSError as error:
         raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def read(path: Path) -> list[SteeringVector]:
-    """All vectors of a file that describes itself."""
+def read(path: Path, how: Reading | None = None) -> list[SteeringVector]:
+    """All vectors of a file that describes itself, or those of one that `how` describes."""
+    if how is not None and how.block is not None:
+        name = how.tensor or _only_tensor(path)
+        return rows_as_vectors(path, read_tensor(path, name), how, {"tensor": name})
     entries = read_header(path)
     numbers = read_tensor(path, "vectors")
     if numbers.ndim != 2 or len(numbers) != len(entries):
@@ -104,6 +114,7 @@ def read_header(path: Path) -> list[Entry]:
                 int(entry["block"]),
                 float(entry.get("norm") or 0.0),
                 Origin.from_json(entry["origin"]),
+                entry["about"] if isinstance(entry.get("about"), dict) else {},
             )
             for row, entry in enumerate(header["vectors"])
         ]
@@ -140,6 +151,14 @@ def read_tensor(path: Path, name: str) -> npt.NDArray[np.float32]:
         return np.asarray(_slice(path, file, name)[:], dtype=np.float32)
 
 
+def _only_tensor(path: Path) -> str:
+    with _opened(path) as file:
+        names = _names(file)
+    if len(names) > 1 and "vectors" not in names:
+        raise VectorError(f"{path.name}: holds several tensors ({', '.join(one_line(n, 40) for n in names[:8])}): name one")
+    return "vectors" if "vectors" in names or not names else names[0]
+
+
 def _names(file: Any) -> list[str]:
     return sorted(str(key) for key in file.keys())  # noqa: SIM118  the file is no mapping
 
@@ -148,9 +167,7 @@ def _slice(path: Path, file: Any, name: str) -> Any:
     """A tensor of numbers we can read, of a shape that vectors have; nothing of it is in memory yet."""
     part = file.get_slice(name)
     shape, dtype = part.get_shape(), part.get_dtype()
-    fits = 1 <= len(shape) <= 2 and shape[-1] <= MAX_WIDTH and int(np.prod(shape)) <= MAX_NUMBERS
-    if not fits or shape[0] > max(MAX_VECTORS, MAX_WIDTH):
-        raise VectorError(f"{path.name}: tensor {one_line(name, 40)!r} of shape {shape} holds no steering vectors")
+    check_shape(path, shape)
     if dtype not in ("F32", "F16", "F64"):
         raise VectorError(f"{path.name}: {dtype} numbers cannot be read; store the vectors as float32")
     return part
@@ -163,9 +180,14 @@ def _opened(path: Path) -> Iterator[Any]:
         size = path.stat().st_size
         with path.open("rb") as raw:
             start = raw.read(8)
-        if len(start) < 8:
-            raise VectorError(f"{path.name}: empty or cut short, not a safetensors file")
-        if struct.unpack("<Q", start)[0] > min(MAX_HEADER, size):
+            if len(start) < 8:
+                raise VectorError(f"{path.name}: empty or cut short, not a safetensors file")
+            length = struct.unpack("<Q", start)[0]
+            # Counted before anything parses it: millions of tensors would take minutes and gigabytes.
+            tensors = raw.read(length).count(b'"data_offsets"') if length <= min(MAX_HEADER, size) else 0
+        if tensors > MAX_TENSORS:
+            raise VectorError(f"{path.name}: {tensors} tensors are too many for a file of steering vectors")
+        if length > min(MAX_HEADER, size):
             raise VectorError(f"{path.name}: not a safetensors file, or a damaged one (its header cannot be that long)")
         with safe_open(path, framework="numpy") as file:
             yield file

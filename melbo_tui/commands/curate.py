@@ -1,0 +1,113 @@
+"""`melbo-tui vectors keep|rename|tag|note|rate|mix|delete|restore`: what people say of vectors and make of them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from core.errors import SettingsError
+from melbo_tui.commands.naming import completed, find, pick
+from melbo_tui.commands.output import say_done
+from melbo_tui.commands.running import open_library
+from vectors.curation import MAX_RATING
+from vectors.plain_text import one_line
+from vectors.recipe import Recipe, average, orthogonalised
+
+
+def add_actions(action: Any) -> None:
+    keeping = action("keep", _keep, "Keep vectors.")
+    completed(keeping.add_argument("names", nargs="+", metavar="NAME"))
+    keeping.add_argument("--drop", action="store_true", help="keep them no longer; they stay among what runs have found")
+    renaming = action("rename", _rename, "Give a vector another name, which keeps it.")
+    completed(renaming.add_argument("name", metavar="NAME"))
+    renaming.add_argument("new", metavar="NEW")
+    tagging = action("tag", _tag, "Tag vectors.")
+    completed(tagging.add_argument("names", nargs="+", metavar="NAME"))
+    tagging.add_argument("--add", action="append", default=[], metavar="TAG", help="a tag to add (repeatable)")
+    tagging.add_argument("--remove", action="append", default=[], metavar="TAG", help="a tag to take off (repeatable)")
+    noting = action("note", _note, "Write a note on a vector.")
+    completed(noting.add_argument("name", metavar="NAME"))
+    noting.add_argument("text", metavar="TEXT")
+    rating = action("rate", _rate, f"Rate vectors from 0 to {MAX_RATING}.")
+    rating.add_argument("rating", metavar="N", help=f"0 to {MAX_RATING}, or none")
+    completed(rating.add_argument("names", nargs="+", metavar="NAME"))
+    mixing = action("mix", _mix, "Add vectors up, as NAME=COEFFICIENT; the recipe is kept.")
+    completed(mixing.add_argument("terms", nargs="+", metavar="NAME[=COEF]"))
+    mixing.add_argument("--name", metavar="NEW", help="what to call it (default: the recipe)")
+    mixing.add_argument("--average", action="store_true", help="divide by their number")
+    mixing.add_argument("--norm", type=float, metavar="X", help="rescale it to this norm")
+    mixing.add_argument("--off", action="append", default=[], metavar="NAME", help="project this vector out (repeatable)")
+    mixing.add_argument(
+        "--orthogonalise", action="store_true", help="instead of a sum: each without its part along those before"
+    )
+    deleting = action("delete", _delete, "Move vectors to the trash.")
+    completed(deleting.add_argument("names", nargs="+", metavar="NAME"))
+    restoring = action("restore", _restore, "Take vectors out of the trash.")
+    completed(restoring.add_argument("names", nargs="+", metavar="NAME"), trash=True)
+
+
+def _keep(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    library.keep([find(library, args, name).id for name in args.names], not args.drop)
+    return say_done(args, f"{'dropped' if args.drop else 'kept'} {len(args.names)}", args.names)
+
+
+def _rename(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    name = library.rename(find(library, args, args.name).id, args.new)
+    return say_done(args, f"{one_line(args.name)} is now {name}", [name])
+
+
+def _tag(args: argparse.Namespace) -> int:
+    if not args.add and not args.remove:
+        raise SettingsError("no tag was given", "use --add TAG or --remove TAG")
+    library = open_library(args)
+    library.tag([find(library, args, name).id for name in args.names], args.add, args.remove)
+    return say_done(args, f"tagged {len(args.names)}", args.names)
+
+
+def _note(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    library.note(find(library, args, args.name).id, args.text)
+    return say_done(args, "noted", [args.name])
+
+
+def _rate(args: argparse.Namespace) -> int:
+    if args.rating != "none" and not args.rating.isdecimal():
+        raise SettingsError(f"{one_line(args.rating, 20)!r} is no rating", f"rate from 0 to {MAX_RATING}, or none")
+    library = open_library(args)
+    library.rate([find(library, args, name).id for name in args.names], None if args.rating == "none" else int(args.rating))
+    return say_done(args, f"rated {len(args.names)}", args.names)
+
+
+def _mix(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    picks = [pick(library, args, term) for term in args.terms]
+    off = tuple(find(library, args, name).id for name in args.off)
+    if args.orthogonalise:
+        if args.average or args.norm or off or any(coefficient != 1 for _, coefficient in picks):
+            raise SettingsError("--orthogonalise takes names alone", "leave out coefficients and the other options")
+        recipes = orthogonalised([entry.id for entry, _ in picks])[1:]
+    elif args.average:
+        if any(coefficient != 1 for _, coefficient in picks):
+            raise SettingsError("an average takes names alone", "leave out the coefficients")
+        recipes = [Recipe(average([entry.id for entry, _ in picks]).terms, args.norm, off)]
+    else:
+        recipes = [Recipe(tuple((entry.id, coefficient) for entry, coefficient in picks), args.norm, off)]
+    names = library.names()
+    made = [library.save_mixture(recipe, args.name or recipe.written(names)) for recipe in recipes]
+    return say_done(
+        args, f"kept {', '.join(f'{entry.name} (norm {entry.norm:.4g})' for entry in made)}", [e.name for e in made]
+    )
+
+
+def _delete(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    library.delete([find(library, args, name).id for name in args.names])
+    return say_done(args, f"{len(args.names)} in the trash; `melbo-tui vectors restore NAME` brings them back", args.names)
+
+
+def _restore(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    library.restore([find(library, args, name, trash=True).id for name in args.names])
+    return say_done(args, f"restored {len(args.names)}", args.names)

@@ -1,0 +1,156 @@
+"""Other programs' files, both ways, and exact in float32."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from tests.vectors.making import STAMP, vector
+from vectors import exchange
+from vectors.formats import FORMATS, gguf_file, reader_of, safetensors_file
+from vectors.formats.raw import Reading
+from vectors.library import Library, Sample
+from vectors.recipe import average
+from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+
+AT_5 = Reading(5, "qwen")
+ROWS = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
+
+
+def _directions(vectors: list[SteeringVector]) -> np.ndarray:
+    return np.stack([v.direction for v in vectors])
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npy"])
+def test_round_trips_are_exact(tmp_path: Path, library: Library, suffix: str) -> None:
+    saved = library.add([vector(i, f"v-{i}") for i in range(3)])
+    path = tmp_path / f"out{suffix}"
+    assert exchange.export(library, [(v.id, 1.0) for v in saved], path) == 3
+    how = AT_5 if suffix == ".npy" else Reading()
+    np.testing.assert_array_equal(_directions(reader_of(path)(path, how)), _directions(saved))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_round_trips_of_any_numbers(tmp_path: Path, data: st.DataObject) -> None:
+    width = data.draw(st.integers(1, 40))
+    numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
+    row = np.array(data.draw(st.lists(numbers, min_size=width, max_size=width)), dtype=np.float32)
+    one = SteeringVector(row, data.draw(st.integers(1, 80)), Origin("x", ModelStamp("m", width, 4), 1), "a")
+    for known in FORMATS:
+        if known.write is None or known.read is None:
+            continue
+        path = tmp_path / f"x{known.suffixes[0]}"
+        known.write(path, [one])
+        how = Reading(one.block, "m") if known.name == "NumPy array" else Reading()
+        (back,) = known.read(path, how)
+        np.testing.assert_array_equal(back.direction, one.direction)
+        assert back.block == one.block
+
+
+def test_melbo_s_and_dct_s_tensors(tmp_path: Path, library: Library) -> None:
+    path = tmp_path / "melbo.pt"
+    torch.save(torch.from_numpy(ROWS), path)
+    found = reader_of(path)(path, AT_5)
+    np.testing.assert_array_equal(_directions(found), ROWS)
+    assert (found[0].block, found[0].name, found[0].origin.model.name) == (5, "melbo-01", "qwen")
+    with pytest.raises(VectorError, match="give the block"):
+        reader_of(path)(path, Reading())
+    np.testing.assert_array_equal(_directions(reader_of(path)(path, Reading(5, "q", columns=True))), ROWS.T)
+    entries = exchange.take_in(library, path, Reading(8, "q", base_row=True), "fam")
+    assert [e.name for e in entries] == ["fam-01", "fam-02", "fam-03"]
+    assert entries[1].origin.parents == (entries[0].id,)
+    torch.save([torch.from_numpy(row) for row in ROWS], path)
+    np.testing.assert_array_equal(_directions(reader_of(path)(path, AT_5)), ROWS)
+    torch.save({"U": torch.zeros(4, 2), "V": torch.from_numpy(ROWS).bfloat16()}, path)
+    with pytest.raises(VectorError, match="several tensors"):
+        reader_of(path)(path, AT_5)
+    rows = reader_of(path)(path, Reading(5, "q", tensor="V"))
+    np.testing.assert_allclose(_directions(rows), ROWS, rtol=1e-2)
+
+
+def test_refusal_direction_s_folder(tmp_path: Path) -> None:
+    torch.save(torch.from_numpy(ROWS[0]), tmp_path / "direction.pt")
+    (tmp_path / "direction_metadata.json").write_text('{"pos": -2, "layer": 14}')
+    (found,) = reader_of(tmp_path)(tmp_path, Reading())
+    assert found.block == 13, "its layer is the block's input"
+    np.testing.assert_array_equal(found.direction, ROWS[0])
+
+
+def test_cast_s_file(tmp_path: Path) -> None:
+    path = tmp_path / "cast.svec"
+    path.write_text(json.dumps({"model_type": "llama", "directions": {"0": [1, 2], "7": ROWS[0].tolist()}}))
+    (found,) = reader_of(path)(path, Reading())
+    assert (found.block, found.origin.model.name) == (6, "llama")
+    np.testing.assert_array_equal(found.direction, ROWS[0])
+
+
+def test_gguf_sums_a_block_and_never_shifts_its_number(tmp_path: Path, library: Library) -> None:
+    saved = library.add([vector(0, "a", 3), vector(1, "b", 3), vector(2, "c", 5)])
+    path = tmp_path / "out.gguf"
+    exchange.export(library, [(saved[0].id, 2.0), (saved[1].id, -1.0), (saved[2].id, 1.0)], path)
+    found = reader_of(path)(path, Reading())
+    assert [v.block for v in found] == [3, 5]
+    np.testing.assert_allclose(found[0].direction, (2 * saved[0] - saved[1]).direction, rtol=1e-6)
+    with pytest.raises(VectorError, match=r"direction\.0"):
+        gguf_file.write(path, [vector(0, block=0)])
+    assert len(reader_of(path)(path, Reading())) == 2, "a refused export leaves the old file"
+
+
+def test_repeng_reads_what_we_write_and_we_read_what_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "float_", np.float64, raising=False)  # repeng 0.4 was written for numpy 1
+    repeng = pytest.importorskip("repeng")
+    ours = [vector(0, block=3), vector(1, block=7)]
+    gguf_file.write(tmp_path / "ours.gguf", ours)
+    read = repeng.ControlVector.import_gguf(tmp_path / "ours.gguf")
+    assert read.model_type == STAMP.name
+    for one in ours:
+        np.testing.assert_array_equal(read.directions[one.block], one.direction)
+    theirs = repeng.ControlVector(model_type="llama", directions={4: ROWS[0], 0: ROWS[1]})
+    theirs.export_gguf(tmp_path / "theirs.gguf")
+    found = gguf_file.read(tmp_path / "theirs.gguf", Reading())
+    assert [v.block for v in found] == [0, 4]
+    np.testing.assert_array_equal(found[1].direction, ROWS[0])
+
+
+def test_our_files_carry_what_people_said(tmp_path: Path, library: Library) -> None:
+    (one,) = library.add([vector(0, "one")])
+    library.tag([one.id], ["code"])
+    library.rate([one.id], 4)
+    library.note(one.id, "a note")
+    library.add_sample(one.id, Sample("p", 1.0, "text", 0.5))
+    path = tmp_path / "out.safetensors"
+    exchange.export(library, [(one.id, 1.0)], path)
+    other = Library(tmp_path / "other")
+    (entry,) = exchange.take_in(other, path, Reading())
+    assert (entry.tags, entry.rating, entry.note, entry.kept) == (("code",), 4, "a note", True)
+    assert other.samples(entry.id) == library.samples(one.id)
+    assert entry.origin == library.get(one.id).origin
+
+
+def test_recipes_go_where_their_parents_are(tmp_path: Path, library: Library) -> None:
+    saved = library.add([vector(i, f"v-{i}") for i in range(2)])
+    mixed = library.save_mixture(average([v.id for v in saved]), "half")
+    path = tmp_path / "half.json"
+    exchange.export(library, [(mixed.id, 1.0)], path)
+    (again,) = exchange.take_in(library, path, Reading())
+    assert again.name == "half.2"
+    np.testing.assert_array_equal(library.load(again.id).direction, library.load(mixed.id).direction)
+    with pytest.raises(VectorError, match="import it first"):
+        exchange.take_in(Library(tmp_path / "other"), path, Reading())
+
+
+def test_bare_safetensors_need_a_block(tmp_path: Path) -> None:
+    path = tmp_path / "bare.safetensors"
+    save_file({"direction": ROWS[0]}, path)
+    with pytest.raises(VectorError, match="name the block"):
+        safetensors_file.read(path)
+    (found,) = safetensors_file.read(path, AT_5)
+    assert found.block == 5

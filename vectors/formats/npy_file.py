@@ -1,0 +1,38 @@
+"""NumPy's .npy: one array [n, d_model] or [d_model]. Nothing in it says where its vectors act."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vectors.atomic import write_atomically
+from vectors.formats.raw import Reading, check_shape, checked_size, rows_as_vectors
+from vectors.plain_text import one_line
+from vectors.vector import SteeringVector, VectorError
+
+
+def read(path: Path, how: Reading) -> list[SteeringVector]:
+    checked_size(path)
+    try:
+        # Mapped, so that a header's claims cost no memory; arrays of objects, which are pickles, cannot be mapped.
+        rows = np.load(path, allow_pickle=False, mmap_mode="r")
+    except Exception as error:  # numpy parses the header as Python, and raises whatever that raises
+        raise VectorError(f"{path.name}: not a .npy file of numbers, or a damaged one ({one_line(str(error), 80)})") from error
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind != "f":
+        raise VectorError(f"{path.name}: holds no floating-point numbers")
+    check_shape(path, rows.shape)
+    return rows_as_vectors(path, np.asarray(rows), how, {})
+
+
+def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
+    if len({v.d_model for v in vectors}) > 1:
+        raise VectorError("the vectors have different widths, and one array holds one width: export them apart")
+    data = io.BytesIO()
+    np.save(data, np.stack([v.direction for v in vectors]), allow_pickle=False)
+    try:
+        write_atomically(path, data.getvalue())
+    except OSError as error:
+        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -1,0 +1,92 @@
+"""What formats share that hold bare numbers: bounds, and rows made vectors by what the user says of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vectors.plain_text import clean_name, one_line
+from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+
+# Bounds on what a stranger's file may claim; a library of 10,000 vectors of d 16,384 stays below them.
+MAX_VECTORS = 100_000
+MAX_WIDTH = 65_536
+MAX_NUMBERS = 1 << 28
+MAX_BLOCKS = 10_000
+MAX_FILE = 2 << 30
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the user says of a file that does not say it itself.
+
+    `block` is the block whose OUTPUT the vectors act on, `model` their model's name. `tensor` picks one of several.
+    `columns`: each column is a vector (DCT's V). `base_row`: the first row is the base of the others (melbo-ortho).
+    """
+
+    block: int | None = None
+    model: str = ""
+    tensor: str | None = None
+    columns: bool = False
+    base_row: bool = False
+
+    def __post_init__(self) -> None:
+        if self.block is not None and not 0 <= self.block < MAX_BLOCKS:
+            raise VectorError(f"block {self.block} does not exist: decoder blocks count from 0")
+
+
+def check_shape(path: Path, shape: Sequence[int]) -> None:
+    """Raises VectorError for a shape that steering vectors cannot have; looks at nothing else."""
+    fits = 1 <= len(shape) <= 2 and all(size > 0 for size in shape)
+    if not fits or max(shape) > MAX_VECTORS or math.prod(shape) > MAX_NUMBERS:
+        raise VectorError(f"{path.name}: an array of shape {one_line(str(tuple(shape)), 60)} holds no steering vectors")
+
+
+def rows_as_vectors(
+    path: Path, rows: npt.NDArray[np.floating], how: Reading, settings: dict[str, object]
+) -> list[SteeringVector]:
+    """A vector from each row [n, d_model] (or column), named after the file. Raises VectorError."""
+    check_shape(path, rows.shape)
+    rows = rows[None] if rows.ndim == 1 else rows
+    rows = rows.T if how.columns else rows
+    if rows.shape[1] > MAX_WIDTH:
+        raise VectorError(f"{path.name}: no model is {rows.shape[1]} wide")
+    if how.block is None:
+        raise VectorError(f"{path.name}: nothing in it says where its vectors act: give the block (and the model)")
+    stem = clean_name(path.stem or "vector")
+    names = [f"{stem}-{i + 1:02d}" for i in range(len(rows))] if len(rows) > 1 else [stem]
+    if how.base_row and len(rows) > 1:
+        names = [f"{stem}-base", *names[:-1]]
+    return [made(row, how.block, how.model, name, path, settings) for row, name in zip(rows, names, strict=True)]
+
+
+def made(
+    direction: npt.NDArray[np.floating], block: int, model: str, name: str, path: Path, settings: dict[str, object]
+) -> SteeringVector:
+    """An imported vector; its origin says from which file."""
+    if not 0 <= block < MAX_BLOCKS:
+        raise VectorError(f"{path.name}: block {block} does not exist: decoder blocks count from 0")
+    stamp = ModelStamp(one_line(model, 200) or "unknown model", int(direction.size), 0)
+    origin = Origin("import", stamp, block, settings={"file": one_line(path.name, 200), **settings}, created=time.time())
+    return SteeringVector(np.asarray(direction, dtype=np.float32), block, origin, clean_name(name))
+
+
+def checked_size(path: Path, most: int = MAX_FILE) -> int:
+    """The file's size in bytes. Raises VectorError where there is no such file, or it is too large to be meant."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise VectorError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise VectorError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not path.is_file():
+        raise VectorError(f"{path.name}: is no file")
+    if size > most:
+        raise VectorError(f"{path.name}: too large to be a file of steering vectors ({size >> 20} MiB)")
+    return size
