@@ -132,7 +132,7 @@ def test_wrong_models_and_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[
         (("chat", "--message", " "), "message is empty"),
         (("vectors", "show", "bomb-04"), "is it bomb-0"),
         (("vectors", "import", str(tmp_path / "none.safetensors")), "no such file"),
-        (("vectors", "export", "bomb-01", "--out", str(tmp_path / "x.bin")), "not a format"),
+        (("vectors", "export", "bomb-01", "--out", str(tmp_path / "x.bin")), "no format"),
         (("vectors", "list", "--library", __file__), "cannot be used"),
     ):
         library = [] if "--library" in words else ["--library", str(tmp_path / "library")]

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from tests.vectors.making import vector
+from vectors import upkeep
 from vectors.index import LibraryError
 from vectors.library import Library, Sample, new_run_id
+from vectors.recipe import average
 
 
 def _saved(library: Library, count: int = 3) -> list[str]:
@@ -126,19 +128,24 @@ import sys
 from pathlib import Path
 from tests.vectors.making import vector
 from vectors.library import Library, new_run_id
+from vectors.recipe import average
 library, n = Library(Path(sys.argv[1])), 0
 while True:
     saved = library.save_run(new_run_id(), [vector(n + i, f"v-{n + i}") for i in range(3)])
     for v in saved:
         print(v.id, flush=True)
     library.rename(saved[0].id, f"named-{n}")
+    library.tag([saved[2].id], ["tagged"])
+    print(saved[2].id, "tagged", flush=True)
+    mixed = library.save_mixture(average([v.id for v in saved]), f"mixed-{n}")
+    print(mixed.id, flush=True)
     library.delete([saved[1].id])
     n += 3
 """
 
 
 def _kill_round(folder: Path, after: float) -> list[str]:
-    """Lets a process write until it is killed; gives the ids it had reported."""
+    """Lets a process write until it is killed; gives what it had reported: ids, some with `tagged` behind them."""
     writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(folder)], stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
     reported = [writer.stdout.readline().strip()]  # it is writing by now
@@ -146,7 +153,7 @@ def _kill_round(folder: Path, after: float) -> list[str]:
     writer.send_signal(signal.SIGKILL)
     rest, _ = writer.communicate()
     whole_lines = rest[: rest.rfind("\n") + 1]
-    return [id for id in [*reported, *whole_lines.split()] if id]
+    return [line for line in [*reported, *whole_lines.splitlines()] if line]
 
 
 @pytest.mark.parametrize("rounds", [6, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
@@ -155,7 +162,33 @@ def test_killed_at_random_moments_it_loses_nothing_reported(tmp_path: Path, roun
     reported: list[str] = []
     for _ in range(rounds):
         reported += _kill_round(tmp_path / "library", float(random.uniform(0, 0.1)))
-    library = Library(tmp_path / "library")
-    assert not library.problems()
-    for id in reported:
-        assert library.load(id).d_model == 8
+    for library in (Library(tmp_path / "library"), upkeep.rebuild(tmp_path / "library")):
+        assert upkeep.check(library) == []
+        for line in reported:
+            id, *tags = line.split()
+            assert library.load(id).d_model == 8
+            assert not tags or library.get(id).tags == ("tagged",)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(30, "Read-only file system")])
+def test_what_cannot_be_written_is_told_and_changes_nothing(
+    error: OSError, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = _saved(library)
+    library.rate(ids[:1], 3)
+    before = (library.entries(kept_only=False), library.folder.joinpath("changes.jsonl").read_bytes())
+
+    def full(descriptor: int) -> None:
+        raise error
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(LibraryError, match=error.strerror):
+        _saved(library)
+    with pytest.raises(LibraryError, match=error.strerror):
+        library.rate(ids, 5)
+    with pytest.raises(LibraryError, match=error.strerror):
+        library.save_mixture(average(ids), "half")
+    monkeypatch.undo()
+    again = Library(library.folder)
+    assert (again.entries(kept_only=False), library.folder.joinpath("changes.jsonl").read_bytes()) == before
+    assert upkeep.check(again) == []

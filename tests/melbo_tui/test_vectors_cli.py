@@ -1,0 +1,131 @@
+"""Curating, mixing, comparing and exchanging by command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from melbo_tui.cli import main
+from tests.vectors.making import vector
+from vectors.library import Library
+
+
+@pytest.fixture
+def run(library: Library, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    library.add([vector(i, f"bomb-{i + 1:02d}") for i in range(4)])
+
+    def run(*words: str) -> tuple[int, str, str]:
+        try:
+            code = main(["vectors", *words, "--library", str(library.folder)])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return run
+
+
+def _names(text: str) -> list[str]:
+    return [row["name"] for row in json.loads(text)]
+
+
+def test_tags_ratings_and_filters(run) -> None:  # type: ignore[no-untyped-def]
+    assert run("tag", "bomb-01", "bomb-02", "--add", "Code", "--add", "python")[0] == 0
+    assert run("tag", "bomb-02", "--remove", "python")[0] == 0
+    assert run("rate", "4", "bomb-01")[0] == 0
+    assert run("rate", "2", "bomb-03")[0] == 0
+    assert _names(run("list", "tag:python", "--json")[1]) == ["bomb-01"]
+    assert _names(run("list", "tag:code", "--sort", "name", "--reverse", "--json")[1]) == ["bomb-02", "bomb-01"]
+    assert _names(run("list", "rating>=2 -tag:code", "--json")[1]) == ["bomb-03"]
+    assert _names(run("list", "--sort", "rating", "--json")[1])[:2] == ["bomb-01", "bomb-03"]
+    assert "4" in run("list", "bomb-01")[1]
+    assert "rated: 4" in run("show", "bomb-01")[1]
+    assert run("rate", "none", "bomb-01")[0] == 0
+    assert run("list", "is:rated", "bomb-01")[1].startswith("No vector fits")
+
+
+def test_mixing(run, library: Library) -> None:  # type: ignore[no-untyped-def]
+    one, two, three = (library.load(library.find(f"bomb-0{i}").id) for i in (1, 2, 3))
+    assert run("mix", "bomb-01=0.5", "bomb-02=-1", "--name", "half")[0] == 0
+    np.testing.assert_allclose(library.load(library.find("half").id).direction, (0.5 * one - two).direction, rtol=1e-6)
+    assert run("mix", "bomb-01", "bomb-02", "--average", "--norm", "3", "--off", "bomb-03", "--name", "clean")[0] == 0
+    clean = library.load(library.find("clean").id)
+    assert clean.norm == pytest.approx(3)
+    assert abs(clean.cosine(three)) < 1e-6
+    assert "recipe: 0.5 bomb-01 + 0.5 bomb-02 off bomb-03, at norm 3" in run("show", "clean")[1]
+    assert run("mix", "bomb-01", "bomb-02", "bomb-03", "--orthogonalise")[0] == 0
+    assert "bomb-03 off bomb-01, bomb-02" in run("list", "is:mixture")[1]
+
+
+def test_similarity(run, library: Library) -> None:  # type: ignore[no-untyped-def]
+    run("mix", "bomb-01=-2", "--name", "against")
+    near = json.loads(run("similar", "bomb-01", "--json")[1])
+    assert near[-1]["name"] == "against"
+    assert near[-1]["cosine"] == pytest.approx(-1)
+    matrix = json.loads(run("similar", "bomb-01", "against", "bomb-02", "--json")[1])["cosines"]
+    assert matrix[0][1] == pytest.approx(-1)
+    (pair,) = json.loads(run("similar", "bomb-02", "--duplicates", "--json")[1])
+    assert {library.get(pair["a"]).name, library.get(pair["b"]).name} == {"bomb-01", "against"}
+    assert "cosine" in run("similar", "bomb-01")[1]
+
+
+def test_exchange_and_care(run, library: Library, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    library_run = library.find("bomb-01").run
+    assert run("export", "--run", library_run, "--out", str(tmp_path / "run.npy"))[0] == 0
+    assert np.load(tmp_path / "run.npy").shape == (4, 8)
+    assert run("export", "bomb-01=2", "bomb-02", "--out", str(tmp_path / "c.gguf"))[0] == 0
+    assert "imported c-b01" in run("import", str(tmp_path / "c.gguf"))[1]
+    assert "imported theirs-01, theirs-02" in run("import", str(tmp_path / "run.npy"), "--block", "7", "--name", "theirs")[1]
+    assert library.find("theirs-01").block == 7
+    assert run("delete", "theirs-01", "theirs-02")[0] == 0
+    assert "removed 2 for good" in run("empty-trash")[1]
+    assert run("check")[:2] == (0, "all is well\n")
+    (library.folder / "index.sqlite3").write_bytes(b"broken" * 1000)
+    code, _, err = run("list")
+    assert (code, "rebuild" in err) == (1, True)
+    assert "knows 7 vectors" in run("rebuild")[1]
+    path = next((library.folder / "runs").glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-4])
+    assert run("check")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("rate", "9", "bomb-01"), "0 to 5"),
+        (("rate", "good", "bomb-01"), "is no rating"),
+        (("tag", "bomb-01"), "no tag was given"),
+        (("mix", "bomb-01=x"), "is no number"),
+        (("mix", "bomb-01", "--norm", "-1"), "norm must be"),
+        (("mix", "bomb-01=2", "bomb-02", "--average"), "names alone"),
+        (("list", "norm>big"), "compared with a number"),
+        (("list", "is:odd"), "is: knows"),
+        (("export", "--out", "x.npy"), "nothing to export"),
+        (("export", "bomb-01", "--out", "x.pt"), "no format"),
+        (("import", "nowhere.pt"), "no such file"),
+        (("import", __file__), "no format"),
+    ],
+)
+def test_wrong_input_is_one_line(run, words: tuple[str, ...], message: str) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = run(*words)
+    assert code == 1
+    assert message in err
+    assert err.count("\n") == 1
+    assert not out
+
+
+def test_the_shell_completes_names(run, library: Library) -> None:  # type: ignore[no-untyped-def]
+    line = f"melbo-tui vectors show --library {library.folder} bomb-0"
+    completing = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    command = f"{sys.executable} -m melbo_tui 8>&1 9>/dev/null"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env={**os.environ, **completing}, check=False
+    )
+    assert "bomb-01" in done.stdout
+    assert "bomb-04" in done.stdout
