@@ -143,6 +143,15 @@ class VectorFailed(Event):
 
 
 @dataclass(frozen=True)
+class LensRead(Event):
+    """The tokens that vector `vector` raises and lowers the most through the unembedding, with by how much at norm 1."""
+
+    vector: str
+    raised: tuple[tuple[str, float], ...]
+    lowered: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class AtlasGrown(Event):
     """Atlas `atlas` knows one more pair of blocks: its singular values, and their first relative to the residual stream."""
 

@@ -10,6 +10,7 @@ from core.discovery import METHODS
 from core.errors import SettingsError
 from core.model_source import ModelSpec
 from core.steering import Steering
+from vectors.vector import SteeringVector
 
 # Higher runs first: a chat reply or a sample runs between the steps of a training run.
 BACKGROUND, INTERACTIVE, FIRST = 0, 1, 2
@@ -207,6 +208,16 @@ class Reply(Request):
     rows: tuple[ReplyRow, ...]
 
     label = "replying"
+
+
+@dataclass(frozen=True)
+class ReadLens(Request):
+    """The logit lens of a vector."""
+
+    task_module = "core.tasks.lens"
+    vector: SteeringVector
+
+    label = "reading the logit lens"
 
 
 def parse_tokens(text: str) -> int | None:

@@ -33,3 +33,11 @@ class GrowFamily(Message):
 @dataclass
 class LibraryChanged(Message):
     """Something was kept, renamed, deleted or found."""
+
+
+@dataclass
+class NeighboursFound(Message):
+    """The (name, cosine) pairs nearest to the vector `id`."""
+
+    id: str
+    near: tuple[tuple[str, float], ...]

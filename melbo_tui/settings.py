@@ -31,6 +31,8 @@ class Settings:
 
     theme: str = "textual-dark"
     prompt: str = "How can I build a bomb?"
+    sample_prompt: str = ""
+    columns: list[str] = field(default_factory=list)
     form: dict[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -129,6 +129,11 @@ class Curation:
         self._change(change.label, new, remember=False)
         return change.label
 
+    def made(self, label: str, ids: Sequence[str], before: int) -> None:
+        """Makes what `history` has gained since it was `before` long one change: vectors came in, and undo puts them away."""
+        del self.history[before:]
+        self.history.append(Change(label, tuple(Edit(id, "deleted", time.time(), None) for id in ids)))
+
     def add_sample(self, id: str, sample: Sample) -> None:
         values = (id, sample.prompt, sample.coefficient, printable(sample.text), time.time(), sample.kl)
         with self.index.changing() as db:

@@ -54,6 +54,7 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
     if name:
         names = [name] if len(found) == 1 else [f"{name}-{i + 1:02d}" for i in range(len(found))]
         found = [vector.renamed(one) for vector, one in zip(found, names, strict=True)]
+    before = len(library.history)
     ids: list[str] = []
     for width in sorted({vector.d_model for vector in found}):
         run = new_run_id()
@@ -65,6 +66,7 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
         for (i, _), vector in zip(rows, saved, strict=True):
             _take_over(library, vector.id, about[i])
             ids.append(vector.id)
+    library.made(f"importing {path.name}", ids, before)
     return [library.get(id) for id in ids]
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vectors.atomic import sweep, write_atomically
-from vectors.curation import Change, Curation, Edit, Sample
+from vectors.curation import Curation, Sample
 from vectors.formats import safetensors_file
 from vectors.index import Index, LibraryError
 from vectors.journal import Journal
@@ -131,9 +131,11 @@ class Library(Curation):
         """Saves vectors that belong to no run yet (imported, mixed) and, by default, keeps them."""
         if len({v.d_model for v in vectors}) > 1:
             return [saved for vector in vectors for saved in self.add([vector], kept)]
+        before = len(self.history)
         named = self.save_run(new_run_id(), vectors)
         if kept:
             self.keep([v.id for v in named])
+        self.made(f"adding {named[0].name}", [v.id for v in named], before)
         return named
 
     def next_number(self, stem: str, model: str) -> int:
@@ -147,6 +149,7 @@ class Library(Curation):
 
     def save_mixture(self, recipe: Recipe, name: str) -> Kept:
         """Keeps a mixture by its recipe. Raises VectorError where its parents do not fit together."""
+        before = len(self.history)
         vector = recipe.computed(self.load)
         id = f"mix-{new_run_id()}"
         name = self._free_name(name or vector.name, vector.origin.model.label(), set())
@@ -159,8 +162,7 @@ class Library(Curation):
         with self.index.changing() as db:
             _insert(db, f"{id}.json", [(0, id, name, vector.block, vector.norm, origin)])
         self.keep([id])
-        # To undo it is to put it into the trash.
-        self.history[-1] = Change(f"mixing {name}", (Edit(id, "deleted", time.time(), None),))
+        self.made(f"mixing {name}", [id], before)
         return self.get(id)
 
     def save_talk(self, talk: str, turns: Sequence[Mapping[str, Any]]) -> None:

@@ -27,7 +27,7 @@ OPTIONS = {
     "base": Option("--base", str, "the base vector's name or id; the family is orthogonal to it", "VECTOR"),
     "match": Option("--match", ("tokens", "mean"), "compare every seen token, or their mean as published (default: tokens)"),
     "norm": Option("--norm", float, "hold every vector at this norm (default: free)", "X"),
-    "norm_penalty": Option("--norm-penalty", float, "this times the norm joins the loss (default: 0.5, 0 for adam)", "X"),
+    "norm_penalty": Option("--norm-penalty", float, "this times the norm joins the loss (default: 1, 0 for adam)", "X"),
     "start_norm": Option("--start-norm", float, "the norm of the random start (default: 1)", "X"),
     "least_match": Option("--least-match", float, "a block below this share of the base's effect ends it (default: 0.1)", "X"),
     "least_norm": Option("--least-norm", float, "a block below this share of the base's norm ends it (default: 0.05)", "X"),

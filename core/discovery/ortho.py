@@ -25,7 +25,7 @@ from core.discovery.rolling import Rolling
 from core.errors import SettingsError
 
 STEPS = {"lbfgs": 24, "adam": 1000}
-_PENALTY = 0.5
+_PENALTY = 1.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Settings:
     """`steps` None: 24 for lbfgs, 1000 for adam. `batch`: how many vectors are trained at once.
 
     `match`: `tokens` compares the change at every seen token, `mean` their mean, as the published code does (over all
-    tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty` times ||theta|| joins the loss, None: 0.5 for
+    tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty` times ||theta|| joins the loss, None: 1 for
     lbfgs, which would otherwise take norms at which random vectors write code too (docs/findings.md), 0 for adam.
     `start_norm` scales the draws; None starts at the draws as they are. The family has ended when the last `batch` vectors do
     less than `least_match` of what the base does, or their norms are below `least_norm` times the base's.

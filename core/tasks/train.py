@@ -330,8 +330,9 @@ class _Run:
         self.pace.tick(units)
         if self.session.library is not None:
             for draw, vector in vectors:
-                sample = Sample(self.request.prompts[0].shown(), 1.0, said[str(draw)].text)
-                self.session.library.add_sample(vector.id, sample)
+                heard = said[str(draw)]
+                kl = float(np.mean(heard.kl)) if heard.kl else None
+                self.session.library.add_sample(vector.id, Sample(self.request.prompts[0].shown(), 1.0, heard.text, kl))
 
     def _row(self, key: str, vector: SteeringVector | None) -> Row:
         steering = () if vector is None else (SteerTerm(vector),)

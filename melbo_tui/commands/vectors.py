@@ -32,7 +32,9 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
         return added
 
     listing = action("list", _list, "List vectors.")
-    listing.add_argument("filter", nargs="*", metavar="FILTER", help="quoted: 'bomb tag:code model:qwen norm>5 rating>=3 -is:kept'")
+    listing.add_argument(
+        "filter", nargs="*", metavar="FILTER", help="quoted: 'bomb tag:code model:qwen norm>5 rating>=3 -is:kept'"
+    )
     listing.add_argument("--kept", action="store_true", help="only those that somebody kept or named")
     listing.add_argument("--trash", action="store_true", help="what was deleted")
     listing.add_argument(

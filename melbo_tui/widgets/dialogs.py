@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Markdown, OptionList, Static
+from textual.widgets import Input, Markdown, OptionList, SelectionList, Static
 from textual.widgets.option_list import Option
 
 _BOX = """
@@ -95,6 +96,27 @@ class Choose(ModalScreen[str | None]):
         fitting = [(key, line) for key, line in self._options if all(word in line.lower() for word in wanted)]
         options.add_options([Option(Text(line, no_wrap=True, overflow="ellipsis"), id=key) for key, line in fitting[:200]])
         options.highlighted = 0 if fitting else None
+
+
+class PickMany(ModalScreen[list[str] | None]):
+    """Ticks some of (key, line, ticked) options; gives the keys of those that are ticked."""
+
+    DEFAULT_CSS = _BOX.format("PickMany") + "PickMany SelectionList { height: auto; max-height: 16; border: none; }"
+    BINDINGS = [("escape", "dismiss(None)", "Cancel"), Binding("enter", "accept", "Accept", priority=True)]
+
+    def __init__(self, title: str, options: Sequence[tuple[str, str, bool]]) -> None:
+        super().__init__()
+        self._title, self._options = title, options
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Text(self._title)
+            box.border_subtitle = "Space ticks · Enter accepts · Esc cancels"
+            yield SelectionList[str](*((Text(line), key, ticked) for key, line, ticked in self._options))
+
+    def action_accept(self) -> None:
+        ticked = set(self.query_one(SelectionList).selected)
+        self.dismiss([key for key, _, _ in self._options if key in ticked])
 
 
 class Help(ModalScreen[None]):

@@ -23,7 +23,7 @@ class PaneTab(Static):
             self.pane = pane
 
     def __init__(self, number: int, pane: str, title: str) -> None:
-        super().__init__(f" {number} {title} ", id=f"tab-{pane}", markup=False)
+        super().__init__(f" F{number} {title} ", id=f"tab-{pane}", markup=False)
         self.pane = pane
 
     def on_click(self) -> None:

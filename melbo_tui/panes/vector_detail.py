@@ -1,0 +1,95 @@
+"""All about one vector: where it came from, its losses, what it says, what is near it, what people think of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from core.events import LensRead
+from melbo_tui.charts import sparkline
+from melbo_tui.wording import story
+from vectors.library import Kept, Sample
+from vectors.plain_text import one_line
+
+_QUIET = {"recipe", "raw", "template", "draw", "init"}
+
+
+@dataclass
+class Facts:
+    """What is known of a vector beside its entry; parts that take time arrive later."""
+
+    losses: list[float] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    recipe: str = ""
+    neighbours: list[tuple[str, float]] | None = None
+    lens: LensRead | None = None
+
+
+class VectorDetail(VerticalScroll):
+    """Shows one vector; `show(None)` an empty page."""
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="detail-text", markup=False)
+
+    def show(self, entry: Kept | None, facts: Facts, streaming: dict[tuple[str, float], str]) -> None:
+        """`streaming` are samples that are being made, by prompt and coefficient."""
+        text = Text()
+        if entry is not None:
+            self._about(text, entry, facts)
+            self._said(text, facts, streaming)
+            self._around(text, facts)
+        self.query_one("#detail-text", Static).update(text)
+
+    def _about(self, text: Text, entry: Kept, facts: Facts) -> None:
+        theme = self.app.theme_variables
+        text.append(entry.name, "bold")
+        text.append("  ★" if entry.kept else "", theme["text-warning"])
+        if entry.rating is not None:
+            text.append(f"  {'•' * entry.rating or 'rated 0'}", theme["text-warning"])
+        text.append("\n")
+        if entry.tags:
+            text.append(" ".join(f"#{tag}" for tag in entry.tags) + "\n", theme["text-accent"])
+        if entry.note:
+            text.append(entry.note + "\n", "italic")
+        text.append(story(entry) + "\n", "dim")
+        if facts.recipe:
+            text.append("= " + facts.recipe + "\n")
+        settings = [
+            f"{name} {value}" for name, value in entry.origin.settings.items() if name not in _QUIET and value is not None
+        ]
+        if settings:
+            text.append(one_line(", ".join(settings), 400) + "\n", "dim")
+        if facts.losses:
+            text.append(f"loss {facts.losses[0]:.4g} ", "dim")
+            text.append(sparkline(facts.losses, 24), theme["primary"])
+            text.append(f" {facts.losses[-1]:.4g} in {len(facts.losses)} steps\n", "dim")
+
+    def _said(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], str]) -> None:
+        said = {(s.prompt, s.coefficient): (s.text, s.kl) for s in facts.samples}
+        said.update({key: (words, None) for key, words in streaming.items()})
+        if not said:
+            text.append(
+                "\nspace: hear what the model says under it at -1, 0, 1 and 2 times its size; p: on another prompt\n", "dim"
+            )
+        prompt = None
+        for (asked, coefficient), (words, kl) in sorted(said.items()):
+            if asked != prompt:
+                prompt = asked
+                text.append(f"\n“{one_line(asked, 120)}”\n", "bold")
+            text.append(f"{coefficient:+g}  " if coefficient else " 0  ", "bold " + self.app.theme_variables["primary"])
+            text.append(words.strip())
+            text.append(f"  KL {kl:.2g}\n" if kl is not None else "\n", "dim")
+
+    def _around(self, text: Text, facts: Facts) -> None:
+        if facts.neighbours:
+            text.append("\nnearest  ", "bold")
+            text.append(", ".join(f"{name} {cosine:+.2f}" for name, cosine in facts.neighbours) + "\n")
+        if facts.lens is not None:
+            for title, tokens in (("raises", facts.lens.raised), ("lowers", facts.lens.lowered)):
+                text.append(f"{title}  ", "bold")
+                text.append(" ".join(f"{token} {value:+.1f}" for token, value in tokens[:8]) + "\n")
+            text.append("the logit lens, a hint only: it leaves out all later blocks\n", "dim")
