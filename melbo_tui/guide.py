@@ -9,13 +9,16 @@ what to find. Out come behaviours the model usually hides: answers where it refu
 
 ## In five steps
 
-1. **Train** (key 1): type a prompt, press Start. Each vector that is found is let speak beside random vectors of the same
+1. **Train** (F1): type a prompt, press Start. Each vector that is found is let speak beside random vectors of the same
    size. *effect* is how much it changes the model, *damage* how little sense its text makes to the unsteered model.
 2. Move with the arrows, read below what it says; `space` lets it go on. `k` keeps it, `r` names it.
-3. `c` takes it to **Chat** (key 3). In the message line, shift+left and shift+right turn its coefficient; Esc goes to the
+3. `c` takes it to **Chat** (F3). In the message line, shift+left and shift+right turn its coefficient; Esc goes to the
    rack, where the arrows turn it, `-` negates, `v` averages, `0` mutes, `x` removes. `g` asks again, `b` shows the
    unsteered answer beside it.
-4. **Vectors** (key 2) has what was kept: where it came from, its samples at -1, 0, 1 and 2 (`space`), notes, the trash.
+4. **Vectors** (F2) has everything: `a` switches between what was kept and what runs have found, `/` filters (words,
+   `tag:code norm>5 rating>=3 -method:random`), `space` hears one at -1, 0, 1 and 2, `p` on a prompt of yours. `0` to `5`
+   rate, `t` tags, `m` notes, `x` marks several, `w` mixes them, `c` compares two, `l` is the logit lens, `z` folds by run,
+   `o` sorts, `v` chooses the columns, `e` and `i` export and import; `u` takes back whatever was done.
 5. `Ctrl+P` has every command, `Ctrl+Q` quits. Whatever a run has finished is in the library already.
 
 ## Good to know
@@ -23,5 +26,5 @@ what to find. Out come behaviours the model usually hides: answers where it refu
 - A refusal that a vector breaks at coefficient 1 may come back stronger at -1, on harmless prompts too.
 - Broken text? Turn the coefficient down, or train with a smaller radius.
 - Everything alike? Let the objective see other tokens, ask for more vectors, or tick *Orthogonal*.
-- The keys 1, 2, 3 are F1, F2, F3 too, for when the cursor is in a field.
+- 1, 2, 3 do what F1, F2, F3 do where they have no other use.
 """

@@ -245,6 +245,14 @@ class Library(Curation):
             rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
         return {row["vector"]: Sample(row["prompt"], row["coefficient"], row["text"], row["kl"]) for row in rows}
 
+    def changed_at(self) -> int:
+        """Grows whenever anybody changes the library: nanoseconds of its last change, cheap to ask for."""
+        try:
+            times = [path.stat().st_mtime_ns for path in (self.index.path, self.folder / "runs", self.folder / "mixtures")]
+        except OSError:
+            return 0
+        return max(times)
+
     def problems(self) -> list[str]:
         """Files in the library that cannot be read, with what is wrong with each."""
         with self.index.reading() as db:

@@ -12,6 +12,7 @@ from core.events import Event, Said
 from core.requests import Reply, ReplyRow
 from core.session import Session
 from core.steering import OPERATIONS, Positions, SteerTerm
+from melbo_tui.commands.naming import completed
 from melbo_tui.commands.output import fail, say, say_json
 from melbo_tui.commands.running import Runner, open_library
 from vectors.plain_text import printable
@@ -22,8 +23,15 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
         "chat", help="talk to the steered model", description="Talks to the model under steering.", parents=[common]
     )
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "--steer", action="append", default=[], type=_term, metavar="NAME=COEF", help="add COEF times the vector (repeatable)"
+    completed(
+        parser.add_argument(
+            "--steer",
+            action="append",
+            default=[],
+            type=_term,
+            metavar="NAME=COEF",
+            help="add COEF times the vector (repeatable)",
+        )
     )
     parser.add_argument(
         "--operation", choices=OPERATIONS, default="add", help="add, ablate or set the component (default: add)"

@@ -22,6 +22,7 @@ from melbo_tui.widgets.dialogs import Choose
 from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import one_line
+from vectors.recipe import Recipe
 from vectors.vector import SteeringVector, VectorError
 
 STEERED, UNSTEERED = "steered", "unsteered"
@@ -265,10 +266,12 @@ class ChatPane(Pane):
         self._replying = self.melbo.engine.submit(Reply(rows))
         self._show()
 
-    def _keep(self, vector: SteeringVector) -> SteeringVector:
-        saved = [vector]
-        self.attempt(lambda: saved.extend(self.melbo.library.add([vector])))
-        return saved[-1]
+    def _keep(self, terms: tuple[tuple[str, float], ...], name: str) -> SteeringVector | None:
+        """Keeps the sum of coefficient x vector, by id, as a mixture; None, and a word why, where they do not fit together."""
+        library = self.melbo.library
+        saved: list[SteeringVector] = []
+        self.attempt(lambda: saved.append(library.load(library.save_mixture(Recipe(terms), name).id)))
+        return saved[0] if saved else None
 
     def _save(self) -> None:
         """Puts the conversation in the library, so that it outlives the program."""

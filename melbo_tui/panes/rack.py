@@ -12,11 +12,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from core.errors import MelboError
 from core.steering import Positions, Steering, SteerTerm
-from vectors.mixture import average
 from vectors.plain_text import one_line
-from vectors.vector import SteeringVector, VectorError
+from vectors.vector import SteeringVector
 
 _STEP, _BIG_STEP, _SPAN = 0.1, 0.5, 3.0
 _POSITIONS = (Positions("all"), Positions("generated"), Positions("last", 1))
@@ -34,6 +32,10 @@ class Slot:
 
     def term(self) -> SteerTerm:
         return SteerTerm(self.vector, self.coefficient, self.operation, self.positions)
+
+
+# Keeps a mixture, from (id, coefficient) terms and a name, and gives it as the library has it; None where it cannot be.
+Keep = Callable[[tuple[tuple[str, float], ...], str], SteeringVector | None]
 
 
 class Rack(Widget, can_focus=True):
@@ -61,8 +63,7 @@ class Rack(Widget, can_focus=True):
 
     selected: reactive[int] = reactive(0)
 
-    def __init__(self, keep: Callable[[SteeringVector], SteeringVector]) -> None:
-        """`keep` puts a vector that was made here in the library, and gives it back as it is called there."""
+    def __init__(self, keep: Keep) -> None:
         super().__init__(id="rack")
         self._keep = keep
         self.slots: list[Slot] = []
@@ -122,13 +123,13 @@ class Rack(Widget, can_focus=True):
         if len(live) < 2:
             self.notify("Averaging takes at least two vectors that are not muted.")
             return
-        try:
-            mean = average([slot.vector if slot.coefficient == 1 else slot.coefficient * slot.vector for slot in live])
-        except (VectorError, MelboError) as error:
-            self.notify(str(error), severity="warning", markup=False)
+        parts = [slot.vector.name if slot.coefficient == 1 else f"{slot.coefficient:g} {slot.vector.name}" for slot in live]
+        terms = tuple((slot.vector.id, slot.coefficient / len(live)) for slot in live)
+        mean = self._keep(terms, f"avg({', '.join(parts)})")
+        if mean is None:
             return
         self.slots = [replace(slot, muted=True) for slot in self.slots]
-        self.slots.append(Slot(self._keep(mean)))
+        self.slots.append(Slot(mean))
         self.selected = len(self.slots) - 1
         self._changed()
         self.notify("The average steers now and is in the library; what it was made of is muted. 0 brings one back.")

@@ -28,6 +28,7 @@ from vectors.vector import VectorError
 _NEIGHBOURS = 5
 # Neighbours are looked for when the cursor rests, not for every line it passes.
 _REST_SECONDS = 0.4
+_WATCH_SECONDS = 3.0
 
 
 class VectorsPane(VectorActions):
@@ -67,6 +68,7 @@ class VectorsPane(VectorActions):
         self._facts = Facts()
         self._streaming: dict[str, dict[tuple[str, float], str]] = {}
         self._rest: Timer | None = None
+        self._read_at = 0
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -78,6 +80,13 @@ class VectorsPane(VectorActions):
 
     def on_mount(self) -> None:
         self.query_one("#detail").border_title = "Vector"
+        self.set_interval(_WATCH_SECONDS, self._watch)
+
+    def _watch(self) -> None:
+        """Shows what another process, or a run, has changed in the library."""
+        changed = self.melbo.library.changed_at()
+        if changed != self._read_at and self.is_on_screen and not self._hearing:
+            self.refresh_list()
 
     def shown(self) -> None:
         self.refresh_list()
@@ -106,6 +115,7 @@ class VectorsPane(VectorActions):
 
         def read() -> None:
             self.melbo.library.refresh()
+            self._read_at = self.melbo.library.changed_at()
             self._lines = shelf.read(self.melbo.library)
 
         if self.attempt(read):
