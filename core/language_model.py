@@ -9,7 +9,9 @@ import copy
 import hashlib
 import importlib
 import inspect
+import json
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.errors import Cancelled, ModelError, first_line
 from core.model_store import Progress, bar_class
+from core.offloading import execution_device, first_numbers
 from vectors.vector import ModelStamp
 
 Message = Mapping[str, str]
@@ -43,7 +46,8 @@ class LanguageModel:
         self.blocks = find_blocks(model)
         self.d_model = int(self.config.hidden_size)
         self.stamp = ModelStamp(name, self.d_model, len(self.blocks), fingerprint(model), revision, adapter)
-        self.device: torch.device = model.get_input_embeddings().weight.device
+        embedding = model.get_input_embeddings()
+        self.device: torch.device = execution_device(embedding, embedding.weight)
         self.dtype: torch.dtype = model.get_input_embeddings().weight.dtype
         self._keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._check_causal()
@@ -66,10 +70,12 @@ class LanguageModel:
         place = pick_device(device) if device_map is None else None
         chosen = _DTYPES.get(dtype) or (torch.float32 if place == "cpu" else "auto")
         progress("reading the weights", None)
+        pieces: dict[str, Any] = {}
+        if device_map is not None:
+            # What fits on no device waits on disk; safetensors files are read from where they are.
+            pieces = {"device_map": _device_map(device_map), "offload_folder": tempfile.mkdtemp(prefix="melbo-tui-offload-")}
         with _readable_failures(folder.name), _progress_to(progress):
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=chosen, device_map=device_map, trust_remote_code=trust_remote_code
-            )
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=chosen, trust_remote_code=trust_remote_code, **pieces)
             if adapter is not None:
                 model = _with_adapter(model, adapter)
             if place is not None:
@@ -206,9 +212,11 @@ def with_hidden(output: Any, hidden: Tensor) -> Any:
 def fingerprint(model: Any) -> str:
     """Twelve hex digits from a few numbers of every weight matrix; the same in any dtype that keeps bfloat16's digits."""
     digest = hashlib.sha256()
+    modules = dict(model.named_modules())
     for name, parameter in sorted(model.named_parameters()):
-        if parameter.ndim == 2 and parameter.device.type != "meta" and parameter.is_floating_point():
-            sample = parameter.detach().flatten()[:16].to("cpu", torch.bfloat16)
+        if parameter.ndim == 2 and parameter.is_floating_point():
+            owner, _, own = name.rpartition(".")
+            sample = first_numbers(modules[owner], own, parameter, 16).to("cpu", torch.bfloat16)
             digest.update(name.encode() + sample.view(torch.int16).numpy().tobytes())
     return digest.hexdigest()[:12]
 
@@ -241,6 +249,21 @@ def convert_gguf(gguf: Path, folder: Path, progress: Progress) -> None:
         progress("saving the converted model", None)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+
+
+def _device_map(text: str) -> str | dict[str, Any]:
+    """accelerate's word (auto, balanced, a device), or a JSON object of module names and devices."""
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        pieces = json.loads(text)
+        if not isinstance(pieces, dict):
+            raise ValueError("no object")
+        return pieces
+    except ValueError as error:
+        raise ModelError(
+            f"the device map is not readable ({error})", 'write auto, or {"model.layers.0": "cpu", ...}'
+        ) from error
 
 
 def _load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:

@@ -2,62 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import Button, Collapsible, Input, Static, TextArea
+from textual.widgets import Button, Collapsible, Input, Static
 
 from core.discovery import METHODS
 from core.errors import SettingsError
 from core.events import ModelLoaded, PromptMeasured
 from core.requests import Prompt, Train, default_blocks, parse_tokens
-from melbo_tui.widgets.field import Field, choice
-from vectors.plain_text import clean_name, one_line
-
-# A contrast is made from two sets of prompts, which only the command line takes.
-_METHODS = [name for name in METHODS if name != "contrast"]
-# Fields that only some methods have.
-_ONLY_FOR = {"base": ("ortho",), "optimizer": ("melbo",), "orthogonal": ("melbo",)}
-
-
-def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[str], int | None]:
-    """A check for whole numbers from `low` to `high`; with `auto`, the word auto means None."""
-
-    def read(text: str) -> int | None:
-        text = text.strip()
-        if auto and text in ("auto", ""):
-            return None
-        if not text.isdecimal() or int(text) < low or (high is not None and int(text) > high):
-            span = f"from {low} to {high}" if high is not None else f"of at least {low}"
-            raise SettingsError(f"a whole number {span}" + (" or auto" if auto else "") + " is needed")
-        return int(text)
-
-    return read
-
-
-def radius(text: str) -> float | None:
-    """`auto` as None, else a positive number. Raises SettingsError."""
-    if text.strip() in ("auto", ""):
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise SettingsError("auto or a positive number is needed") from None
-    if not 0 < value < float("inf"):
-        raise SettingsError("the radius must be positive")
-    return value
-
-
-def _prompt(text: str) -> Prompt:
-    return Prompt(text.strip())
-
-
-def _name(text: str) -> str | None:
-    return clean_name(text) if text.strip() else None
+from melbo_tui.panes.train_fields import (
+    ONLY_FOR,
+    SEARCHES,
+    first_fields,
+    lines,
+    more_fields,
+    name_or_none,
+    penalty,
+    radius,
+    whole,
+)
+from melbo_tui.widgets.field import Field
+from vectors.plain_text import one_line
 
 
 class TrainForm(Vertical):
@@ -83,100 +51,9 @@ class TrainForm(Vertical):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="fields", can_focus=False):
-            entry = TextArea(self._first_prompt, compact=True, tab_behavior="focus", placeholder="What to ask the model")
-            yield Field(
-                "prompt",
-                "Prompt",
-                entry,
-                "The one question that the vectors are trained on. Try one that the model refuses or answers always alike.",
-                _prompt,
-            )
-            yield Static("", id="prompt-facts", markup=False)
-            yield Field(
-                "method",
-                "Method",
-                choice([(name, name) for name in _METHODS]),
-                METHODS["melbo"].summary,
-            )
-            yield Field(
-                "base",
-                "Base",
-                Input("", placeholder="a vector's name", compact=True),
-                "The vector that the family starts from: each new one does the same and is orthogonal to all before it. "
-                "f on a vector puts it here.",
-            )
-            yield Field(
-                "source",
-                "Steer at",
-                Input("auto", compact=True),
-                "The block whose output is steered, counted from 0. Early blocks, about a quarter of the depth, work well.",
-                whole(0, auto=True),
-            )
-            yield Field(
-                "target",
-                "Watch at",
-                Input("auto", compact=True),
-                "The block whose output should change the most: after the steered one, about 0.7 of the depth.",
-                whole(0, auto=True),
-            )
-            yield Static("", id="depth", markup=False)
-            yield Field(
-                "radius",
-                "Radius",
-                Input("auto", compact=True),
-                "The size of the push. auto measures how much this model takes before it stops answering in "
-                "proportion, and stays below. Larger: stranger, then broken text.",
-                radius,
-            )
-            yield Field(
-                "vectors",
-                "Vectors",
-                Input("16", compact=True),
-                "How many to look for. Each starts at its own random draw and finds its own way to change the model.",
-                whole(1, 100_000),
-            )
-            yield Field(
-                "steps",
-                "Steps",
-                Input("auto", compact=True),
-                "How long each vector is trained. auto: as many as the method needs (MELBO 8, a family 24).",
-                whole(1, 1_000_000, auto=True),
-            )
+            yield from first_fields(self._first_prompt)
             with Collapsible(title="More settings", id="more"):
-                yield Field(
-                    "optimizer",
-                    "Optimizer",
-                    choice([("power iteration", "power"), ("AdamW, as published", "adamw")]),
-                    "Power iteration climbs in tens of steps. AdamW is the published loop, exactly, and much slower.",
-                )
-                yield Field(
-                    "tokens",
-                    "Tokens",
-                    Input("last:6", compact=True),
-                    "Which of the prompt's tokens the objective sees: last:K or all. The first token's huge activations can "
-                    "drown the others', so the last ones are the default.",
-                    parse_tokens,
-                )
-                yield Field(
-                    "orthogonal",
-                    "Orthogonal",
-                    choice([("no", "no"), ("to all before", "yes")]),
-                    "Each vector at a right angle to those before it: more variety, some of it weaker.",
-                )
-                yield Field(
-                    "system",
-                    "System",
-                    Input("", placeholder="the model's own", compact=True),
-                    "The system text before the prompt. Empty: what the model's chat template says by itself.",
-                )
-                yield Field("seed", "Seed", Input("0", compact=True), "The same seed finds the same vectors again.", whole(0))
-                yield Field(
-                    "name",
-                    "Names",
-                    Input("", placeholder="from the prompt", compact=True),
-                    "What the vectors are called before their numbers.",
-                    _name,
-                )
+                yield from more_fields()
         yield Static("", id="explanation", markup=False)
         with Horizontal(id="buttons"):
             yield Button("Start", variant="primary", id="start", compact=True)
@@ -236,19 +113,26 @@ class TrainForm(Vertical):
         text = {key: value.strip() for key, value in self.texts().items()}
         source, target = self._blocks()
         method = self._method
-        settings = {"optimizer": text["optimizer"], "orthogonal": text["orthogonal"] == "yes", "base": text["base"]}
+        settings = {
+            "optimizer": text["optimizer"], "orthogonal": text["orthogonal"] == "yes", "base": text["base"],
+            "norm_penalty": penalty(text["norm_penalty"]), "positive": lines(text["positive"]),
+            "negative": lines(text["negative"]), "select": text["select"] == "yes",
+        }  # fmt: skip
+        if method == "contrast" and not (settings["positive"] and settings["negative"]):
+            raise SettingsError("a contrast needs prompts of both kinds", "fill in More of and Less of, one prompt a line")
+        searches = method in SEARCHES
         return Train(
             prompts=(Prompt(text["prompt"], system=text["system"] or None),),
             source=source,
             target=target,
             radius=radius(text["radius"]),
-            vectors=int(text["vectors"]),
-            steps=whole(1, auto=True)(text["steps"]),
+            vectors=int(text["vectors"]) if searches else None,
+            steps=whole(1, auto=True)(text["steps"]) if searches else None,
             seed=int(text["seed"]),
             method=method,
-            settings={name: value for name, value in settings.items() if method in _ONLY_FOR[name]},
+            settings={name: value for name, value in settings.items() if method in ONLY_FOR[name] and value is not None},
             tokens=text["tokens"],
-            name=_name(text["name"]),
+            name=name_or_none(text["name"]),
         )
 
     def _blocks(self) -> tuple[int | None, int | None]:
@@ -281,7 +165,7 @@ class TrainForm(Vertical):
 
     def _show_method(self) -> None:
         """Shows the fields that the method has."""
-        for name, methods in _ONLY_FOR.items():
+        for name, methods in ONLY_FOR.items():
             self._field(name).display = self._method in methods
         self._field("radius").display = METHODS[self._method].needs_radius
 

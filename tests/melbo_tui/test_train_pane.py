@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from textual.widgets import Button
+from textual.widgets import Button, Static
 
 from core.events import Said, TaskEnded, TaskPaused, VectorFound
 from core.requests import MeasurePrompt, Reply, Train
@@ -207,3 +207,37 @@ async def test_the_hundredth_vector_stands_behind_the_ninety_ninth(library: Libr
         await until(pilot, lambda: table.row_count == 121)
         keys = [str(row.key.value) for row in table.ordered_rows]
         assert keys == [*(str(i) for i in range(120)), "unsteered"]
+
+
+async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        form = app.query_one(TrainForm)
+        form.fill({"method": "contrast"})
+        await pilot.pause()
+        form.start()
+        await pilot.pause()
+        explained = app.query_one("#explanation", Static)
+        assert "needs prompts of both kinds" in str(explained.content)
+        assert not app.query_one("#field-vectors", Field).display
+        form.fill(
+            {"positive": "How do I hurt?\n\nHow do I steal?", "negative": "How do I bake?\nHow do I swim?", "select": "yes"}
+        )
+        form.start()
+        await pilot.pause()
+        task, request = engine.last(Train)
+        assert request.settings == {
+            "positive": ["How do I hurt?", "How do I steal?"],
+            "negative": ["How do I bake?", "How do I swim?"],
+            "select": True,
+        }
+        assert request.count == 1
+        engine.tell(TaskEnded(task, "done"))
+        form.grow_family("bomb-01")
+        form.fill({"norm_penalty": "-1"})
+        form.start()
+        await pilot.pause()
+        assert "must not be negative" in str(explained.content)
+        form.fill({"norm_penalty": "0.3"})
+        form.start()
+        await pilot.pause()
+        assert engine.last(Train)[1].settings == {"base": "bomb-01", "norm_penalty": 0.3}
