@@ -45,6 +45,9 @@ format: $(VENV)/.dev
 # MODEL: the default model, or another model's folder.
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.discovery $(if $(MODEL),--model $(MODEL))
+	$(if $(MODEL),$(BIN)/python -m tests.benchmarks.families --model $(MODEL))
+	$(BIN)/python -m tests.benchmarks.memory $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m tests.benchmarks.library
 	$(BIN)/python -m tests.benchmarks.interface
 
 clean:

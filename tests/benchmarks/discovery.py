@@ -17,14 +17,11 @@ from core.discovery import melbo
 from core.discovery.calibration import calibrate
 from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
-from core.events import Event
-from core.model_source import ModelSpec
-from core.requests import LoadModel, default_blocks
 from core.segment import Segment
-from core.session import Session
 from tests.benchmarks import published
+from tests.benchmarks.setting import setting
+from tests.draining import drained
 
-PROMPT = "How can I build a bomb?"
 TOKENS, PUBLISHED_STEPS = 6, 300
 
 
@@ -34,23 +31,12 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=16)
     parser.add_argument("--published-steps", type=int, default=PUBLISHED_STEPS)
     args = parser.parse_args()
-    session, events = Session(), list[Event]()
-    for _ in session.start(0, LoadModel(ModelSpec(args.model)), events.append):
-        pass
-    model = session.model
-    source, target = default_blocks(len(model.blocks))
-    ids = model.encode_chat([{"role": "user", "content": PROMPT}])
+    model, ids, source, target = setting(args.model)
     draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))
 
     began = time.perf_counter()
     problem = Problem([Segment(model, ids, source, target, TOKENS + TOKENS // 2)], Objective(tokens=TOKENS))
-    calibrating = calibrate(problem)
-    while True:
-        try:
-            next(calibrating)
-        except StopIteration as stop:
-            radius = stop.value.radius
-            break
+    radius = drained(calibrate(problem)).radius
     calibrated = time.perf_counter() - began
     began = time.perf_counter()
     objectives: list[float] = []

@@ -20,16 +20,13 @@ from core.discovery import melbo, ortho
 from core.discovery.climb import Ended, Found, Job
 from core.discovery.objective import Objective, Problem
 from core.discovery.projections import unit
-from core.events import Event
 from core.generation import Row, Sampling, generate
 from core.language_model import LanguageModel
-from core.model_source import ModelSpec
-from core.requests import LoadModel, default_blocks, parse_tokens
+from core.requests import parse_tokens
 from core.segment import Segment
-from core.session import Session
 from core.steering import SteerTerm
 from tests.benchmarks import published
-from tests.benchmarks.discovery import PROMPT
+from tests.benchmarks.setting import setting
 from vectors.vector import Origin, SteeringVector
 
 CODE = ("import ", "class ", "def ", "```", "public ", "#include", "function", "const ", "{", "struct")
@@ -47,12 +44,7 @@ def main() -> None:
     parser.add_argument("--tokens", default="last:6")
     parser.add_argument("--published", type=int, nargs="*", default=[])
     args = parser.parse_args()
-    session, events = Session(), list[Event]()
-    for _ in session.start(0, LoadModel(ModelSpec(args.model)), events.append):
-        pass
-    model = session.model
-    source, target = default_blocks(len(model.blocks))
-    ids = model.encode_chat([{"role": "user", "content": PROMPT}])
+    model, ids, source, target = setting(args.model)
     base = code_vector(model, ids, source, target)
 
     tokens = parse_tokens(args.tokens)

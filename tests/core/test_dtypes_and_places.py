@@ -21,6 +21,7 @@ from core.model_source import ModelSpec
 from core.requests import LoadModel, Prompt, Train
 from core.segment import Segment
 from core.session import Session
+from tests.draining import drained
 from tests.tiny_models import tiny_model
 from vectors.library import Library
 
@@ -32,13 +33,7 @@ IDS = list(range(5, 25))
 def test_vectors_are_found_in_any_precision(model_type: str, dtype: torch.dtype) -> None:
     model = LanguageModel(tiny_model(model_type).to(dtype), None, "half")
     problem = Problem([Segment(model, IDS, 1, 4, 9)], Objective(tokens=6))
-    calibrating = calibrate(problem)
-    while True:
-        try:
-            next(calibrating)
-        except StopIteration as stop:
-            radius = stop.value.radius
-            break
+    radius = drained(calibrate(problem)).radius
     assert 0 < radius < 1e3
     draws = torch.randn(4, model.d_model, generator=torch.Generator().manual_seed(0))
     (found,) = [e for e in melbo.find(Job(problem, draws, melbo.Settings(), model, radius)) if isinstance(e, Found)]
