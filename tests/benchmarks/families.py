@@ -74,10 +74,10 @@ def main() -> None:
     cosine = float((everything @ everything.T - torch.eye(len(everything))).abs().max())
     print(f"a vector                 {ours:8.2f} s   greatest |cosine| of any two {cosine:.1e}")
 
-    _, _, seconds = published.train(
+    _, _, step_seconds = published.train(
         model.model, model.ids_tensor(ids), model.blocks, source, target, draws[0].clone(), 7.0, 20, 6
     )
-    theirs = statistics.median(seconds) * STEPS
+    theirs = statistics.median(step_seconds) * STEPS
     print(f"published, a vector      {theirs:8.1f} s   ({theirs / ours:.0f} times as long)")
     for place in args.published:
         adam = replace(settings, optimizer="adam", batch=1, steps=STEPS, norm_penalty=None)
@@ -89,8 +89,8 @@ def main() -> None:
         )
 
     random = unit(torch.randn(args.controls, model.d_model, generator=torch.Generator().manual_seed(5))) * norms.median()
-    for name, rows in (("the family", vectors), (f"random at norm {float(norms.median()):.1f}", random)):
-        texts = answers(model, ids, source, rows)
+    for name, shown in (("the family", vectors), (f"random at norm {float(norms.median()):.1f}", random)):
+        texts = answers(model, ids, source, shown)
         code = sum(writes_code(text) for text in texts)
         print(f"{name}: {code} of {len(texts)} write code ({code / len(texts):.0%})")
 

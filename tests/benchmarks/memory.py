@@ -51,11 +51,14 @@ def main() -> None:
     loaded = resident()
     print(f"weights {weights} MiB, process with the model loaded {loaded} MiB")
     draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))
-    for name, method, settings in (("melbo", melbo, melbo.Settings()), ("ortho", ortho, ortho.Settings(12))):
+    for name, method, settings in (
+        ("melbo", melbo, melbo.Settings()),
+        ("ortho", ortho, ortho.Settings(12, least_match=-1e9, least_norm=0.0)),
+    ):
         job = Job(problem, draws, settings, model, 5.0, base=draws[0] * 7 / draws[0].norm())
-        marks = []
-        for event in method.find(job):  # type: ignore[attr-defined]
-            if isinstance(event, Found) and (event.first + len(event.vectors)) % (args.vectors // 4) == 0:
+        marks: list[int] = []
+        for event in method.find(job):
+            if isinstance(event, Found) and event.first + len(event.vectors) >= (len(marks) + 1) * args.vectors // 4:
                 marks.append(peak.highest)
                 peak.highest = 0
         shown = ", ".join(f"{mark} MiB ({mark / loaded:.2f}x)" for mark in marks)

@@ -18,6 +18,7 @@ from core.errors import SettingsError
 from core.language_model import LanguageModel
 from core.requests import Prompt, Train, parse_tokens
 from core.segment import Segment
+from tests.draining import drained
 
 IDS = [5, 9, 17, 33, 65, 129, 7]
 
@@ -88,13 +89,7 @@ def test_closing_at_any_step_leaves_the_model_clean(tiny: LanguageModel, problem
 
 
 def _calibrated(problem: Problem, **kwargs: float) -> Calibration:
-    steps = calibrate(problem, **kwargs)  # type: ignore[arg-type]
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            result: Calibration = stop.value
-            return result
+    return drained(calibrate(problem, **kwargs))  # type: ignore[arg-type]
 
 
 def test_the_radius_lies_where_nonlinearity_reaches_the_ratio(tiny: LanguageModel, problem: Problem) -> None:
