@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from contextlib import closing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from core.events import Event, ModelLoaded, Progressed, Warned
@@ -53,11 +55,31 @@ class Runner:
             listen(event)
 
         try:
-            with closing(self.session.start(0, request, emit)) as steps:
+            with _interruptions() as interrupted, closing(self.session.start(0, request, emit)) as steps:
                 for _ in steps:
-                    pass
+                    if interrupted.is_set():
+                        raise KeyboardInterrupt
         finally:
             line.clear()
+
+
+@contextmanager
+def _interruptions() -> Iterator[threading.Event]:
+    """Ctrl-C raises KeyboardInterrupt, and sets the event too: one raised in a clean-up of Python's own would be lost."""
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def existing_folder_of(path: str) -> Path:

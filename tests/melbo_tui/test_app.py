@@ -41,7 +41,7 @@ async def test_loading_is_shown_and_its_failure_is_told(library: Library) -> Non
             assert words in shown
         await pilot.press("f2")  # what needs no model goes on
         await pilot.pause()
-        assert "Nothing is kept yet" in screen_text(app)
+        assert "Nothing has been found yet" in screen_text(app)
 
 
 async def test_another_model_is_loaded_from_the_palette(library: Library) -> None:
