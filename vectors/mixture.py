@@ -70,12 +70,14 @@ def rescaled(vector: SteeringVector, norm: float) -> SteeringVector:
 
 
 def projected_off(vector: SteeringVector, others: Sequence[SteeringVector]) -> SteeringVector:
-    """`vector` without its component in the span of `others`."""
+    """`vector` without its component in the span of `others`. Raises VectorError where it lies in that span."""
     check_compatible([vector, *others])
     basis, _ = np.linalg.qr(np.stack([o.direction.astype(np.float64) for o in others], axis=1))
     direction = vector.direction.astype(np.float64)
     for _ in range(2):  # a second pass removes what the first one's rounding left
         direction = direction - basis @ (basis.T @ direction)
+    if np.linalg.norm(direction) < 1e-5 * vector.norm:
+        raise VectorError(f"{_called(vector)} is a mixture of what it is projected off: nothing but rounding is left of it")
     recipe = [{"id": o.id, "name": o.name} for o in others]
     origin = replace(
         vector.origin,
@@ -85,6 +87,14 @@ def projected_off(vector: SteeringVector, others: Sequence[SteeringVector]) -> S
         created=time.time(),
     )
     return SteeringVector(direction.astype(np.float32), vector.block, origin, f"{vector.name} off {len(others)}")
+
+
+def orthogonalised(vectors: Sequence[SteeringVector]) -> list[SteeringVector]:
+    """Each of `vectors` without its component in the span of those before it; the first stays as it is (Gram-Schmidt).
+
+    Raises VectorError where one lies in that span.
+    """
+    return [projected_off(vector, vectors[:i]) if i else vector for i, vector in enumerate(vectors)]
 
 
 def _called(vector: SteeringVector) -> str:

@@ -91,7 +91,7 @@ class Origin:
 class SteeringVector:
     """`direction` [d_model] float32, added to the OUTPUT of decoder block `block` (0-based).
 
-    Operators read like the mathematics (`0.5 * (a + b)`, `-a`); what they make is named after its recipe.
+    Operators read like the mathematics (`0.5 * (a + b)`, `-a / 2`); what they make is named after its recipe.
     Raises VectorError when the direction is not one finite row of numbers.
     """
 
@@ -135,6 +135,11 @@ class SteeringVector:
         return weighted_sum([(self, float(factor))])
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> SteeringVector:
+        if not divisor:
+            raise VectorError("a vector cannot be divided by zero")
+        return self * (1.0 / float(divisor))
 
     def __neg__(self) -> SteeringVector:
         return self * -1.0

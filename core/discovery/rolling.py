@@ -118,9 +118,10 @@ class Rolling(Climb):
     def _let_out(self) -> None:
         """The oldest row ends: where the last step led is not known yet, and if it was too far, it goes back."""
         ends = torch.cat([self.theta[:1], self._projected(self.memory.best[:1])])
-        losses = self.goal.losses(ends)
-        best = int(losses[1] < losses[0])
-        vector, loss = ends[best][None], losses[best][None]
+        halves = self.job.problem.measured(self.goal.loss(squared=True), ends)
+        lowered = halves.sum(dim=0) + self.penalty * self.goal.size() * ends.norm(dim=-1)
+        best = int(lowered[1] < lowered[0])
+        vector, loss = ends[best][None], (2 * halves[:, best]).sqrt().sum()[None]
         self.basis.extend(vector)
         self.ready = torch.cat([self.ready, vector])
         self.ready_shares = torch.cat([self.ready_shares, self.goal.matched(loss)])

@@ -31,6 +31,7 @@ USUAL = ("name", "method", "block", "norm", "kl", "rating", "tags", "age", "samp
 # What goes first where the terminal is narrow, and what the sample must have left.
 _DISPENSABLE = ("model", "age", "method", "kl", "block", "tags", "norm", "rating")
 _LEAST_SAMPLE = 22
+_OFTEN_EMPTY = ("tags", "rating", "kl")
 
 
 def _none_or_zero(line: Line) -> str:
@@ -76,9 +77,10 @@ def rows(lines: Sequence[Line], view: View) -> tuple[list[Row], int]:
     return shown, len(fitting)
 
 
-def fitting_columns(wanted: Sequence[str], width: int) -> list[Column]:
-    """The `wanted` columns; nothing means the usual ones, as many as fit into `width` cells and leave the sample room."""
-    keys = [key for key in COLUMNS if key in (wanted or USUAL) or key == "name"]
+def fitting_columns(wanted: Sequence[str], width: int, lines: Sequence[Line] = ()) -> list[Column]:
+    """The `wanted` columns; nothing means the usual ones that say something of `lines`, as many as fit into `width` cells."""
+    empty = {key for key in _OFTEN_EMPTY if not wanted and not any(COLUMNS[key].text(line) for line in lines)}
+    keys = [key for key in COLUMNS if (key in (wanted or USUAL) and key not in empty) or key == "name"]
     for key in _DISPENSABLE if not wanted else ():
         used = sum(COLUMNS[k].width + 1 for k in keys if k != "sample")
         if used + (_LEAST_SAMPLE if "sample" in keys else 0) <= width - 3:

@@ -58,9 +58,8 @@ class VectorDetail(VerticalScroll):
         text.append(story(entry) + "\n", "dim")
         if facts.recipe:
             text.append("= " + facts.recipe + "\n")
-        settings = [
-            f"{name} {value}" for name, value in entry.origin.settings.items() if name not in _QUIET and value is not None
-        ]
+        told = {k: v for k, v in entry.origin.settings.items() if k not in _QUIET and v is not None and v is not False}
+        settings = [name if value is True else f"{name} {value}" for name, value in told.items()]
         if settings:
             text.append(one_line(", ".join(settings), 400) + "\n", "dim")
         if facts.losses:

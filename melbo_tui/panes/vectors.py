@@ -131,7 +131,7 @@ class VectorsPane(VectorActions):
         except VectorError as error:
             box.border_subtitle = str(error)
             return
-        columns = shelf.fitting_columns(self.melbo.settings.columns, self._table.size.width)
+        columns = shelf.fitting_columns(self.melbo.settings.columns, self._table.size.width, self._lines)
         self._table.show(rows, columns, self._view.sort, self._view.backwards)
         marked = f" · {len(self._table.marked)} marked" if self._table.marked else ""
         box.border_title = f"Library · {count} {'kept' if self._view.kept_only else 'found'}{marked}"

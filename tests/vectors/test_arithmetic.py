@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vectors.making import STAMP, vector
-from vectors.mixture import average, projected_off, rescaled, weighted_sum
+from vectors.mixture import average, orthogonalised, projected_off, rescaled, weighted_sum
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
 
@@ -68,3 +68,15 @@ def test_a_direction_is_one_finite_row(direction: list[float]) -> None:
 def test_zero_cannot_be_rescaled() -> None:
     with pytest.raises(VectorError, match="zero"):
         rescaled(0 * vector(1, "z"), 1.0)
+
+
+def test_a_set_is_orthogonalised_in_order() -> None:
+    vectors = [vector(i, f"v{i}") for i in range(4)]
+    made = orthogonalised(vectors)
+    assert made[0] is vectors[0]
+    assert max(abs(a.cosine(b)) for i, a in enumerate(made) for b in made[:i]) < 1e-6
+    with pytest.raises(VectorError, match="rounding is left"):
+        orthogonalised([vectors[0], 2 * vectors[0]])
+    np.testing.assert_allclose((vectors[0] / 4).direction, vectors[0].direction / 4, rtol=1e-6)
+    with pytest.raises(VectorError, match="by zero"):
+        vectors[0] / 0
