@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from core.discovery import METHODS, Method
 from core.discovery.options import OPTIONS, Option
 from core.errors import SettingsError, first_line
+from core.events import RadiusChosen
 from core.model_source import ModelSpec
 from core.requests import Prompt, Train
 from core.session import Session
@@ -164,12 +166,22 @@ def report(run: RunState) -> None:
         say(f"ended early: {run.stopped}")
     if run.radius is not None:
         say(f"radius {run.radius.radius:.4g}" + (" (calibrated)" if run.radius.automatic else ""))
+        if run.radius.curve:
+            say(
+                "nonlinearity of random pushes: "
+                + ", ".join(f"{value:.2f} at {norm:.3g}" for norm, value in _around(run.radius))
+            )
     rows = [_cells(run, key) for key in sorted(run.rows(), key=str.isdecimal)]
     table(("vector", "effect", "KL", "perplexity", "", "what the model says under it"), rows)
     if run.summary():
         say(f"\n{run.summary()}.")
     if run.found:
         say("All are in the library; `melbo-tui chat --steer NAME=1` talks to the model under one.")
+
+
+def _around(chosen: RadiusChosen) -> list[tuple[float, float]]:
+    """The points of the calibration's curve nearest to the radius, by rising norm."""
+    return sorted(sorted(chosen.curve, key=lambda point: abs(math.log(point[0] / chosen.radius)))[:4])
 
 
 def _cells(run: RunState, key: str) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from melbo_tui import charts
 from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.pane import Pane
+from melbo_tui.panes.plots import PLOTS, Plot
 from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.run_state import RunState, verdict
 from melbo_tui.widgets.chart import Chart
@@ -42,11 +43,9 @@ from vectors.index import LibraryError
 from vectors.library import Sample
 from vectors.plain_text import one_line
 
-_PLOTS = ("Objective", "Norm", "KL to unsteered", "Gradient")
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 _MORE_TOKENS = 200
 # Curves of single vectors stand behind the mean; beyond these many they are a smear that costs time to draw.
-_MOST_CURVES = 24
 
 
 class TrainPane(Pane):
@@ -217,9 +216,9 @@ class TrainPane(Pane):
 
     def action_plot(self) -> None:
         if self.app.size.width >= 100:
-            self._right = self._right % 3 + 1
+            self._right = self._right % (len(PLOTS) - 1) + 1
         else:
-            self._left = (self._left + 1) % len(_PLOTS)
+            self._left = (self._left + 1) % len(PLOTS)
         self._show_plots(at_once=True)
 
     def action_keep(self) -> None:
@@ -358,41 +357,15 @@ class TrainPane(Pane):
     def _show_plots(self, at_once: bool = False) -> None:
         left, right = self.query_one("#plot-left", Chart), self.query_one("#plot-right", Chart)
         for chart, which in ((left, self._left), (right, self._right)):
-            chart.border_title = self._plot_title(which)
+            plot = PLOTS[which]
+            chart.border_title = plot.title(self.run)
             chart.border_subtitle = "p: next plot" if chart is right or self.app.size.width < 100 else ""
-            step_wise = which in (0, 3)
             chart.show(
-                partial(self._series, which),
-                ("step" if step_wise else "vector") if chart.size.height > 6 else "",
-                which != 3,
+                partial(self._drawn, plot),
+                plot.x_label if chart.size.height > 6 else "",
+                plot.from_zero,
                 at_once,
             )
 
-    def _plot_title(self, which: int) -> str:
-        chosen = self.run.radius if self.run is not None else None
-        if which == 0 and self.run is not None and self.run.started is not None and self.run.started.method == "ortho":
-            return "Share of the base's effect"
-        if which != 1 or chosen is None:
-            return _PLOTS[which]
-        return f"{_PLOTS[which]} · R {chosen.radius:.3g}" + (" (calibrated)" if chosen.automatic else "")
-
-    def _series(self, which: int, colors: dict[str, charts.Color]) -> Sequence[charts.Series]:
-        run = self.run
-        if run is None:
-            return ()
-        if which in (0, 3):
-            curves, mean = (run.objective, run.mean_objective()) if which == 0 else (run.gradient, run.mean_gradient())
-            latest = sorted(curves)[-_MOST_CURVES:]
-            singles = [charts.Series(*_columns(curves[i]), colors["faint"]) for i in latest] if len(curves) > 1 else []
-            return [*singles, charts.Series(*_columns(mean), colors["main"])]
-        if which == 1:
-            found = [(i + 1, f.norm) for i, f in sorted(run.found.items())]
-            return [charts.Series(*_columns(found), colors["main"], dots=True)]
-        spoken = [(i + 1, s.kl[0]) for i in sorted(run.found) if (s := run.said.get(str(i))) and s.kl]
-        controls = [s.kl[0] for key, s in run.said.items() if key.startswith(CONTROL) and s.kl]
-        line = [(x, sum(controls) / len(controls)) for x in (1, run.asked)] if controls else []
-        return [charts.Series(*_columns(line), colors["other"]), charts.Series(*_columns(spoken), colors["main"], dots=True)]
-
-
-def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]
+    def _drawn(self, plot: Plot, colors: dict[str, charts.Color]) -> Sequence[charts.Series]:
+        return plot.series(self.run, colors) if self.run is not None else ()

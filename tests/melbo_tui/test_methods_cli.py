@@ -10,7 +10,7 @@ import pytest
 from core.requests import Prompt, Train
 from core.session import Session
 from melbo_tui.cli import main
-from tests.melbo_tui.scripted import opened, screen_text
+from tests.melbo_tui.scripted import opened, screen_text, until
 from vectors.checkpoints import Checkpoints
 from vectors.library import Library
 from vectors.vector import ModelStamp
@@ -97,8 +97,9 @@ async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tup
         app.query_one(TrainForm).start()
         await pilot.pause()
         engine.find(engine.last(Train)[0])
-        await pilot.pause(0.3)
-        app.query_one(FoundTable).focus()
+        table = app.query_one(FoundTable)
+        await until(pilot, lambda: table.row_count == 5)
+        table.focus()
         await pilot.press("f")
         await pilot.pause()
         request = app.query_one(TrainForm).request()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from core.events import Said, Stepped, StepPoint, TaskEnded, VectorFound
+import pytest
+
+from core.events import RadiusChosen, Said, Stepped, StepPoint, TaskEnded, VectorFound
+from melbo_tui.panes.plots import PLOTS
 from melbo_tui.run_state import RunState, damage, verdict
 
 
@@ -43,3 +46,19 @@ def test_damage_and_verdict() -> None:
         "broken",
         "",
     )
+
+
+def test_every_plot_draws_a_run_and_nothing_for_an_empty_one() -> None:
+    colors = dict.fromkeys(("main", "other", "faint", "axis"), (1, 2, 3))
+    run = RunState(task=1)
+    assert not any(series.xs for plot in PLOTS for series in plot.series(run, colors))
+    run.take(RadiusChosen(1, 3.0, True, 0.5, ((1.0, 0.1), (4.0, 0.5), (400.0, 20.0))))
+    run.take(Stepped(1, (StepPoint(0, 0, (1.0, 3.0), (0.1, 0.3), (2.0, 2.0)),)))
+    run.take(VectorFound(1, 0, "a/0", "a", 3.0, 9.0))
+    run.take(Said(1, "0", "text", 1, True, (0.5,)))
+    assert all(plot.title(run) for plot in PLOTS)
+    drawn = [plot.series(run, colors) for plot in PLOTS]
+    assert all(any(series.xs for series in one) for one in drawn)
+    curve, chosen = drawn[-1]
+    assert max(curve.xs) == 4.0, "what lies far beyond would flatten the rest"
+    assert (chosen.xs, chosen.ys) == ([3.0], [pytest.approx(0.1 + 0.4 * 2 / 3)])

@@ -171,7 +171,7 @@ async def test_plots_go_round(library: Library) -> None:
         await pilot.pause()
         engine.find(engine.last(Train)[0])
         await pilot.pause()
-        for title in ("KL to unsteered", "Gradient", "Norm"):
+        for title in ("KL to unsteered", "Gradient", "Nonlinearity", "Norm"):
             await pilot.press("p")
             await pilot.pause()
             assert title in screen_text(app)

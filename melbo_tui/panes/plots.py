@@ -1,0 +1,86 @@
+"""The Train pane's plots: what each is called, what is on its axes, and how it is drawn from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.events import CONTROL
+from melbo_tui.charts import Color, Series
+from melbo_tui.run_state import RunState
+
+Colors = dict[str, Color]
+_MOST_CURVES = 24
+# Far beyond the radius the nonlinearity would flatten the rest of its curve.
+_MOST_NONLINEAR = 1.5
+
+
+@dataclass(frozen=True)
+class Plot:
+    """`title` may say more once there is a run; `from_zero`: whether the y axis begins there."""
+
+    title: Callable[[RunState | None], str]
+    x_label: str
+    series: Callable[[RunState, Colors], Sequence[Series]]
+    from_zero: bool = True
+
+
+def _objective_title(run: RunState | None) -> str:
+    family = run is not None and run.started is not None and run.started.method == "ortho"
+    return "Share of the base's effect" if family else "Objective"
+
+
+def _norm_title(run: RunState | None) -> str:
+    chosen = run.radius if run is not None else None
+    if chosen is None:
+        return "Norm"
+    return f"Norm · R {chosen.radius:.3g}" + (" (calibrated)" if chosen.automatic else "")
+
+
+def _steps(curves: dict[int, list[tuple[int, float]]], mean: list[tuple[int, float]], colors: Colors) -> list[Series]:
+    """Each vector's curve, faint, and their mean."""
+    latest = sorted(curves)[-_MOST_CURVES:]
+    singles = [_series(curves[i], colors["faint"]) for i in latest] if len(curves) > 1 else []
+    return [*singles, _series(mean, colors["main"])]
+
+
+def _norms(run: RunState, colors: Colors) -> list[Series]:
+    return [_series([(i + 1, f.norm) for i, f in sorted(run.found.items())], colors["main"], dots=True)]
+
+
+def _kl(run: RunState, colors: Colors) -> list[Series]:
+    spoken = [(i + 1, s.kl[0]) for i in sorted(run.found) if (s := run.said.get(str(i))) and s.kl]
+    controls = [s.kl[0] for key, s in run.said.items() if key.startswith(CONTROL) and s.kl]
+    line = [(x, sum(controls) / len(controls)) for x in (1, run.asked)] if controls else []
+    return [_series(line, colors["other"]), _series(spoken, colors["main"], dots=True)]
+
+
+def _radius(run: RunState, colors: Colors) -> list[Series]:
+    """How far random directions leave proportion, by their norm, and where R is."""
+    chosen = run.radius
+    if chosen is None or not chosen.curve:
+        return []
+    near = [point for point in chosen.curve if point[1] <= _MOST_NONLINEAR]
+    at = float(np.interp(chosen.radius, *_columns(chosen.curve)))
+    return [_series(near, colors["main"]), _series([(chosen.radius, at)], colors["other"], dots=True)]
+
+
+PLOTS = (
+    Plot(_objective_title, "step", lambda run, colors: _steps(run.objective, run.mean_objective(), colors)),
+    Plot(_norm_title, "vector", _norms),
+    Plot(lambda run: "KL to unsteered", "vector", _kl),
+    Plot(
+        lambda run: "Gradient", "step", lambda run, colors: _steps(run.gradient, run.mean_gradient(), colors), from_zero=False
+    ),
+    Plot(lambda run: "Nonlinearity of random pushes, and R", "norm", _radius),
+)
+
+
+def _series(points: Sequence[tuple[float, float]], color: Color, dots: bool = False) -> Series:
+    return Series(*_columns(points), color, dots)
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
