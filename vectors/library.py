@@ -28,7 +28,7 @@ import numpy.typing as npt
 from vectors.atomic import sweep, write_atomically
 from vectors.curation import Curation, Sample
 from vectors.formats import safetensors_file
-from vectors.index import Index, LibraryError
+from vectors.index import VERSION, Index, LibraryError
 from vectors.journal import Journal
 from vectors.mixtures import Mixture, read_mixture
 from vectors.plain_text import one_line
@@ -96,7 +96,7 @@ class Library(Curation):
             self.refresh()
             if self.index.found == 0:
                 self.replay()
-            elif not journal.path.exists():
+            elif self.index.found < VERSION:
                 self.record_all()
         except OSError as error:
             raise LibraryError(f"the library {self.folder} cannot be used ({error.strerror or error})") from error

@@ -66,12 +66,44 @@ Event = Step | Found | Ended
 
 
 class Climb(ABC):
-    """Vectors on their way: a batch from its first step to its last, unless a subclass says otherwise.
-
-    All its state: the tensors named in `state_names`, `step`, and what `optimizer`, where it has one, keeps of one tensor.
-    """
+    """Vectors on their way, put down by `state` and taken up again by `restore`."""
 
     state_names: ClassVar[tuple[str, ...]]
+    first: int
+    steps: int
+
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """Whether there is no step left to make."""
+
+    @abstractmethod
+    def advance(self) -> Step:
+        """Makes one step. Must not wait for the device."""
+
+    @abstractmethod
+    def finished(self) -> Found | None:
+        """Vectors that have come to their end and were not handed over yet; asked for after every step."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `restore` needs to go on as if nothing had happened, on the CPU: the tensors in `state_names`."""
+        return {name: getattr(self, name).detach().cpu().clone() for name in self.state_names}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name in self.state_names:
+                now: Tensor = getattr(self, name)
+                if now.requires_grad:  # an optimizer holds this very tensor
+                    now.copy_(state[name])
+                else:
+                    setattr(self, name, state[name].to(now.device))
+
+
+class Batch(Climb):
+    """A batch of vectors from its first step to its last, all in step.
+
+    Its state is also `step`, and what `optimizer`, where it has one, keeps of one tensor.
+    """
 
     def __init__(self, first: int, steps: int) -> None:
         self.first, self.steps = first, steps
@@ -79,38 +111,25 @@ class Climb(ABC):
         self.optimizer: torch.optim.Optimizer | None = None
 
     @abstractmethod
-    def advance(self) -> Step:
-        """Makes one step. Must not wait for the device."""
-
-    @abstractmethod
     def found(self) -> Found:
         """The vectors after the last step."""
 
     @property
     def over(self) -> bool:
-        """Whether there is no step left to make."""
         return self.step >= self.steps
 
     def finished(self) -> Found | None:
-        """Vectors that have come to their end and were not handed over yet; asked for after every step."""
         return self.found() if self.over else None
 
     def state(self) -> dict[str, Tensor]:
-        """All that `restore` needs to go on as if nothing had happened, on the CPU."""
-        kept = {name: getattr(self, name).detach().cpu().clone() for name in self.state_names}
+        kept = super().state()
         if self.optimizer is not None:
             moments = self.optimizer.state_dict()["state"].get(0, {})
             kept |= {_OPTIMIZER + name: torch.as_tensor(value).cpu().clone() for name, value in moments.items()}
         return kept | {"step": torch.tensor(self.step)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name in self.state_names:
-                now: Tensor = getattr(self, name)
-                if now.requires_grad:  # the optimizer holds this very tensor
-                    now.copy_(state[name])
-                else:
-                    setattr(self, name, state[name].to(now.device))
+        super().restore(state)
         if self.optimizer is not None:
             moments = {name.removeprefix(_OPTIMIZER): t for name, t in state.items() if name.startswith(_OPTIMIZER)}
             groups = self.optimizer.state_dict()["param_groups"]
@@ -163,7 +182,7 @@ class Job:
             yield climb.advance()
 
 
-def in_batches(job: Job, size: int, begin: Callable[[int, Tensor], Climb]) -> Generator[Event, None, None]:
+def in_batches(job: Job, size: int, begin: Callable[[int, Tensor], Batch]) -> Generator[Event, None, None]:
     """`begin(first, draws)` for `size` draws after another, each batch to its end."""
     while job.done < len(job.draws):
         yield from job.run(begin(job.done, job.draws[job.done : job.done + size]))

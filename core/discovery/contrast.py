@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Climb, Event, Found, Job, Step
+from core.discovery.climb import Batch, Event, Found, Job, Step
 from core.discovery.projections import unit
 from core.errors import SettingsError
 from core.language_model import LanguageModel
@@ -83,7 +83,7 @@ def mean_residuals(model: LanguageModel, prompts: Sequence[Sequence[int]], posit
     return total / len(prompts)
 
 
-class _Selection(Climb):
+class _Selection(Batch):
     """A step judges some candidates on all held-out prompts."""
 
     state_names = ("scores",)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Climb, Event, Found, Job, Step
+from core.discovery.climb import Batch, Event, Found, Job, Step
 from core.discovery.projections import orthonormal, unit
 from core.errors import SettingsError
 
@@ -41,7 +41,7 @@ def find(job: Job) -> Iterator[Event]:
         yield from job.run(_Exponential(job))
 
 
-class _Exponential(Climb):
+class _Exponential(Batch):
     """A step is one batch of factors; an iteration is done when all batches are."""
 
     state_names = ("inputs", "outputs", "next_inputs", "values", "losses")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Climb, Event, Found, Job, Step, in_batches
+from core.discovery.climb import Batch, Event, Found, Job, Step, in_batches
 from core.discovery.effects import Effects
 from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
@@ -64,7 +64,7 @@ def find(job: Job) -> Iterator[Event]:
     yield from in_batches(job, 1 if one_by_one else settings.batch, lambda first, draws: climb(job, first, draws))
 
 
-class _OnSphere(Climb):
+class _OnSphere(Batch):
     """Vectors of norm R, orthogonal to those before them where that is asked for."""
 
     def __init__(self, job: Job, first: int, draws: Tensor) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Climb, Ended, Event, Found, Job, Step, in_batches
+from core.discovery.climb import Batch, Ended, Event, Found, Job, Step, in_batches
 from core.discovery.goal import Goal
 from core.discovery.projections import Basis, unit
 from core.discovery.rolling import Rolling
@@ -103,7 +103,7 @@ def find(job: Job) -> Iterator[Event]:
     yield Ended(reason)
 
 
-class _Adam(Climb):
+class _Adam(Batch):
     """The published loop: Adam on theta without a norm constraint, the loss logged before each step."""
 
     state_names = ("theta", "losses")

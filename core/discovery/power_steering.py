@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Climb, Event, Found, Job, Step
+from core.discovery.climb import Batch, Event, Found, Job, Step
 from core.discovery.jacobian import pulled, pushed
 from core.discovery.objective import Problem
 from core.discovery.projections import orthonormal
@@ -44,7 +44,7 @@ def find(job: Job) -> Iterator[Event]:
         yield from job.run(_BlockIteration(job))
 
 
-class _BlockIteration(Climb):
+class _BlockIteration(Batch):
     state_names = ("directions", "values", "losses")
 
     def __init__(self, job: Job) -> None:

@@ -37,7 +37,7 @@ class Rolling(Climb):
     def __init__(
         self, job: Job, goal: Goal, steps: int, batch: int, penalty: float, start_norm: float | None, norm: float | None
     ) -> None:
-        super().__init__(job.done, steps)
+        self.first, self.steps = job.done, steps
         self.job, self.goal = job, goal
         self.batch, self.penalty, self.start_norm, self.norm = batch, penalty, start_norm, norm
         self.near_steps = int(_NEAR_SHARE * steps) if job.problem.has_near else 0
@@ -88,9 +88,6 @@ class Rolling(Climb):
         self.first += len(self.ready)
         self.ready, self.ready_shares, self.ready_losses = self.ready[:0], self.ready_shares[:0], self.ready_losses[:0]
         return found
-
-    def found(self) -> Found:
-        raise NotImplementedError("rows are handed over by `finished`")
 
     def state(self) -> dict[str, Tensor]:
         return super().state() | {_MEMORY + name: getattr(self.memory, name).cpu() for name in LBFGS.state_names}
