@@ -14,6 +14,7 @@ from core.discovery.objective import Objective, Problem
 from core.discovery.projections import unit
 from core.errors import SettingsError
 from core.language_model import LanguageModel
+from core.residual import recorded
 from core.segment import Segment
 
 IDS = list(range(5, 25))
@@ -137,8 +138,10 @@ def test_a_contrast_is_the_difference_of_means_and_the_selection_names_its_place
 
 
 def _residual(model: LanguageModel, ids: list[int], block: int) -> torch.Tensor:
-    out = model.model(input_ids=torch.tensor([ids]), output_hidden_states=True)
-    return out.hidden_states[block + 1][0, -1]
+    # Not by output_hidden_states: transformers leaves hooks of its own behind, and the model is every test's.
+    with recorded(model.blocks[block]) as seen, torch.no_grad():
+        model.model(input_ids=torch.tensor([ids]))
+    return seen[0][0, -1]
 
 
 def test_out_of_memory_halves_what_runs_at_once_and_changes_nothing(tiny: LanguageModel, problem: Problem) -> None:

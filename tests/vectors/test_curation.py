@@ -131,6 +131,19 @@ def test_a_library_of_the_first_version_is_brought_over_with_a_backup(library: L
         Library(library.folder)
 
 
+def test_a_library_that_cannot_be_written_to_opens(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = _saved(library)
+
+    def refuse(*args: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    monkeypatch.setattr("vectors.journal.Journal.append", refuse)
+    again = Library(library.folder)
+    assert again.load(ids[0]).name == "bomb-01"
+    assert len(again.entries(kept_only=False)) == 3
+
+
 def test_the_trash_is_emptied_and_mixtures_outlive_their_parents(library: Library) -> None:
     ids = _saved(library)
     whole = _saved(library, 2)
