@@ -1,37 +1,37 @@
-"""The Vectors pane: everything that was found, curated; where each vector came from, what it says, what it is like."""
+"""The Vectors pane: the library, and what can be done to vectors and with them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from pathlib import Path
 
-from textual import on, work
-from textual.app import ComposeResult
+from textual import on
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
-from textual.timer import Timer
-from textual.widgets import Input, Static
 
 from core.events import Event, LensRead, Said, TaskEnded
-from melbo_tui.messages import NeighboursFound
-from melbo_tui.panes import shelf
-from melbo_tui.panes.vector_actions import VectorActions
-from melbo_tui.panes.vector_detail import Facts, VectorDetail
-from melbo_tui.widgets.dialogs import Choose, PickMany
+from core.requests import ReadLens, Reply, ReplyRow
+from core.steering import SteerTerm
+from melbo_tui.messages import GrowFamily, SteerWith
+from melbo_tui.panes.compare import Compare
+from melbo_tui.panes.vector_list import VectorList
+from melbo_tui.panes.workbench import Made, Workbench
+from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.shelf_table import Group, ShelfTable
-from vectors import similarity
+from vectors import exchange
 from vectors.curation import MAX_RATING
+from vectors.formats import writer_of
+from vectors.formats.raw import Reading
 from vectors.index import LibraryError
 from vectors.library import Kept, Sample
-from vectors.query import SORTS, Line
-from vectors.vector import VectorError
+from vectors.vector import SteeringVector, VectorError
 
-_NEIGHBOURS = 5
-# Neighbours are looked for when the cursor rests, not for every line it passes.
-_REST_SECONDS = 0.4
-_WATCH_SECONDS = 3.0
+_COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
+_SAMPLE_TOKENS = 48
 
 
-class VectorsPane(VectorActions):
+class VectorsPane(VectorList):
+    """Actions on what is picked in the list: curate, mix, compare, hear, steer, exchange."""
+
     BINDINGS = [
         Binding("s", "steer", "Steer", id="vectors.steer", tooltip="Put it on the chat's rack (Enter does so too)"),
         Binding("space", "hear", "Hear", id="vectors.hear", tooltip="Hear it at -1, 0, 1 and 2 times its size"),
@@ -64,129 +64,9 @@ class VectorsPane(VectorActions):
 
     def __init__(self) -> None:
         super().__init__("vectors")
-        self._view = shelf.View()
-        self._facts = Facts()
-        self._streaming: dict[str, dict[tuple[str, float], str]] = {}
-        self._rest: Timer | None = None
-        self._read_at = 0
-
-    def compose(self) -> ComposeResult:
-        with Horizontal():
-            with Vertical(id="shelf"):
-                yield Input(placeholder="Filter: words, tag:code, norm>5, rating>=3, -method:random", id="filter", compact=True)
-                yield ShelfTable("table")
-                yield Static("", id="nothing", markup=False)
-            yield VectorDetail(id="detail")
-
-    def on_mount(self) -> None:
-        self.query_one("#detail").border_title = "Vector"
-        self.set_interval(_WATCH_SECONDS, self._watch)
-
-    def _watch(self) -> None:
-        """Shows what another process, or a run, has changed in the library."""
-        changed = self.melbo.library.changed_at()
-        if changed != self._read_at and self.is_on_screen and not self._hearing:
-            self.refresh_list()
-
-    def shown(self) -> None:
-        self.refresh_list()
-        self._table.focus()
-
-    def on_resize(self) -> None:
-        self._show_rows()
-
-    # What is shown
-
-    def current(self) -> Kept | None:
-        row = self._table.current_row
-        return row.entry if isinstance(row, Line) else None
-
-    def picked(self) -> list[Kept]:
-        marked = [line.entry for line in self._lines if line.entry.id in self._table.marked]
-        here = self.current()
-        return marked or ([here] if here is not None else [])
-
-    @property
-    def _table(self) -> ShelfTable:
-        return self.query_one("#table", ShelfTable)
-
-    def refresh_list(self, to: str | None = None) -> None:
-        """Reads the library again; the cursor stays on its vector, or goes to the vector `to`."""
-
-        def read() -> None:
-            self.melbo.library.refresh()
-            self._read_at = self.melbo.library.changed_at()
-            self._lines = shelf.read(self.melbo.library)
-
-        if self.attempt(read):
-            self._table.marked &= {line.entry.id for line in self._lines}
-            self._show_rows()
-            if to is not None:
-                self._table.go_to(to)
-
-    def _show_rows(self) -> None:
-        box, nothing = self.query_one("#shelf"), self.query_one("#nothing", Static)
-        try:
-            rows, count = shelf.rows(self._lines, self._view)
-        except VectorError as error:
-            box.border_subtitle = str(error)
-            return
-        columns = shelf.fitting_columns(self.melbo.settings.columns, self._table.size.width, self._lines)
-        self._table.show(rows, columns, self._view.sort, self._view.backwards)
-        marked = f" · {len(self._table.marked)} marked" if self._table.marked else ""
-        box.border_title = f"Library · {count} {'kept' if self._view.kept_only else 'found'}{marked}"
-        box.border_subtitle = "a: all that runs have found" if self._view.kept_only else "a: only what was kept"
-        nothing.display = not rows
-        if self._view.words:
-            nothing.update("No vector fits the filter.")
-        elif self._lines:
-            nothing.update("Nothing is kept yet: k keeps a vector under Train (F1); a shows all that runs have found.")
-        else:
-            nothing.update("Nothing has been found yet: start a run under Train (F1), or import a file (i).")
-
-    @on(ShelfTable.Moved)
-    def _moved(self) -> None:
-        self._facts = Facts()
-        entry = self.current()
-        if entry is not None:
-            library = self.melbo.library
-            self._facts.samples = library.samples(entry.id)
-            recipe = None
-            try:
-                self._facts.losses = library.losses(entry.id)
-                recipe = library.recipe(entry.id)
-            except (LibraryError, VectorError) as error:
-                self._facts.recipe = str(error)
-            if recipe is not None:
-                self._facts.recipe = recipe.written(library.names())
-        self._show_detail()
-        if self._rest is not None:
-            self._rest.stop()
-        self._rest = self.set_timer(_REST_SECONDS, self._look_around)
-
-    def _show_detail(self) -> None:
-        entry = self.current()
-        streaming = self._streaming.get(entry.id, {}) if entry is not None else {}
-        self.query_one(VectorDetail).show(entry, self._facts, streaming)
-
-    @work(thread=True, exclusive=True, group="neighbours", exit_on_error=False)
-    def _look_around(self) -> None:
-        entry = self.current()
-        if entry is None:
-            return
-        library = self.melbo.library
-        try:
-            near = similarity.cosines(library, library.load(entry.id))[:_NEIGHBOURS]
-        except (LibraryError, VectorError):
-            return
-        names = {line.entry.id: line.entry.name for line in self._lines}
-        self.post_message(NeighboursFound(entry.id, tuple((names.get(id, id), cosine) for id, cosine in near)))
-
-    @on(NeighboursFound)
-    def _neighbours(self, message: NeighboursFound) -> None:
-        if message.id == self._table.current:
-            self._facts.neighbours = list(message.near)
-            self._show_detail()
+        self._hearing: dict[int, tuple[str, str]] = {}  # task: the vector's id and the prompt
+        self._previews: dict[int, Callable[[str], None]] = {}
+        self._lenses: set[int] = set()
 
     def take(self, event: Event) -> None:
         if isinstance(event, LensRead) and event.vector == self._table.current:
@@ -197,11 +77,16 @@ class VectorsPane(VectorActions):
         elif isinstance(event, Said) and event.task in self._hearing:
             self._heard(event, *self._hearing[event.task])
         elif isinstance(event, TaskEnded):
-            self._previews.pop(event.task, None)
-            if self._hearing.pop(event.task, None) is not None:
-                if event.outcome == "failed":
-                    self.notify(event.message, severity="error", markup=False)
-                self.refresh_list()
+            self._ended(event)
+
+    def _ended(self, event: TaskEnded) -> None:
+        heard = self._hearing.pop(event.task, None) is not None
+        ours = heard or self._previews.pop(event.task, None) is not None or event.task in self._lenses
+        self._lenses.discard(event.task)
+        if ours and event.outcome == "failed":
+            self.notify(event.message, severity="error", markup=False)
+        if heard:
+            self.refresh_list()
 
     def _heard(self, event: Said, id: str, prompt: str) -> None:
         coefficient = float(event.key)
@@ -216,68 +101,220 @@ class VectorsPane(VectorActions):
             self._facts.samples = self.melbo.library.samples(id)
             self._show_detail()
 
-    # Filtering, sorting, marking
-
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        self._look(words=event.value)
-
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self) -> None:
-        self._table.focus()
-
     @on(ShelfTable.Chosen)
     def _chosen(self) -> None:
         row = self._table.current_row
         if isinstance(row, Group):
-            self._view = self._view.toggled(row.key)
-            self._show_rows()
+            self.fold(row.key)
         else:
             self.action_steer()
-
-    def _look(self, **how: object) -> None:
-        self._view = replace(self._view, **how)  # type: ignore[arg-type]
-        self._show_rows()
-
-    def action_filter(self) -> None:
-        self.query_one("#filter", Input).focus()
-
-    def action_all(self) -> None:
-        self._look(kept_only=not self._view.kept_only)
-
-    def action_runs(self) -> None:
-        self._look(by_run=not self._view.by_run)
-
-    def action_reverse(self) -> None:
-        self._look(backwards=not self._view.backwards, sort=self._view.sort or "age")
-
-    def action_sort(self) -> None:
-        options = [("", "newest first"), *((key, f"by {key}") for key in SORTS)]
-        self.app.push_screen(Choose("Sort", options), lambda key: None if key is None else self._look(sort=key))
-
-    def action_columns(self) -> None:
-        wanted = self.melbo.settings.columns or list(shelf.USUAL)
-        options = [(key, column.title, key in wanted) for key, column in shelf.COLUMNS.items() if key != "name"]
-
-        def done(chosen: list[str] | None) -> None:
-            if chosen is not None:
-                self.melbo.remember(columns=["name", *chosen])
-                self._show_rows()
-
-        self.app.push_screen(PickMany("Columns", options), done)
-
-    def action_mark(self) -> None:
-        row = self._table.current_row
-        if isinstance(row, Group):
-            self._table.marked ^= {line.entry.id for line in self._lines if line.entry.run == row.key}
-        elif row is not None:
-            self._table.marked ^= {row.entry.id}
-        self._show_rows()
-        self._table.action_move(1)
 
     def action_stop(self) -> None:
         for task in (*self._hearing, *self._previews):
             self.melbo.engine.cancel(task)
-        if not self._hearing and self._table.marked:
-            self._table.marked.clear()
-            self._show_rows()
+        if not self._hearing:
+            self.unmark_all()
+
+    # What people think of vectors
+
+    def action_rate(self, rating: int) -> None:
+        self._change(lambda ids: self.melbo.library.rate(ids, rating))
+
+    def action_keep(self) -> None:
+        entry = self.current()
+        if entry is not None:
+            self._change(lambda ids: self.melbo.library.keep(ids, not entry.kept))
+
+    def action_tag(self) -> None:
+        picked = self.picked()
+
+        def done(text: str | None) -> None:
+            words = (text or "").replace(",", " ").split()
+            add, remove = [w for w in words if not w.startswith("-")], [w[1:] for w in words if w.startswith("-")]
+            if words:
+                self._change(lambda ids: self.melbo.library.tag(ids, add, remove))
+
+        if picked:
+            known = sorted({tag for line in self._lines for tag in line.entry.tags})
+            hint = "Words; one with a - before it is taken off." + (f" There are: {' '.join(known[:30])}" if known else "")
+            self.app.push_screen(Ask(f"Tag {_called(picked)}", "", hint), done)
+
+    def action_rename(self) -> None:
+        entry = self.current()
+        if entry is not None:
+            self.ask_name(entry.id, entry.name, lambda given: self.refresh_list())
+
+    def action_note(self) -> None:
+        entry = self.current()
+        if entry is None:
+            return
+
+        def done(note: str | None) -> None:
+            if note is not None and self.attempt(lambda: self.melbo.library.note(entry.id, note)):
+                self.refresh_list()
+
+        self.app.push_screen(Ask(f"Note on {entry.name}", entry.note), done)
+
+    def action_delete(self) -> None:
+        picked = self.picked()
+        if picked and self._change(self.melbo.library.delete):
+            self.notify(f"{_called(picked)} in the trash; u brings back what was deleted.", markup=False)
+
+    def action_undo(self) -> None:
+        undone: list[str | None] = []
+        if self.attempt(lambda: undone.append(self.melbo.library.undo())):
+            self.notify(f"Taken back: {undone[0]}." if undone[0] else "Nothing was changed in this sitting.", markup=False)
+            self.refresh_list()
+
+    def _change(self, change: Callable[[list[str]], object]) -> bool:
+        """Does `change` to what is picked, and shows the list as it is then."""
+        picked = self.picked()
+        if not picked or not self.attempt(lambda: change([entry.id for entry in picked])):
+            return False
+        self.refresh_list()
+        return True
+
+    # Using vectors
+
+    def action_steer(self) -> None:
+        if picked := self.picked():
+            self.post_message(SteerWith(tuple(entry.id for entry in picked)))
+
+    def action_family(self) -> None:
+        entry = self.current()
+        if entry is not None:
+            self.post_message(GrowFamily(entry.name))
+
+    def action_lens(self) -> None:
+        vector = self._loaded(self.current())
+        if vector is not None and self._model_is_there():
+            self._lenses.add(self.melbo.engine.submit(ReadLens(vector)))
+
+    def action_hear(self) -> None:
+        entry = self.current()
+        if entry is not None:
+            trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
+            self._hear(entry, trained or self.melbo.settings.prompt)
+
+    def action_hear_on(self) -> None:
+        entry = self.current()
+        if entry is None:
+            return
+
+        def done(prompt: str | None) -> None:
+            if prompt is not None:
+                self.melbo.remember(sample_prompt=prompt)
+                self._hear(entry, prompt)
+
+        self.app.push_screen(Ask(f"Hear {entry.name} on", self.melbo.settings.sample_prompt, "A prompt of yours."), done)
+
+    def _hear(self, entry: Kept, prompt: str) -> None:
+        if (entry.id, prompt) in self._hearing.values():
+            return
+        vector = self._loaded(entry)
+        if vector is not None and self._model_is_there():
+            system = entry.origin.system
+            messages = ((("system", system),) if system else ()) + (("user", prompt),)
+            rows = tuple(
+                ReplyRow(str(c), messages, (SteerTerm(vector, c),) if c else (), max_new_tokens=_SAMPLE_TOKENS)
+                for c in _COEFFICIENTS
+            )
+            self._hearing[self.melbo.engine.submit(Reply(rows))] = entry.id, prompt
+
+    def action_compare(self) -> None:
+        picked = self.picked()
+        here = self.current()
+        if len(picked) == 1 and here is not None and here.id != picked[0].id:
+            picked = [*picked, here]
+        if len(picked) != 2:
+            self.notify("Mark two vectors with x, or mark one and go to the other.")
+        else:
+            self.attempt(lambda: self.app.push_screen(Compare(self.melbo.library, *picked)))
+
+    def action_mix(self) -> None:
+        picked = self.picked()[:12]
+        if not picked:
+            return
+
+        def done(made: Made | None) -> None:
+            if made is not None:
+                saved: list[Kept] = []
+                if self.attempt(lambda: saved.append(self.melbo.library.save_mixture(*made))):
+                    self.notify(f"Kept {saved[0].name}; u takes it back.", markup=False)
+                    self.refresh_list(to=saved[0].id)
+
+        hear = self._preview if self.melbo.model is not None else None
+        self.app.push_screen(Workbench(self.melbo.library, picked, hear), done)
+
+    def _preview(self, vector: SteeringVector, show: Callable[[str], None]) -> None:
+        row = ReplyRow("preview", (("user", self.melbo.settings.prompt),), (SteerTerm(vector),), max_new_tokens=_SAMPLE_TOKENS)
+        self._previews[self.melbo.engine.submit(Reply((row,)))] = show
+
+    # Exchange
+
+    def action_export(self) -> None:
+        picked = self.picked()
+        if not picked:
+            return
+
+        def check(text: str) -> str:
+            path = Path(text).expanduser()
+            try:
+                if path.suffix.lower() != ".json":
+                    writer_of(path)
+            except VectorError as error:
+                return str(error)
+            return "" if path.parent.is_dir() else "its folder does not exist"
+
+        def done(text: str | None) -> None:
+            if text is None:
+                return
+            path = Path(text).expanduser()
+            if self.attempt(lambda: exchange.export(self.melbo.library, [(entry.id, 1.0) for entry in picked], path)):
+                self.notify(f"{_called(picked)} written to {path}", markup=False)
+
+        hint = ".safetensors with all that is known, .gguf for llama.cpp and repeng, .npy, or .json for recipes"
+        self.app.push_screen(Ask(f"Export {_called(picked)} to", f"{picked[0].name}.safetensors", hint, check), done)
+
+    def action_import(self) -> None:
+        def done(text: str | None) -> None:
+            if text is not None:
+                self._take_in(Path(text).expanduser(), Reading())
+
+        hint = "safetensors, .pt, .npy, .gguf, .svec, .json recipes, or a refusal_direction folder"
+        self.app.push_screen(Ask("Import a file", "", hint), done)
+
+    def _take_in(self, path: Path, how: Reading) -> None:
+        model = self.melbo.model.name if self.melbo.model is not None else ""
+
+        def with_block(text: str | None) -> None:
+            if text is not None:
+                self._take_in(path, Reading(int(text), model))
+
+        try:
+            taken = exchange.take_in(self.melbo.library, path, how)
+        except (LibraryError, VectorError) as error:
+            # A file of bare numbers says nothing of where they act, but its user may know.
+            if how.block is None and "the block" in str(error):
+                check = lambda text: "" if text.isdecimal() else "a block's number, counted from 0"  # noqa: E731
+                self.app.push_screen(Ask(f"Which block's output does {path.name} act on?", "", str(error), check), with_block)
+            else:
+                self.notify(str(error), severity="error", markup=False)
+            return
+        self.notify(f"Imported {len(taken)}: {', '.join(entry.name for entry in taken[:4])}", markup=False)
+        self.refresh_list(to=taken[0].id)
+
+    def _loaded(self, entry: Kept | None) -> SteeringVector | None:
+        loaded: list[SteeringVector] = []
+        if entry is not None:
+            self.attempt(lambda: loaded.append(self.melbo.library.load(entry.id)))
+        return loaded[0] if loaded else None
+
+    def _model_is_there(self) -> bool:
+        if self.melbo.model is None:
+            self.notify("The model is not loaded yet.", severity="warning")
+        return self.melbo.model is not None
+
+
+def _called(entries: list[Kept]) -> str:
+    return entries[0].name if len(entries) == 1 else f"{len(entries)} vectors"

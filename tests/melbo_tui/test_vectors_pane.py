@@ -249,3 +249,19 @@ async def test_steer_with_this_and_export(stocked: Library, tmp_path: Path) -> N
         await pilot.pause()
         assert [slot.vector.name for slot in app.query_one(Rack).slots] == [name]
         assert "Steered" in screen_text(app)
+
+
+async def test_a_lens_or_a_preview_that_fails_is_told(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, engine):
+        await pilot.press("f2")
+        await pilot.pause()
+        await pilot.press("l")
+        engine.tell(TaskEnded(engine.last(ReadLens)[0], "failed", "it has width 8, the model 576"))
+        await pilot.pause()
+        assert "it has width 8" in screen_text(app)
+        await pilot.press("w")
+        await pilot.pause()
+        await pilot.click("#hear")
+        engine.tell(TaskEnded(engine.last(Reply)[0], "failed", "no such thing"))
+        await pilot.pause()
+        assert "no such thing" in screen_text(app)
