@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from core.discovery import METHODS
 from core.errors import SettingsError
@@ -65,8 +65,24 @@ class MeasurePrompt(Request):
     label = "reading the prompt"
 
 
+class Resumable(Request):
+    """A request that can be written down with its unfinished work, and taken up again: a dataclass with `prompts`."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Reads `to_json`'s form. Raises SettingsError where that is not possible."""
+        try:
+            prompts = tuple(Prompt(**{**prompt, "ids": tuple(prompt["ids"])}) for prompt in data["prompts"])
+            return cls(**{**data, "prompts": prompts})
+        except (KeyError, TypeError) as error:
+            raise SettingsError(f"the interrupted run's settings cannot be read ({error})", "start it anew") from error
+
+
 @dataclass(frozen=True)
-class Train(Request):
+class Train(Resumable):
     """A run of a discovery method. `radius` None: calibrated. `source`, `target` None: a quarter and 0.7 of the depth.
 
     `settings` are the method's own (core/discovery/options.py). `vectors`, `steps` None: as the method does by itself.
@@ -125,20 +141,9 @@ class Train(Request):
     def label(self) -> str:
         return f"training {self.count} vectors"
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Train:
-        """Reads `to_json`'s form. Raises SettingsError where that is not possible."""
-        try:
-            return cls(**_with_prompts(data))
-        except (KeyError, TypeError) as error:
-            raise _unreadable(error) from error
-
 
 @dataclass(frozen=True)
-class MapBlocks(Request):
+class MapBlocks(Resumable):
     """An atlas: power steering between every two blocks, or every two of each `every`-th.
 
     `top` singular values a pair, by at most `steps` iterations. `resume` is the id of an atlas that is to be completed.
@@ -163,26 +168,6 @@ class MapBlocks(Request):
         for name in ("top", "every", "steps"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1")
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> MapBlocks:
-        """Reads `to_json`'s form. Raises SettingsError where that is not possible."""
-        try:
-            return cls(**_with_prompts(data))
-        except (KeyError, TypeError) as error:
-            raise _unreadable(error) from error
-
-
-def _with_prompts(data: Mapping[str, Any]) -> dict[str, Any]:
-    prompts = tuple(Prompt(**{**prompt, "ids": tuple(prompt["ids"])}) for prompt in data["prompts"])
-    return {**data, "prompts": prompts}
-
-
-def _unreadable(error: Exception) -> SettingsError:
-    return SettingsError(f"the interrupted run's settings cannot be read ({error})", "start it anew")
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import SettingsError
-from core.model_source import ModelSpec
-from core.requests import MapBlocks, Prompt
+from core.requests import MapBlocks
 from core.session import Session
 from melbo_tui.commands.output import say, say_json, table
+from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, open_library
-from melbo_tui.commands.train import ids_list
 from vectors.atlases import Atlas, Atlases
 
 _SHADES = "0123456789"
@@ -24,12 +22,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     about = "Maps how strongly every block's output, pushed, changes every later block's: power steering between all pairs."
     parser = subparsers.add_parser("atlas", help="map which blocks amplify a push", description=about, parents=[common])
     parser.set_defaults(run=run)
-    parser.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a prompt (repeatable)")
-    parser.add_argument(
-        "--prompt-ids", action="append", default=[], type=ids_list, metavar="1,2,3", help="a prompt as token ids"
-    )
-    parser.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
-    parser.add_argument("--raw", action="store_true", help="no chat template: the prompt as it stands")
+    add_prompts(parser, "")
     parser.add_argument("--top", type=int, default=3, metavar="K", help="singular values a pair (default: 3)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth block (default: 1, all)")
     parser.add_argument("--steps", type=int, default=12, metavar="N", help="iterations a pair at most (default: 12)")
@@ -48,16 +41,12 @@ def run(args: argparse.Namespace) -> int:
         report(atlases.load(args.show) if args.show else atlases.latest(), args.json)
         return 0
     if args.resume is not None:
-        if args.prompt or args.prompt_ids:
-            raise SettingsError("a resumed atlas is as it was asked for at first", "give --resume alone")
+        check_nothing_new(args)
         left = atlases.load(args.resume) if args.resume else atlases.latest(complete=False)
-        if left.header.get("spec") is not None and args.spec.model == ModelSpec().model:
-            args.spec = ModelSpec(**left.header["spec"])
+        same_model(args, left.header)
         request = MapBlocks.from_json({**left.header["request"], "resume": left.id})
     else:
-        prompts = [Prompt(text=text, system=args.system, raw=args.raw) for text in args.prompt]
-        prompts += [Prompt(ids=ids) for ids in args.prompt_ids]
-        request = MapBlocks(tuple(prompts), args.top, args.every, args.steps, args.tokens, args.seed)
+        request = MapBlocks(prompts_of(args), args.top, args.every, args.steps, args.tokens, args.seed)
     runner = Runner(args, Session(library))
     runner.load_model()
     grown: list[str] = []

@@ -12,10 +12,10 @@ from core.discovery import METHODS, Method
 from core.discovery.options import OPTIONS, Option
 from core.errors import SettingsError, first_line
 from core.events import RadiusChosen
-from core.model_source import ModelSpec
-from core.requests import Prompt, Train
+from core.requests import Train
 from core.session import Session
 from melbo_tui.commands.output import say, say_json, table
+from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, existing_folder_of, open_library
 from melbo_tui.run_state import RunState, verdict
 from vectors.checkpoints import Checkpoints
@@ -33,12 +33,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
 def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     parser.set_defaults(run=run, settings_named=method.options)
     what = parser.add_argument_group("what to change")
-    what.add_argument(
-        "--prompt", action="append", default=[], metavar="TEXT", help="a prompt (repeatable: their sum is climbed)"
-    )
-    what.add_argument("--prompt-ids", action="append", default=[], type=ids_list, metavar="1,2,3", help="a prompt as token ids")
-    what.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
-    what.add_argument("--raw", action="store_true", help="no chat template: the prompt as it stands")
+    add_prompts(what, ": their sum is climbed")
     where = parser.add_argument_group("where and how strongly")
     where.add_argument(
         "--source", type=int, metavar="I", help="the block whose output is steered (default: 0.235 of the depth)"
@@ -121,29 +116,22 @@ def _request(args: argparse.Namespace) -> Train:
         if file := getattr(args, f"{name}_file", None):
             settings[name] = [*settings.get(name, ()), *_lines_of(Path(file))]
     # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
-    texts = args.prompt or ([] if args.prompt_ids else settings.get("negative", [])[:1])
-    prompts = [Prompt(text=text, system=args.system, raw=args.raw) for text in texts]
-    prompts += [Prompt(ids=ids) for ids in args.prompt_ids]
+    prompts = prompts_of(args, settings.get("negative", [])[:1])
     vectors = args.vectors if args.vectors is not None or args.init is None else _rows_of(args.init)
     out = str(existing_folder_of(args.out)) if args.out else None
     given = {name: getattr(args, name) for name in _PASSED_ON}
-    return Train(
-        prompts=tuple(prompts), vectors=vectors, steps=getattr(args, "steps", None), settings=settings, out=out, **given
-    )
+    return Train(prompts=prompts, vectors=vectors, steps=getattr(args, "steps", None), settings=settings, out=out, **given)
 
 
 def _resumed(args: argparse.Namespace, library: Library) -> Train:
     """The request of the interrupted run that `--resume` names, its model put in place of the default one."""
-    if args.prompt or args.prompt_ids or args.init or args.vectors:
-        raise SettingsError("a resumed run is as it was asked for at first", "give --resume alone")
+    check_nothing_new(args, args.init, args.vectors)
     checkpoints = Checkpoints(library.folder)
     runs = [args.resume] if args.resume else reversed(checkpoints.unfinished())
     for left in map(checkpoints.load, runs):
         request = Train.from_json(left.header["request"])
         if args.resume or request.method == args.method:
-            spec = left.header.get("spec")
-            if spec is not None and args.spec.model == ModelSpec().model:
-                args.spec = ModelSpec(**spec)
+            same_model(args, left.header)
             return replace(request, resume=left.run)
     raise SettingsError(f"no interrupted {args.method} run is left to go on with")
 
@@ -228,13 +216,6 @@ def report_json(run: RunState) -> None:
             "rows": rows,
         }
     )
-
-
-def ids_list(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of token ids like 1,2,3") from None
 
 
 def _radius(text: str) -> float | None:
