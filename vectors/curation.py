@@ -64,7 +64,7 @@ class Curation:
         except ValueError as error:
             raise LibraryError(str(error)) from error
         with self.index.reading() as db:
-            model = _row(db, id)["model"]
+            model = vector_row(db, id)["model"]
             taken = "SELECT id FROM vectors WHERE name = ? AND model = ? AND id != ? AND deleted IS NULL"
             if db.execute(taken, (name, model, id)).fetchone():
                 raise LibraryError(f"{name} is taken by another vector of {model}; choose another name")
@@ -85,7 +85,7 @@ class Curation:
         new = {}
         with self.index.reading() as db:
             for id in ids:
-                tags = sorted({*_row(db, id)["tags"].split(), *added} - removed)
+                tags = sorted({*vector_row(db, id)["tags"].split(), *added} - removed)
                 if len(tags) > MAX_TAGS:
                     raise LibraryError(f"a vector bears at most {MAX_TAGS} tags")
                 new[id] = {"tags": " ".join(tags)}
@@ -102,7 +102,7 @@ class Curation:
         new = {}
         for id in ids:
             with self.index.reading() as db:
-                row = _row(db, id)
+                row = vector_row(db, id)
             if row["deleted"] is not None:
                 name = self._free_name(row["name"], row["model"], taken)
                 taken.add(name)
@@ -117,14 +117,13 @@ class Curation:
         new: dict[str, dict[str, Any]] = {}
         for edit in change.edits:
             new.setdefault(edit.id, {})[edit.field] = edit.before
-        taken: set[str] = set()
         with self.index.reading() as db:
-            models = {id: _row(db, id)["model"] for id in new}
+            rows = {id: vector_row(db, id) for id in new}
+        taken: set[str] = set()
         for id, fields in new.items():
             if "name" in fields or fields.get("deleted", 0) is None:
-                with self.index.reading() as db:
-                    wanted = fields.get("name", _row(db, id)["name"])
-                fields["name"] = self._free_name(wanted, models[id], taken, apart_from=id)
+                wanted = fields.get("name", rows[id]["name"])
+                fields["name"] = self._free_name(wanted, rows[id]["model"], taken, apart_from=id)
                 taken.add(fields["name"])
         self._change(change.label, new, remember=False)
         return change.label
@@ -168,7 +167,7 @@ class Curation:
         edits: list[Edit] = []
         with self.index.changing() as db:
             for id, fields in new.items():
-                row = _row(db, id)
+                row = vector_row(db, id)
                 edits += [Edit(id, field, row[field], value) for field, value in fields.items() if row[field] != value]
                 _set(db, id, fields)
             if not edits:
@@ -215,7 +214,8 @@ def _insert_sample(db: sqlite3.Connection, values: tuple[Any, ...]) -> None:
     )
 
 
-def _row(db: sqlite3.Connection, id: str) -> sqlite3.Row:
+def vector_row(db: sqlite3.Connection, id: str) -> sqlite3.Row:
+    """What the index knows of the vector `id`. Raises LibraryError where it knows none."""
     row = db.execute("SELECT * FROM vectors WHERE id = ?", (id,)).fetchone()
     if row is None:
         raise LibraryError(f"there is no vector with the id {one_line(id, 60)}")

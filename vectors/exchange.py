@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from vectors.atomic import write_atomically
 from vectors.curation import MAX_RATING, Sample
 from vectors.formats import reader_of, safetensors_file, writer_of
 from vectors.formats.raw import Reading, checked_size
@@ -114,10 +113,7 @@ def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: P
             recipe = Recipe(((id, coefficient),))
         written = recipe.written(names)
         recipes.append({"name": entry.name, "written": written, "recipe": recipe.to_json(), "origin": entry.origin.to_json()})
-    try:
-        write_atomically(path, json.dumps({_RECIPES: 1, "recipes": recipes}, indent=1).encode())
-    except OSError as error:
-        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
+    write_out(path, json.dumps({_RECIPES: 1, "recipes": recipes}, indent=1).encode())
 
 
 def _read_recipes(library: Library, path: Path) -> list[Kept]:

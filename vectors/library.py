@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vectors.atomic import sweep, write_atomically
-from vectors.curation import Curation, Sample
+from vectors.curation import Curation, Sample, vector_row
 from vectors.formats import safetensors_file
 from vectors.index import VERSION, Index, LibraryError
 from vectors.journal import Journal
@@ -119,10 +119,7 @@ class Library(Curation):
             name = known.get(id) or self._free_name(vector.name or "vector", vector.origin.model.label(), taken)
             taken.add(name)
             named.append(replace(vector, id=id, name=name))
-        try:
-            write_atomically(self.folder / "runs" / file, safetensors_file.encode(named, losses))
-        except OSError as error:
-            raise LibraryError(f"the vectors could not be saved in {self.folder} ({error.strerror or error})") from error
+        self.write(Path("runs") / file, safetensors_file.encode(named, losses), "the vectors")
         with self.index.changing() as db:
             _insert(db, file, [(row, v.id, v.name, v.block, v.norm, v.origin) for row, v in enumerate(named)])
         return named
@@ -155,10 +152,7 @@ class Library(Curation):
         name = self._free_name(name or vector.name, vector.origin.model.label(), set())
         origin = replace(vector.origin, parents=recipe.parents, settings={"recipe": recipe.to_json()})
         mixture = Mixture(id, name, recipe, vector.block, vector.norm, origin)
-        try:
-            write_atomically(self.folder / "mixtures" / f"{id}.json", mixture.encode())
-        except OSError as error:
-            raise LibraryError(f"the mixture could not be saved in {self.folder} ({error.strerror or error})") from error
+        self.write(Path("mixtures") / f"{id}.json", mixture.encode(), "the mixture")
         with self.index.changing() as db:
             _insert(db, f"{id}.json", [(0, id, name, vector.block, vector.norm, origin)])
         self.keep([id])
@@ -167,11 +161,7 @@ class Library(Curation):
 
     def save_talk(self, talk: str, turns: Sequence[Mapping[str, Any]]) -> None:
         """Keeps a conversation as talks/<talk>.json: per turn the message, the steering and the answers."""
-        try:
-            (self.folder / "talks").mkdir(exist_ok=True)
-            write_atomically(self.folder / "talks" / f"{talk}.json", json.dumps(list(turns), indent=1).encode())
-        except OSError as error:
-            raise LibraryError(f"the conversation could not be saved in {self.folder} ({error.strerror or error})") from error
+        self.write(Path("talks") / f"{talk}.json", json.dumps(list(turns), indent=1).encode(), "the conversation")
 
     # Reading
 
@@ -278,7 +268,15 @@ class Library(Curation):
             with self.index.changing() as db:
                 _insert(db, path.name, rows)
 
-    # Inside
+    # Files
+
+    def write(self, file: Path, data: bytes, what: str) -> None:
+        """Writes `file`, a path within the library, atomically. Raises LibraryError, which says that `what` was not saved."""
+        try:
+            (self.folder / file.parent).mkdir(exist_ok=True)
+            write_atomically(self.folder / file, data)
+        except OSError as error:
+            raise LibraryError(f"{what} could not be saved in {self.folder} ({error.strerror or error})") from error
 
     def path_of(self, file: str) -> Path:
         """Where a file that the index speaks of lies."""
@@ -308,11 +306,7 @@ class Library(Curation):
 
     def _row(self, id: str) -> sqlite3.Row:
         with self.index.reading() as db:
-            row = db.execute("SELECT * FROM vectors WHERE id = ?", (id,)).fetchone()
-        if row is None:
-            raise LibraryError(f"there is no vector with the id {one_line(id, 60)} in {self.folder}")
-        assert isinstance(row, sqlite3.Row)
-        return row
+            return vector_row(db, id)
 
     def _select(self, clause: str, values: tuple[Any, ...]) -> list[Kept]:
         with self.index.reading() as db:
@@ -321,8 +315,9 @@ class Library(Curation):
 
 def _insert(db: sqlite3.Connection, file: str, rows: Sequence[tuple[int, str, str, int, float, Origin]]) -> None:
     """Adds rows (row, id, name, block, norm, origin) that are new; what people said of the others stays."""
+    gone = {row["id"] for row in db.execute("SELECT id FROM gone")}
     for row, id, name, block, norm, origin in rows:
-        if db.execute("SELECT 1 FROM gone WHERE id = ?", (id,)).fetchone():
+        if id in gone:
             continue
         prompt = origin.prompts[0] if origin.prompts else ""
         stamp = origin.model

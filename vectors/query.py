@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vectors.curation import Sample
 from vectors.library import Kept
-from vectors.library import Sample as Sample
 from vectors.vector import VectorError
 
 Test = Callable[["Line"], bool]

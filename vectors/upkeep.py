@@ -6,30 +6,33 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from vectors.atomic import write_atomically
 from vectors.formats import safetensors_file
 from vectors.index import LibraryError
 from vectors.library import Library, new_run_id
 from vectors.recipe import Recipe
-from vectors.vector import SteeringVector, VectorError
+from vectors.vector import VectorError
 
 
 def check(library: Library) -> list[str]:
     """Reads everything; a line for each thing that is wrong, none where all is well."""
     found = list(library.problems())
-    for path in sorted((library.folder / "runs").glob("*.safetensors")):
+    with library.index.reading() as db:
+        known = list(db.execute("SELECT name, id, file, row FROM vectors ORDER BY file, row"))
+    held: dict[str, int] = {}  # how many vectors each run's file holds; it is read once
+    for file in sorted({row["file"] for row in known if not row["file"].endswith(".json")}):
         try:
-            safetensors_file.read(path)
+            held[file] = len(safetensors_file.read(library.path_of(file)))
         except VectorError as error:
             if str(error) not in found:
                 found.append(str(error))
-    for entry in [*library.entries(kept_only=False), *library.entries(trash=True)]:
-        try:
-            library.load(entry.id)
-        except (LibraryError, VectorError) as error:
-            found.append(f"{entry.name}: {error}")
+    for row in known:
+        if row["file"].endswith(".json"):
+            try:
+                library.load(row["id"])
+            except (LibraryError, VectorError) as error:
+                found.append(f"{row['name']}: {error}")
+        elif row["file"] in held and row["row"] >= held[row["file"]]:
+            found.append(f"{row['name']}: is not in {row['file']}")
     return found
 
 
@@ -65,7 +68,7 @@ def _make_independent(library: Library, trash: set[str]) -> None:
         if recipe is not None and _needs(library, recipe, trash):
             vector = library.load(entry.id)
             file = f"{new_run_id()}.safetensors"
-            _write(library, file, [vector])
+            library.write(Path("runs") / file, safetensors_file.encode([vector]), "a mixture's numbers")
             with library.index.changing() as db:
                 old = db.execute("SELECT file FROM vectors WHERE id = ?", (entry.id,)).fetchone()["file"]
                 db.execute("UPDATE vectors SET file = ?, row = 0 WHERE id = ?", (file, entry.id))
@@ -97,7 +100,8 @@ def _without(library: Library, file: str, trash: set[str]) -> None:
             losses = safetensors_file.read_tensor(path, "losses")[[row["row"] for row in stay]]
         except VectorError:  # imported vectors have none
             losses = None
-        _write(library, fresh, [replace(vectors[row["row"]], id=row["id"]) for row in stay], losses)
+        kept = [replace(vectors[row["row"]], id=row["id"]) for row in stay]
+        library.write(Path("runs") / fresh, safetensors_file.encode(kept, losses), "what stays")
     with library.index.changing() as db:
         ids = [row["id"] for row in gone]
         for table, column in (("vectors", "id"), ("samples", "vector")):
@@ -109,10 +113,3 @@ def _without(library: Library, file: str, trash: set[str]) -> None:
             db.execute("INSERT OR REPLACE INTO files VALUES (?, NULL)", (fresh,))
         library.journal.append([{"t": time.time(), "purged": ids}])
     path.unlink(missing_ok=True)
-
-
-def _write(library: Library, file: str, vectors: list[SteeringVector], losses: np.ndarray | None = None) -> None:
-    try:
-        write_atomically(library.folder / "runs" / file, safetensors_file.encode(vectors, losses))
-    except OSError as error:
-        raise LibraryError(f"{library.folder} could not be written to ({error.strerror or error})") from error

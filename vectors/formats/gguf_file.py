@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from vectors.formats.raw import MAX_BLOCKS, MAX_WIDTH, Reading, checked_size, made
+from vectors.formats.raw import MAX_BLOCKS, MAX_WIDTH, Reading, checked_size, made, write_out
 from vectors.mixture import check_compatible
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
@@ -71,9 +70,9 @@ def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
         raise VectorError("the vectors have different widths: one control vector cannot hold them")
     if 0 in by_block:
         raise VectorError("a vector of block 0 would be `direction.0`, which llama.cpp refuses: export it to another format")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
-    os.close(handle)
-    try:
+    # The writer wants a path of its own; what it wrote takes the place of `path` in one piece.
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / "vector.gguf"
         writer = GGUFWriter(temporary, _ARCHITECTURE)
         writer.add_string(f"{_ARCHITECTURE}.model_hint", vectors[0].origin.model.name)
         writer.add_uint32(f"{_ARCHITECTURE}.layer_count", len(by_block))
@@ -84,13 +83,7 @@ def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        write_out(path, temporary.read_bytes())
 
 
 def _screen(path: Path) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vectors.atomic import write_atomically
-from vectors.formats.raw import Reading, check_shape, checked_size, rows_as_vectors
+from vectors.formats.raw import Reading, check_shape, checked_size, rows_as_vectors, write_out
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
 
@@ -32,7 +31,4 @@ def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
         raise VectorError("the vectors have different widths, and one array holds one width: export them apart")
     data = io.BytesIO()
     np.save(data, np.stack([v.direction for v in vectors]), allow_pickle=False)
-    try:
-        write_atomically(path, data.getvalue())
-    except OSError as error:
-        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
+    write_out(path, data.getvalue())

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vectors.atomic import write_atomically
 from vectors.plain_text import clean_name, one_line
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
@@ -90,3 +91,11 @@ def checked_size(path: Path, most: int = MAX_FILE) -> int:
     if size > most:
         raise VectorError(f"{path.name}: too large to be a file of steering vectors ({size >> 20} MiB)")
     return size
+
+
+def write_out(path: Path, data: bytes) -> None:
+    """Writes a file that a user asked for, atomically. Raises VectorError where that is not possible."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -20,8 +20,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from vectors.atomic import write_atomically
-from vectors.formats.raw import Reading, check_shape, rows_as_vectors
+from vectors.formats.raw import Reading, check_shape, rows_as_vectors, write_out
 from vectors.plain_text import clean_name, one_line
 from vectors.vector import Origin, SteeringVector, VectorError
 
@@ -75,11 +74,7 @@ def write(
     about: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
     """Writes `vectors` to `path`, atomically. Raises VectorError when that is not possible."""
-    data = encode(vectors, losses, about)
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
+    write_out(path, encode(vectors, losses, about))
 
 
 def read(path: Path, how: Reading | None = None) -> list[SteeringVector]:
