@@ -10,7 +10,7 @@ from typing import Any
 
 from vectors.curation import MAX_RATING, Sample
 from vectors.formats import reader_of, safetensors_file, writer_of
-from vectors.formats.raw import Reading, checked_size
+from vectors.formats.raw import Reading, checked_size, write_out
 from vectors.index import LibraryError
 from vectors.library import Kept, Library, new_run_id
 from vectors.plain_text import one_line, printable
