@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-all check format bench clean
+.PHONY: run test test-all check format bench organism clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "melbo-tui needs Python 3.11 or newer: make PYTHON=python3.12 run")'
@@ -13,13 +13,14 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: pyproject.toml constraints.txt core/bundled/requirements.txt | $(VENV)/bin/python
 	$(PIP) install -q -c constraints.txt torch
-	$(PIP) install -q -c constraints.txt -e '.[adapters]'
+	$(PIP) install -q -c constraints.txt -e .
 	$(PIP) install -q --no-deps --require-hashes -r core/bundled/requirements.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) install -q -c constraints.txt -e '.[dev,adapters]'
+	$(PIP) install -q -c constraints.txt -e '.[dev]'
 	$(PIP) install -q --no-deps repeng==0.4.0  # it reads our exports in a test, and claims to need an older numpy
+	$(PIP) install -q --no-deps bitsandbytes==0.50.2  # for the tests of quantised models; 43 MB
 	touch $@
 
 run: $(VENV)/.run
@@ -49,6 +50,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.memory $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python -m tests.benchmarks.library
 	$(BIN)/python -m tests.benchmarks.interface
+
+# Trains the bundled adapter anew, and holds it to its bars: some forty minutes on two cores.
+organism: $(VENV)/.dev
+	$(BIN)/python -m core.bundled.recipe.training --out core/bundled/organism
+	$(BIN)/python -m core.bundled.recipe.bars
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from core.discovery.climb import Event, Found, Job
 from core.discovery.projections import unit
 
@@ -16,6 +19,12 @@ class Settings:
     @property
     def step_count(self) -> int:
         return 1
+
+
+def draws(count: int, d_model: int, seed: int) -> Tensor:
+    """Gaussian rows [count, d_model] to start from; a row is the same whatever the count."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.stack([torch.randn(d_model, generator=generator) for _ in range(count)])
 
 
 def find(job: Job) -> Iterator[Event]:

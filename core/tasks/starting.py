@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.discovery import random
 from core.discovery.objective import Problem
 from core.errors import SettingsError
 from core.language_model import LanguageModel
@@ -20,10 +21,9 @@ from vectors.vector import SteeringVector
 
 
 def starting_draws(model: LanguageModel, request: Train) -> Tensor:
-    """The raw draws [vectors, d_model]: from the file that was named, or Gaussian, each row the same for any count."""
+    """The raw draws [vectors, d_model]: from the file that was named, or Gaussian."""
     if request.init is None:
-        generator = torch.Generator().manual_seed(request.seed)
-        return torch.stack([torch.randn(model.d_model, generator=generator) for _ in range(request.count)])
+        return random.draws(request.count, model.d_model, request.seed)
     path, _, tensor = request.init.partition(":")
     rows = np.atleast_2d(safetensors_file.read_tensor(Path(path), tensor or "vectors"))
     if rows.shape[1] != model.d_model or len(rows) < request.count:

@@ -17,7 +17,7 @@ from core.discovery.climb import Ended, Found, Job, Step
 from core.discovery.objective import Objective, Problem
 from core.discovery.options import OF_THE_OBJECTIVE
 from core.discovery.projections import unit
-from core.errors import SettingsError
+from core.errors import Cancelled, SettingsError
 from core.evaluation.damage import is_broken, repetition
 from core.evaluation.refusal import refuses
 from core.events import (
@@ -131,7 +131,7 @@ class _Run:
             yield from self._take_up(job, self.left)
         try:
             yield from self._discover(job)
-        except GeneratorExit:  # stopped by the user, who may want to go on some day
+        except (GeneratorExit, Cancelled):  # stopped by the user, who may want to go on some day
             self._save_state(job)
             raise
         if self.checkpoints is not None:
@@ -268,15 +268,15 @@ class _Run:
         losses = found.losses.detach().cpu().numpy()
         objective, vectors = found.objective.tolist(), found.vectors.detach().cpu()
         fresh: list[int] = []
+        known = [{name: float(values[row]) for name, values in found.facts.items()} for row in range(len(vectors))]
         for row in range(len(vectors)):
             draw = found.first + row
             if cause := found.cause(row):
                 self.failed[draw] = cause
                 self.emit(VectorFailed(self.task, draw, cause))
                 continue
-            facts = {name: float(values[row]) for name, values in found.facts.items()}
-            settings = {**self.origin.settings, **facts, "draw": draw}
-            block = int(facts.get("block", self.source))
+            settings = {**self.origin.settings, **known[row], "draw": draw}
+            block = int(known[row].get("block", self.source))
             origin = replace(self.origin, source=block, loss=-objective[row], settings=settings)
             name = f"{self.stem}-{self.first_number + draw:02d}"
             self.vectors.append(SteeringVector(vectors[row].numpy(), block, origin, name))
@@ -287,9 +287,8 @@ class _Run:
         self._save_state(job)
         new = self.vectors[len(self.vectors) - len(fresh) :]
         for row, vector in zip(fresh, new, strict=True):
-            facts = tuple((name, float(values[row])) for name, values in found.facts.items())  # type: ignore[assignment]
-            draw = found.first + row
-            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, facts))  # type: ignore[arg-type]
+            draw, facts = found.first + row, tuple(known[row].items())
+            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, facts))
         yield
         if new:
             yield from self._controls(float(np.median([vector.norm for vector in new])))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from core.errors import Cancelled
 from core.events import Event, ModelLoaded, Progressed, Warned
 from core.requests import LoadModel, Request
 from core.session import Session
@@ -53,24 +56,32 @@ class Runner:
                 line.clear()
                 fail(f"note: {event.message}")
             listen(event)
+            if isinstance(event, Progressed) and interrupted.is_set():
+                raise Cancelled  # out of a phase that cannot yield: loading a model
 
         try:
             with _interruptions() as interrupted, closing(self.session.start(0, request, emit)) as steps:
                 for _ in steps:
                     if interrupted.is_set():
-                        raise KeyboardInterrupt
+                        steps.close()  # at a step's end, where the task can put away how far it has come
+                        raise Cancelled
+        except Cancelled:
+            raise KeyboardInterrupt from None
         finally:
             line.clear()
 
 
 @contextmanager
 def _interruptions() -> Iterator[threading.Event]:
-    """Ctrl-C raises KeyboardInterrupt, and sets the event too: one raised in a clean-up of Python's own would be lost."""
+    """The first Ctrl-C sets the event, which is looked at between steps; the second raises KeyboardInterrupt at once."""
     interrupted = threading.Event()
 
     def interrupt(number: int, frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         interrupted.set()
-        raise KeyboardInterrupt
+        # A handler may run in the middle of another write, where only the bare system call is safe.
+        os.write(sys.stderr.fileno(), b"\nmelbo-tui: stopping at the end of this step (Ctrl-C again: at once)\n")
 
     if threading.current_thread() is not threading.main_thread():
         yield interrupted

@@ -17,10 +17,10 @@ from core.discovery import melbo
 from core.discovery.calibration import calibrate
 from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
+from core.draining import drained
 from core.segment import Segment
 from tests.benchmarks import published
 from tests.benchmarks.setting import setting
-from tests.draining import drained
 
 TOKENS, PUBLISHED_STEPS = 6, 300
 

@@ -14,11 +14,11 @@ from core.discovery.calibration import Calibration, calibrate
 from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
 from core.discovery.projections import Basis, unit
+from core.draining import drained
 from core.errors import SettingsError
 from core.language_model import LanguageModel
 from core.requests import Prompt, Train, parse_tokens
 from core.segment import Segment
-from tests.draining import drained
 
 IDS = [5, 9, 17, 33, 65, 129, 7]
 

@@ -14,6 +14,7 @@ from core.discovery.calibration import calibrate
 from core.discovery.climb import Found, Job
 from core.discovery.objective import Objective, Problem
 from core.discovery.projections import unit
+from core.draining import drained
 from core.errors import ModelError
 from core.events import Event, VectorFound
 from core.language_model import LanguageModel
@@ -21,7 +22,6 @@ from core.model_source import ModelSpec
 from core.requests import LoadModel, Prompt, Train
 from core.segment import Segment
 from core.session import Session
-from tests.draining import drained
 from tests.tiny_models import tiny_model
 from vectors.library import Library
 
@@ -67,13 +67,22 @@ def test_a_map_that_is_none_is_told(tiny_folder: Path) -> None:
             list(Session().start(0, LoadModel(ModelSpec(str(tiny_folder), device_map=text)), lambda event: None))
 
 
+@pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
-def test_a_model_quantised_by_bitsandbytes(tiny_folder: Path, library: Library) -> None:
+def test_a_model_quantised_by_bitsandbytes(bits: int, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    quantised = AutoModelForCausalLM.from_pretrained(tiny_folder, quantization_config=BitsAndBytesConfig(load_in_8bit=True))
-    model = LanguageModel(quantised, None, "quantised")
+    # A width of one of its blocks of 64 numbers at least.
+    plain = tiny_model("llama", hidden_size=128, intermediate_size=128, head_dim=32)
+    plain.save_pretrained(tmp_path / "plain")
+    config = BitsAndBytesConfig(**{f"load_in_{bits}bit": True})
+    AutoModelForCausalLM.from_pretrained(tmp_path / "plain", quantization_config=config).save_pretrained(tmp_path / "small")
+    session = Session()
+    list(session.start(0, LoadModel(ModelSpec(str(tmp_path / "small"))), lambda event: None))
+    model = session.model
+    assert {p.dtype for p in model.model.parameters()} & {torch.int8, torch.uint8}
     problem = Problem([Segment(model, IDS, 1, 4, 9)], Objective(tokens=6))
     draws = torch.randn(2, model.d_model)
     (found,) = [e for e in melbo.find(Job(problem, draws, melbo.Settings(), model, 2.0)) if isinstance(e, Found)]
-    assert found.objective.isfinite().all()
+    random = problem.values(2.0 * unit(draws)).sum(dim=0)
+    assert (found.objective > random).all()

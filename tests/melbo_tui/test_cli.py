@@ -17,6 +17,7 @@ from safetensors import safe_open
 
 from melbo_tui.cli import main
 from tests.conftest import GOLDEN
+from vectors.checkpoints import Checkpoints
 
 
 @pytest.fixture
@@ -158,13 +159,19 @@ def test_interrupted_it_keeps_what_is_finished(tiny_folder: Path, tmp_path: Path
     training = [*command, *TRAIN[:4], "--vectors", "5000", "--steps", "2", "--radius", "2", "--sample-tokens", "0", "--json"]
     process = subprocess.Popen(training, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    found = 0
     for line in process.stdout:
-        if "VectorFound" in line:
+        found += "VectorFound" in line
+        if found == 9:
             break
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    rest, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
+    assert "stopping at the end of this step" in err
+    # How far it had come is written down at that step, so nothing is done twice.
+    checkpoints = Checkpoints(tmp_path / "library")
+    assert checkpoints.load(checkpoints.unfinished()[0]).header["done"] == found + rest.count('"VectorFound"')
     listed = subprocess.run([*command, "vectors", "list", "--json"], capture_output=True, text=True, check=True)
     assert json.loads(listed.stdout)
 
