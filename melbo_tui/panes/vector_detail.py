@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.widgets import Static
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static, TextArea
 
 from core.events import LensRead
 from melbo_tui.charts import sparkline
@@ -29,11 +32,54 @@ class Facts:
     lens: LensRead | None = None
 
 
+class NoteEditor(TextArea):
+    """A note, written where it is read. Escape, or going elsewhere, is done with it: nothing has to be saved by hand."""
+
+    class Written(Message):
+        def __init__(self, id: str, note: str) -> None:
+            super().__init__()
+            self.vector, self.note = id, note
+
+    BINDINGS = [Binding("escape", "done", "Done")]
+
+    def __init__(self) -> None:
+        super().__init__(id="note", compact=True, soft_wrap=True, tab_behavior="focus", show_line_numbers=False)
+        self._entry: Kept | None = None
+        self._before: Widget | None = None
+        self.display = False
+
+    def write_on(self, entry: Kept) -> None:
+        self._entry, self._before = entry, self.screen.focused
+        self.text = entry.note
+        self.border_title = Text(f"note on {entry.name} · Esc: done")
+        self.display = True
+        self.move_cursor(self.document.end)
+        self.focus()
+
+    def action_done(self) -> None:
+        self.screen.set_focus(self._before)
+
+    def on_blur(self) -> None:
+        entry, self._entry = self._entry, None
+        self.display = False
+        if entry is not None and self.text.strip() != entry.note:
+            self.post_message(self.Written(entry.id, self.text.strip()))
+
+
 class VectorDetail(VerticalScroll):
     """Shows one vector; `show(None)` an empty page."""
 
+    DEFAULT_CSS = """
+    VectorDetail NoteEditor { height: auto; max-height: 8; border: round $primary; }
+    """
+
     def compose(self) -> ComposeResult:
+        yield NoteEditor()
         yield Static("", id="detail-text", markup=False)
+
+    def edit_note(self, entry: Kept) -> None:
+        self.scroll_home(animate=False)
+        self.query_one(NoteEditor).write_on(entry)
 
     def show(self, entry: Kept | None, facts: Facts, streaming: dict[tuple[str, float], str]) -> None:
         """`streaming` are samples that are being made, by prompt and coefficient."""

@@ -13,6 +13,7 @@ from core.requests import ReadLens, Reply, ReplyRow
 from core.steering import SteerTerm
 from melbo_tui.messages import GrowFamily, SteerWith
 from melbo_tui.panes.compare import Compare
+from melbo_tui.panes.vector_detail import NoteEditor, VectorDetail
 from melbo_tui.panes.vector_list import VectorList
 from melbo_tui.panes.workbench import Made, Workbench
 from melbo_tui.widgets.dialogs import Ask
@@ -146,14 +147,13 @@ class VectorsPane(VectorList):
 
     def action_note(self) -> None:
         entry = self.current()
-        if entry is None:
-            return
+        if entry is not None:
+            self.query_one(VectorDetail).edit_note(entry)
 
-        def done(note: str | None) -> None:
-            if note is not None and self.attempt(lambda: self.melbo.library.note(entry.id, note)):
-                self.refresh_list()
-
-        self.app.push_screen(Ask(f"Note on {entry.name}", entry.note), done)
+    @on(NoteEditor.Written)
+    def _noted(self, message: NoteEditor.Written) -> None:
+        if self.attempt(lambda: self.melbo.library.note(message.vector, message.note)):
+            self.refresh_list()
 
     def action_delete(self) -> None:
         picked = self.picked()

@@ -60,15 +60,23 @@ async def test_filter_delete_undo_rename_note(stocked: Library) -> None:
         await pilot.press("u")
         await pilot.pause()
         assert "bomb-02" in [e.name for e in stocked.entries()]
-        await pilot.press("m", *"a note", "enter")
-        await pilot.pause()
+        await pilot.press("m", *"a note", "escape")
         await until(pilot, lambda: "a note" in screen_text(app))
+        assert stocked.find("bomb-02").note == "a note"
+        await pilot.press("m", *["backspace"] * 6, "escape")
+        await until(pilot, lambda: stocked.find("bomb-02").note == "")
         await pilot.press("r", *["backspace"] * 10, *"bomb-01", "enter")
         await pilot.pause(0.2)
         assert "taken" in screen_text(app)
         app.query_one("#filter", Input).value = "nothing like it"
         await pilot.pause()
         assert "No vector fits" in screen_text(app)
+
+
+async def test_a_note_that_is_being_written_survives_leaving(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, _):
+        await pilot.press("f2", "m", *"half a thought", "ctrl+q")
+        await until(pilot, lambda: any(e.note == "half a thought" for e in stocked.entries()))
 
 
 def _listed(app: MelboApp) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
 
 from tests.vectors.making import STAMP, vector
 from vectors import exchange
@@ -74,6 +75,14 @@ def test_melbo_s_and_dct_s_tensors(tmp_path: Path, library: Library) -> None:
         reader_of(path)(path, AT_5)
     rows = reader_of(path)(path, Reading(5, "q", tensor="V"))
     np.testing.assert_allclose(_directions(rows), ROWS, rtol=1e-2)
+
+
+def test_bfloat16_of_other_programs(tmp_path: Path) -> None:
+    path = tmp_path / "halves.safetensors"
+    rows = torch.from_numpy(ROWS).bfloat16()
+    save_torch({"other": torch.ones(3), "v": rows}, path)
+    found = reader_of(path)(path, Reading(5, "q", tensor="v"))
+    np.testing.assert_array_equal(_directions(found), rows.float().numpy())
 
 
 def test_refusal_direction_s_folder(tmp_path: Path) -> None:
