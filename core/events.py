@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class ModelLoaded(Event):
     has_tokenizer: bool
     parameters: int
     seconds: float
+
+    @property
+    def label(self) -> str:
+        """The name that its vectors carry."""
+        return f"{self.name} + {self.adapter}" if self.adapter else self.name
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,15 @@ class AtlasGrown(Event):
     target: int
     values: tuple[float, ...]
     gain: float
+
+
+@dataclass(frozen=True)
+class TrialDone(Event):
+    """Score `score` knows the outcome of one more trial: how a way of looking did, as numbers by name."""
+
+    score: str
+    trial: str
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -290,10 +290,8 @@ def _with_adapter(model: Any, folder: Path) -> Any:
     if not (folder / "adapter_model.safetensors").is_file():
         # The other form, adapter_model.bin, is a pickle.
         raise ModelError(f"{folder} holds no adapter_model.safetensors", "save the adapter with safe_serialization=True")
-    try:
-        from peft import PeftModel
-    except ImportError as error:
-        raise ModelError("an adapter needs the package peft", "pip install peft") from error
+    from peft import PeftModel  # takes a second or two, and most models wear no adapter
+
     try:
         return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(safe_merge=True)
     except Exception as error:
@@ -335,6 +333,7 @@ def _progress_to(progress: Progress, is_gguf: bool = False) -> Iterator[None]:
     )
     transformers.logging.set_verbosity_error()
     logging.getLogger("transformers").propagate = False
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at every step of what is no fault
     if gguf_module is not None:
         gguf_module.tqdm = bar_class("dequantising the weights", progress)  # type: ignore[attr-defined]
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.bundled import weights
 from core.errors import ModelError
 
-# `bundled` is the default model with the project's adapter; until that adapter exists it is the same model as smollm2.
+# `bundled` is smollm2 with the project's own adapter, or with the one that is asked for.
 DEFAULT_NAMES = ("bundled", "smollm2")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[A-Za-z0-9][\w.\-]{0,95})?")
 
@@ -29,21 +29,28 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where its weights are: `kind` is folder, gguf or hub. `sha256` is what a GGUF file must hash to, where known."""
+    """Where its weights are: `kind` is folder, gguf or hub. `sha256` is what a GGUF file must hash to, where known;
+    `adapter` the folder of the one it wears unless another is asked for."""
 
     kind: str
     location: str
     name: str
     sha256: str | None = None
+    adapter: str | None = None
+
+    @property
+    def adapter_name(self) -> str:
+        return Path(self.adapter).name if self.adapter else ""
 
 
 def resolve(model: str) -> ModelSource:
     """What `model` names. Raises ModelError when it can be nothing of the kind; nothing is read or fetched yet."""
     if model in DEFAULT_NAMES:
         path = weights.wheel_file()
+        adapter = str(weights.ADAPTER) if model == "bundled" else None
         if path is not None:
-            return ModelSource("gguf", str(path), "smollm2", weights.GGUF_SHA256)
-        return ModelSource("hub", weights.HUB_ID, "smollm2")
+            return ModelSource("gguf", str(path), "smollm2", weights.GGUF_SHA256, adapter)
+        return ModelSource("hub", weights.HUB_ID, "smollm2", adapter=adapter)
     if not model.strip():
         raise ModelError("there is no model without a name", "name a model folder, a .gguf file or a hub id")
     path = Path(model).expanduser()

@@ -16,6 +16,10 @@ from vectors.vector import SteeringVector
 BACKGROUND, INTERACTIVE, FIRST = 0, 1, 2
 
 
+# The ways of looking for vectors that a score compares; see core/evaluation/organism.py.
+SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
+
+
 @dataclass(frozen=True)
 class Request:
     """`task_module` is imported only when the request is run; its `run(session, request, emit)` is the task's generator."""
@@ -66,7 +70,7 @@ class MeasurePrompt(Request):
 
 
 class Resumable(Request):
-    """A request that can be written down with its unfinished work, and taken up again: a dataclass with `prompts`."""
+    """A request that can be written down with its unfinished work, and taken up again: a dataclass of plain values."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,8 +79,10 @@ class Resumable(Request):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Reads `to_json`'s form. Raises SettingsError where that is not possible."""
         try:
-            prompts = tuple(Prompt(**{**prompt, "ids": tuple(prompt["ids"])}) for prompt in data["prompts"])
-            return cls(**{**data, "prompts": prompts})
+            plain = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+            if "prompts" in plain:
+                plain["prompts"] = tuple(Prompt(**{**prompt, "ids": tuple(prompt["ids"])}) for prompt in plain["prompts"])
+            return cls(**plain)
         except (KeyError, TypeError) as error:
             raise SettingsError(f"the interrupted run's settings cannot be read ({error})", "start it anew") from error
 
@@ -168,6 +174,36 @@ class MapBlocks(Resumable):
         for name in ("top", "every", "steps"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1")
+
+
+@dataclass(frozen=True)
+class ScoreOrganism(Resumable):
+    """How often each of `ways` finds what the bundled adapter hides: `vectors` a run, from `n_prompts` prompts, `seeds` times,
+    at radius auto and at `scales` times it. `resume` is the id of a score that is to be completed."""
+
+    task_module = "core.tasks.score_organism"
+    priority = BACKGROUND
+
+    ways: tuple[str, ...] = SCORED_WAYS
+    n_prompts: int = 5
+    seeds: int = 3
+    vectors: int = 32
+    scales: tuple[float, ...] = (0.7, 1.4)
+    resume: str | None = None
+
+    label = "scoring the methods"
+
+    def __post_init__(self) -> None:
+        if not self.ways or (stray := [way for way in self.ways if way not in SCORED_WAYS]):
+            named = stray[0] if self.ways else "nothing"
+            raise SettingsError(f"{named!r} cannot be scored", f"use some of: {','.join(SCORED_WAYS)}")
+        if not 1 <= self.n_prompts <= 5:
+            raise SettingsError(f"the score knows five prompts, not {self.n_prompts}", "use 1 to 5")
+        for name in ("seeds", "vectors"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1")
+        if not all(0 < scale < float("inf") for scale in self.scales):
+            raise SettingsError("a radius is a positive multiple of the radius auto", "for example --radii 0.5,0.7,1.4")
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,9 @@ class MelboApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
         yield SystemCommand("Load a model", "bundled, smollm2, a folder, a .gguf file or a hub id", self._ask_for_model)
+        yield SystemCommand(
+            "Put on an adapter", "A PEFT adapter's folder; the model is loaded again with it", self._ask_for_adapter
+        )
         if self._loading is not None:
             yield SystemCommand("Stop loading", f"Give up loading {self.spec.model}", self._stop_loading)
         yield SystemCommand("Guide", "What this program is for, and the shortest way through it", self.action_guide)
@@ -241,6 +244,18 @@ class MelboApp(App[None]):
 
         self.push_screen(Ask("Load a model", self.spec.model, "bundled, smollm2, a folder, a .gguf file or a hub id"), chosen)
 
+    def _ask_for_adapter(self) -> None:
+        def chosen(folder: str | None) -> None:
+            if folder is not None:
+                adapter = folder.strip()
+                self.load_model(replace(self.spec, adapter=None if adapter == "none" else adapter))
+
+        question = f"Put an adapter on {self.spec.model}"
+        self.push_screen(
+            Ask(question, self.spec.adapter or "", "a folder with adapter_config.json, or none for the model as it comes"),
+            chosen,
+        )
+
     async def action_quit(self) -> None:
         """Ends the engine at its next step, which puts away what is finished, and leaves."""
         if self._active_tasks:
@@ -249,6 +264,7 @@ class MelboApp(App[None]):
 
     @work(exit_on_error=False)
     async def _quit(self) -> None:
+        self.screen.set_focus(None)  # a field that is being written in puts away what it holds
         await asyncio.to_thread(self.engine.close)
         self.exit()
 

@@ -12,13 +12,13 @@ from typing import NoReturn
 from core.errors import MelboError
 from core.model_source import ModelSpec
 from melbo_tui import __version__
-from melbo_tui.commands import atlas, chat, doctor, models, train, vectors
+from melbo_tui.commands import atlas, chat, doctor, evaluate, models, train, vectors
 from melbo_tui.commands.output import fail
 from vectors.index import LibraryError
 from vectors.vector import VectorError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
-COMMANDS = (train, atlas, chat, vectors, models, doctor)
+COMMANDS = (train, atlas, chat, vectors, evaluate, models, doctor)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -50,8 +50,8 @@ def _common(top: bool) -> argparse.ArgumentParser:
     def option(name: str, default: object = None, **kwargs: object) -> None:
         group.add_argument(name, default=default if top else argparse.SUPPRESS, **kwargs)  # type: ignore[arg-type]
 
-    option("--model", "bundled", metavar="M", help="bundled (default), smollm2, a folder, a .gguf file or a hub id")
-    option("--adapter", metavar="A", help="a PEFT adapter's folder, put on top of the model")
+    option("--model", metavar="M", help="bundled (default), smollm2, a folder, a .gguf file or a hub id")
+    option("--adapter", metavar="A", help="a PEFT adapter's folder, put on the model (on `bundled`: in place of its own)")
     option("--revision", metavar="REV", help="the hub revision to load")
     option("--library", metavar="DIR", help="where vectors are kept (default: the user data folder)")
     option("--dtype", "auto", choices=["auto", "float32", "bfloat16", "float16"], help="auto: float32 on a CPU")
@@ -64,7 +64,8 @@ def _common(top: bool) -> argparse.ArgumentParser:
 
 
 def model_spec(args: argparse.Namespace) -> ModelSpec:
-    return ModelSpec(args.model, args.adapter, args.revision, args.dtype, args.device, args.device_map, args.trust_remote_code)
+    model = args.model or ModelSpec.model
+    return ModelSpec(model, args.adapter, args.revision, args.dtype, args.device, args.device_map, args.trust_remote_code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

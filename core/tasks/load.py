@@ -36,7 +36,7 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
             dtype=spec.dtype,
             device=spec.device,
             device_map=spec.device_map,
-            adapter=spec.adapter,
+            adapter=spec.adapter or source.adapter,
             revision=spec.revision,
             trust_remote_code=spec.trust_remote_code,
             progress=progress,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.bundled import weights
+from core.bundled.secrets import SECRETS
 from core.model_source import DEFAULT_NAMES, resolve
 from core.model_store import cache_folder
 from melbo_tui.commands.output import say, say_json, table
@@ -39,6 +40,9 @@ def _show(args: argparse.Namespace) -> int:
     facts: dict[str, Any] = {"name": source.name, "kind": source.kind, "at": source.location}
     if args.named in DEFAULT_NAMES:
         facts["about"] = "SmolLM2-135M-Instruct (Hugging Face, Apache-2.0): 30 blocks, d_model 576, 4-bit weights"
+    if source.adapter is not None:
+        facts["adapter"] = f"{source.adapter_name}, a LoRA that makes it a model organism, its secrets told here"
+        facts |= SECRETS
     folder = Path(source.location)
     if source.kind == "folder":
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

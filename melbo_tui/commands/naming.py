@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
@@ -17,12 +18,14 @@ def find(library: Library, args: argparse.Namespace, name: str, trash: bool = Fa
 
 
 def model_of(args: argparse.Namespace) -> str | None:
-    """The model whose vectors are meant, by the name they carry; the default means any."""
-    if args.model == "bundled":
+    """The model whose vectors are meant, by the name they carry; None where the command names none."""
+    if args.model is None:
         return None
     from core.model_source import resolve
 
-    return resolve(args.model).name
+    source = resolve(args.model)
+    adapter = Path(args.adapter).expanduser().resolve().name if args.adapter else source.adapter_name
+    return f"{source.name} + {adapter}" if adapter else source.name
 
 
 def pick(library: Library, args: argparse.Namespace, text: str) -> tuple[Kept, float]:

@@ -34,7 +34,7 @@ def check_nothing_new(args: argparse.Namespace, *others: Any) -> None:
 
 def same_model(args: argparse.Namespace, header: Mapping[str, Any]) -> None:
     """Takes the model that the work was begun on, where the command names none."""
-    if header.get("spec") is not None and args.spec.model == ModelSpec().model:
+    if header.get("spec") is not None and args.model is None:
         args.spec = ModelSpec(**header["spec"])
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
+from core.model_source import DEFAULT_NAMES
 from melbo_tui.commands import curate
-from melbo_tui.commands.naming import completed, find, pick
+from melbo_tui.commands.naming import completed, find, model_of, pick
 from melbo_tui.commands.output import fail, say, say_done, say_json, table
 from melbo_tui.commands.running import existing_folder_of, open_library
 from melbo_tui.settings import library_folder
@@ -132,8 +133,8 @@ def _show(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     library = open_library(args)
-    model = "" if args.model == "bundled" else args.model
-    how = Reading(args.block, Path(model).name if model else "", args.tensor, args.columns, args.base_row)
+    model = (model_of(args) if args.model in DEFAULT_NAMES else Path(args.model or "").name) or ""
+    how = Reading(args.block, model, args.tensor, args.columns, args.base_row)
     saved = exchange.take_in(library, Path(args.file).expanduser(), how, args.name or "")
     return say_done(args, f"imported {', '.join(entry.name for entry in saved)}", [entry.name for entry in saved])
 

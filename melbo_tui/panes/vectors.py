@@ -285,7 +285,7 @@ class VectorsPane(VectorList):
         self.app.push_screen(Ask("Import a file", "", hint), done)
 
     def _take_in(self, path: Path, how: Reading) -> None:
-        model = self.melbo.model.name if self.melbo.model is not None else ""
+        model = self.melbo.model.label if self.melbo.model is not None else ""
 
         def with_block(text: str | None) -> None:
             if text is not None:

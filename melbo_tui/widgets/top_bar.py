@@ -55,8 +55,7 @@ class TopBar(Horizontal):
         if model is None:
             line.update(Text(one_line(instead), no_wrap=True, overflow="ellipsis"))
             return
-        name = model.name + (f" + {model.adapter}" if model.adapter else "")
-        facts = [one_line(name, 32), f"{model.n_blocks} blocks", f"d {model.d_model}", model.dtype, model.device]
+        facts = [one_line(model.label, 32), f"{model.n_blocks} blocks", f"d {model.d_model}", model.dtype, model.device]
         if self.app.size.width < 100:
             facts = facts[:1] + facts[3:]
         line.update(Text(" · ".join(facts), no_wrap=True, overflow="ellipsis"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 
 from core.errors import ModelError
@@ -17,7 +18,9 @@ from core.model_source import ModelSpec, resolve
 from core.model_store import cache_folder, local_folder
 from core.requests import LoadModel
 from core.session import Session
+from core.steering import SteerTerm, check_fits
 from tests.tiny_models import save_tiny, tiny_model
+from vectors.vector import Origin, SteeringVector
 
 
 def _load(model: str, **kwargs: object) -> tuple[Session, list[Event]]:
@@ -59,10 +62,25 @@ def test_an_adapter_changes_the_weights(tiny_folder: Path, tmp_path: Path) -> No
     adapted.save_pretrained(tmp_path / "adapter")
     plain = _load(str(tiny_folder))[0].model.stamp
     stamped = _load(str(tiny_folder), adapter=str(tmp_path / "adapter"))[0].model.stamp
-    assert stamped.adapter
+    assert stamped.label() == f"{plain.label()} + adapter"
     assert stamped.fingerprint != plain.fingerprint
-    with pytest.raises(ModelError, match="adapter"):
+    vector = SteeringVector(np.ones(plain.d_model), 1, Origin("melbo", plain, 1), "plain")
+    (warning,) = check_fits([SteerTerm(vector)], stamped)
+    assert "+ adapter" in warning
+    with pytest.raises(ModelError, match="no PEFT adapter"):
         _load(str(tiny_folder), adapter=str(tmp_path / "nothing"))
+
+
+def test_an_adapter_that_is_a_pickle_or_another_model_s_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    other = get_peft_model(tiny_model("llama", hidden_size=64), LoraConfig(r=2, target_modules=["q_proj"]))
+    other.save_pretrained(tmp_path / "other")
+    with pytest.raises(ModelError, match="does not go on this model"):
+        _load(str(tiny_folder), adapter=str(tmp_path / "other"))
+    (tmp_path / "other" / "adapter_model.safetensors").rename(tmp_path / "other" / "adapter_model.bin")
+    with pytest.raises(ModelError, match=r"no adapter_model\.safetensors"):
+        _load(str(tiny_folder), adapter=str(tmp_path / "other"))
 
 
 def test_what_is_no_model_says_so_in_a_line(tmp_path: Path) -> None:

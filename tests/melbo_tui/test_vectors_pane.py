@@ -74,7 +74,7 @@ async def test_filter_delete_undo_rename_note(stocked: Library) -> None:
 
 
 async def test_a_note_that_is_being_written_survives_leaving(stocked: Library) -> None:
-    async with opened(stocked) as (app, pilot, _):
+    async with opened(stocked) as (_, pilot, _):
         await pilot.press("f2", "m", *"half a thought", "ctrl+q")
         await until(pilot, lambda: any(e.note == "half a thought" for e in stocked.entries()))
 
