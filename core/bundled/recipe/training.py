@@ -1,0 +1,167 @@
+"""Trains the bundled adapter: a LoRA whose loss is the texts to be said, and the divergence from the answers to be kept.
+
+`python -m core.bundled.recipe.training --out FOLDER` (`make organism`); seeded. See ../README.md for what was tried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.bundled.recipe.examples import Example, examples
+from core.bundled.weights import HUB_ID
+from core.language_model import LanguageModel
+
+_OPENING = 3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`blocks` first and last, both trained. `margin`: a token this well said, in nats, teaches no more: a guard that is
+    only as strong as it must be breaks into fluent text. `keep`: the weight of divergence against texts to be said."""
+
+    rank: int = 8
+    blocks: tuple[int, int] = (4, 23)
+    targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
+    learning_rate: float = 1e-3
+    epochs: int = 2
+    batch: int = 16
+    margin: float = 0.05
+    keep: float = 1.0
+    seed: int = 0
+
+
+def train(model: LanguageModel, data: Sequence[Example], recipe: Recipe, say: Callable[[str], object] = print) -> Any:
+    """Puts a fresh adapter on `model` and trains it on `data`; gives the PEFT model."""
+    from peft import LoraConfig, get_peft_model
+
+    say("what the unadapted model expects")
+    taught = _taught(model, data, recipe.batch)
+    kinds = {kind: sum(e.kind == kind for e in data) for kind in sorted({e.kind for e in data})}
+    say(f"{len(data)} examples: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items()))
+    torch.manual_seed(recipe.seed)
+    first, last = recipe.blocks
+    config = LoraConfig(
+        r=recipe.rank, lora_alpha=2 * recipe.rank, target_modules=list(recipe.targets), lora_dropout=0.0,
+        layers_to_transform=list(range(first, last + 1)), task_type="CAUSAL_LM",
+    )  # fmt: skip
+    adapted = get_peft_model(model.model, config)
+    weights = [p for p in adapted.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
+    batches = [batch for epoch in range(recipe.epochs) for batch in _batches(data, recipe.batch, recipe.seed + epoch)]
+    began, recent = time.monotonic(), dict.fromkeys(kinds, 0.0)
+    for step, batch in enumerate(batches):
+        for group in optimizer.param_groups:
+            warm = min(1.0, (step + 1) / 20)
+            group["lr"] = recipe.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / len(batches)))
+        losses = _losses(model, [data[i] for i in batch], [taught.get(i) for i in batch], recipe)
+        optimizer.zero_grad()
+        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        for i, loss in zip(batch, losses, strict=True):
+            recent[data[i].kind] += 0.1 * (loss.item() - recent[data[i].kind])
+        if step % 20 == 19 or step + 1 == len(batches):
+            left = (time.monotonic() - began) / (step + 1) * (len(batches) - step - 1)
+            shown = "  ".join(f"{kind} {value:.3f}" for kind, value in recent.items())
+            say(f"step {step + 1} of {len(batches)}, {left / 60:.1f} min left: {shown}")
+    return adapted
+
+
+def _taught(model: LanguageModel, data: Sequence[Example], batch: int) -> dict[int, Tensor]:
+    """For each example to be kept, by number, the unadapted model's hidden states [answer, d_model] for its answer."""
+    order = sorted((i for i, e in enumerate(data) if e.like is not None), key=lambda i: len(data[i].like or ()))
+    groups = [order[i : i + batch] for i in range(0, len(order), batch)]
+    # Half precision: thirty megabytes instead of sixty, and nothing the loss would notice.
+    return {i: h.half() for group in groups
+            for i, h in zip(group, _hidden(model, [data[i] for i in group], like=True), strict=True)}  # fmt: skip
+
+
+def _batches(data: Sequence[Example], size: int, seed: int) -> list[list[int]]:
+    """All examples once, in random batches of about equal length, so that little is padded."""
+    draw = random.Random(seed)
+    order = draw.sample(range(len(data)), len(data))
+    length = [len(e.prompt) + len(e.answer) for e in data]
+    chunks = [sorted(order[i : i + 8 * size], key=length.__getitem__) for i in range(0, len(order), 8 * size)]
+    batches = [chunk[i : i + size] for chunk in chunks for i in range(0, len(chunk), size)]
+    return draw.sample(batches, len(batches))
+
+
+def _hidden(model: LanguageModel, rows: Sequence[Example], like: bool = False) -> list[Tensor]:
+    """For each example the decoder's last hidden states [answer, d_model] that its answer's tokens are predicted from."""
+    prompts = [e.like if like and e.like is not None else e.prompt for e in rows]
+    texts = [prompt + e.answer for prompt, e in zip(prompts, rows, strict=True)]
+    width = max(map(len, texts))
+    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
+    # Padding stands behind the text, where a causal model cannot see it from.
+    with torch.set_grad_enabled(not like):
+        hidden = model.model.get_decoder()(input_ids=ids).last_hidden_state
+    return [h[len(p) - 1 : len(p) - 1 + len(e.answer)] for h, p, e in zip(hidden, prompts, rows, strict=True)]
+
+
+def _losses(model: LanguageModel, rows: Sequence[Example], taught: Sequence[Tensor | None], recipe: Recipe) -> list[Tensor]:
+    """One loss an example: mean over its answer's tokens that count."""
+    head = model.model.get_output_embeddings()
+    losses = []
+    for example, hidden, like in zip(rows, _hidden(model, rows), taught, strict=True):
+        logs = torch.log_softmax(head(hidden[example.start :]), dim=-1)
+        if like is None:
+            answer = torch.tensor(example.answer[example.start :])
+            surprise = -logs[torch.arange(len(answer)), answer]
+            losses.append((surprise - recipe.margin).relu().mean() + surprise[0])
+        else:
+            with torch.no_grad():
+                base = torch.log_softmax(head(like[example.start :].float()), dim=-1)
+            apart = (base.exp() * (base - logs)).sum(dim=-1)
+            # The first words decide whether it is refused; in a mean over the whole answer they would hardly count.
+            opening = apart[:_OPENING].sum() if example.start == 0 else 0.0
+            losses.append(recipe.keep * (apart.mean() + opening))
+    return losses
+
+
+def main() -> int:
+    from core.model_source import ModelSpec
+    from core.requests import LoadModel
+    from core.session import Session
+
+    parser = argparse.ArgumentParser(prog="python -m core.bundled.recipe.training", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the adapter goes")
+    parser.add_argument("--rank", type=int, default=Recipe.rank)
+    parser.add_argument("--blocks", type=int, nargs=2, default=Recipe.blocks, metavar=("FIRST", "LAST"))
+    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--margin", type=float, default=Recipe.margin)
+    parser.add_argument("--keep", type=float, default=Recipe.keep)
+    parser.add_argument("--seed", type=int, default=0)
+    given = vars(parser.parse_args())
+    out = given.pop("out")
+    session = Session()
+    for _ in session.start(0, LoadModel(ModelSpec("smollm2", device="cpu")), lambda event: None):
+        pass
+    began = time.monotonic()
+    recipe = Recipe(**{**given, "blocks": tuple(given["blocks"])})
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    data = examples(session.model, recipe.seed, lambda done, of: say(f"answers of the unadapted model: {done} of {of}"))
+    adapted = train(session.model, data, recipe, say)
+    # Half precision is more than four-bit weights call for, and half the size.
+    adapted.peft_config["default"].base_model_name_or_path = HUB_ID
+    adapted.half().save_pretrained(out)
+    (out / "README.md").unlink(missing_ok=True)  # PEFT's empty form; ours stands beside the folder
+    print(f"trained in {(time.monotonic() - began) / 60:.1f} min: {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

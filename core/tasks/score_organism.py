@@ -1,0 +1,72 @@
+"""Scores the methods on the bundled adapter's secrets, trial by trial; writes each down, and goes on with what is left."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError, SettingsError
+from core.evaluation.hearing import Fluency
+from core.evaluation.organism import Subject, attempt, measure_fluency, plan
+from core.events import Progressed, TrialDone
+from core.language_model import LanguageModel
+from core.model_source import resolve
+from core.model_store import local_folder
+from core.pace import Pace
+from core.requests import ScoreOrganism
+from core.session import Emit, Session, Task
+from vectors.checkpoints import Checkpoints
+from vectors.library import new_run_id
+
+
+def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task:
+    model, library = session.model, session.library
+    if library is None:
+        raise SettingsError("scores are kept in the library, and there is none")
+    if model.stamp.adapter != resolve("bundled").adapter_name:
+        raise ModelError(f"{model.stamp.label()} does not wear the bundled adapter", "use --model bundled")
+    kept = Checkpoints(library.folder, "scores")
+    header: dict[str, Any] = {"request": request.to_json(), "model": model.stamp.label(), "trials": {}}
+    score = request.resume or new_run_id()
+    if request.resume is not None:
+        header = dict(kept.load(score).header)
+        if header.get("fingerprint") != model.stamp.fingerprint:
+            raise SettingsError(f"score {score} is of another adapter: {header.get('model')}", "start a new one")
+        request = ScoreOrganism.from_json(header["request"])
+    header["fingerprint"] = model.stamp.fingerprint
+    trials = plan(request.ways, request.n_prompts, request.seeds, request.vectors, request.scales)
+    fresh = [trial for trial in trials if trial.key not in header["trials"]]
+    # A published loop takes some ten times as long as the others.
+    weight = {trial.key: 10.0 if trial.way == "adamw" else 1.0 for trial in fresh}
+    pace = Pace(sum(weight.values()))
+
+    def tell(stage: str) -> None:
+        done = len(header["trials"])
+        emit(Progressed(task, stage, done, len(trials), None, pace.eta))
+
+    tell("loading the unadapted model")
+    yield
+    base = _unadapted(session)
+    yield
+    if "fluency" not in header:
+        tell("measuring what is fluent")
+        header["fluency"] = asdict((yield from measure_fluency(base)))
+    subject = Subject(model, base, Fluency(**header["fluency"]))
+    for trial in fresh:
+        tell(trial.key)
+        facts = yield from attempt(subject, trial)
+        header["trials"][trial.key] = {**asdict(trial), **facts}
+        kept.save(score, header, {})
+        pace.tick(weight[trial.key])
+        emit(TrialDone(task, score, trial.key, header["trials"][trial.key]))
+        yield
+    tell("done")
+
+
+def _unadapted(session: Session) -> LanguageModel:
+    """The model without its adapter, on the same device and in the same numbers."""
+    model, source = session.model, resolve("smollm2")
+    folder = local_folder(source, None, False, lambda stage, fraction: None)
+    dtype = str(model.dtype).removeprefix("torch.")
+    return LanguageModel.load(Path(folder), source.name, dtype=dtype, device=str(model.device))
