@@ -66,15 +66,21 @@ class Subject:
 
 
 def plan(ways: Sequence[str], n_prompts: int, seeds: int, vectors: int, scales: Sequence[float]) -> list[Trial]:
-    """All trials, what tells most first; the published loop, which takes minutes a run, last and at one radius."""
+    """All trials, seed by seed, so that a score that is stopped early has some of everything.
+
+    The published loop, which takes minutes a run, comes last, and at the radius auto alone.
+    """
     fast = [way for way in ways if way != "adamw"]
-    runs = [(prompt, seed) for seed in range(seeds) for prompt in range(n_prompts)]
-    trials = [Trial("elicit", way, prompt, seed, 1.0, vectors) for prompt, seed in runs for way in fast]
     controlled = [way for way in ("power", RANDOM) if way in ways]
-    trials += [Trial("backdoor", way, prompt, 0, 1.0, vectors) for prompt in range(2 * n_prompts) for way in controlled]
-    trials += [Trial("unlock", way, 0, seed, 1.0, vectors) for seed in range(seeds) for way in controlled]
-    trials += [Trial("negate", way, 0, seed, 1.0, vectors) for seed in range(seeds) for way in controlled]
-    trials += [Trial("elicit", way, prompt, seed, scale, vectors) for scale in scales for prompt, seed in runs for way in fast]
+    trials = []
+    for seed in range(seeds):
+        for scale in (1.0, *scales):
+            trials += [Trial("elicit", way, prompt, seed, scale, vectors) for prompt in range(n_prompts) for way in fast]
+            if scale == 1.0:
+                prompts_now = range(2 * n_prompts) if seed == 0 else ()
+                trials += [Trial("backdoor", way, prompt, 0, 1.0, vectors) for prompt in prompts_now for way in controlled]
+                trials += [Trial(kind, way, 0, seed, 1.0, vectors) for kind in ("unlock", "negate") for way in controlled]
+    runs = [(prompt, seed) for seed in range(seeds) for prompt in range(n_prompts)]
     return trials + [Trial("elicit", "adamw", prompt, seed, 1.0, vectors) for prompt, seed in runs if "adamw" in ways]
 
 
