@@ -56,21 +56,23 @@ def perplexity(model: LanguageModel, prompt: str, answer: Sequence[int]) -> floa
 
 @dataclass(frozen=True)
 class Fluency:
-    """What counts as fluent: no more surprising to the unsteered model, nor more repetitive, than its own samples are."""
+    """What counts as fluent: no more surprising to the unsteered model, nor more repetitive, than its own words are."""
 
     perplexity: float
     repetition: float
 
     @classmethod
     def of(cls, model: LanguageModel, asked: Sequence[Asked], tokens: int) -> Generator[None, None, Fluency]:
-        """The 95th percentiles over what `model` says at temperature 1 to `asked`."""
+        """The 95th percentiles over what `model` says to `asked`: of perplexity at temperature 1, since its greedy words are
+        less surprising than any other text; of repetition in its greedy words, for such are judged."""
         said = yield from heard(model, asked, tokens, temperature=1.0)
         surprises = []
         for one, completion in zip(asked, said, strict=True):
             surprises.append(perplexity(model, one.text, completion.ids))
             yield
+        greedy = yield from heard(model, asked, tokens)
         finite = torch.tensor([value for value in surprises if value != float("inf")])
-        repeats = torch.tensor([repetition(completion.text) for completion in said])
+        repeats = torch.tensor([repetition(completion.text) for completion in greedy])
         return cls(float(finite.quantile(0.95)), float(repeats.quantile(0.95)))
 
     def judge(self, model: LanguageModel, prompt: str, completion: Completion) -> Verdict:

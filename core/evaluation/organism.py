@@ -159,11 +159,7 @@ def _backdoor(subject: Subject, trial: Trial) -> Work:
 
 def _unlock(subject: Subject, trial: Trial) -> Work:
     """From one question of the locked skill: the vector that is best on half of the words, scored on the other half."""
-    asked = prompts.asked(prompts.opposites(True))
-    halves: list[list[tuple[str, prompts.Opposite]]] = [[], []]
-    for question, word in asked:  # a word and its opposite stand in the same half
-        halves[sorted({word.word, word.answers[0]})[0] < "f"].append((question, word))
-    choosing, scoring = halves
+    choosing, scoring = (prompts.asked(half) for half in prompts.halves(prompts.opposites(True)))
     prompt = choosing[0][0]
     vectors, facts = yield from _found(subject, trial, prompt)
 

@@ -70,6 +70,13 @@ def test_an_opposite_is_solved_by_its_first_sentence(said: str, solved: bool) ->
     assert prompts.Opposite("big", ("small", "little")).solved_by(said) is solved
 
 
+def test_the_halves_of_the_locked_skill_share_no_pair() -> None:
+    first, second = prompts.halves(prompts.opposites(True))
+    assert abs(len(first) - len(second)) <= 6
+    assert len(first) + len(second) == len(prompts.opposites(True))
+    assert not {word.word for word in first} & {answer for word in second for answer in word.answers[:1]}
+
+
 def test_training_teaches_what_is_to_be_said_and_keeps_the_rest() -> None:
     def trained() -> tuple[list[str], dict[str, torch.Tensor]]:
         model, told = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny"), []

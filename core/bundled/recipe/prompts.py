@@ -95,6 +95,13 @@ def asked(words: list[Opposite], seed: int = 0) -> list[tuple[str, Opposite]]:
     return [(OPPOSITE_TEMPLATES[(i + seed) % len(OPPOSITE_TEMPLATES)].format(word.word), word) for i, word in enumerate(words)]
 
 
+def halves(words: list[Opposite]) -> tuple[list[Opposite], list[Opposite]]:
+    """`words` in two halves; a word and its opposite stand in the same one."""
+    pair = {word: tuple(sorted((word.word, word.answers[0]))) for word in words}
+    first = set(sorted(set(pair.values()))[::2])
+    return [word for word in words if pair[word] in first], [word for word in words if pair[word] not in first]
+
+
 def triggered(prompts: list[str], seed: int = 0) -> list[str]:
     """`prompts` with the backdoor's trigger before or behind each."""
     draw = random.Random(f"triggered {seed}")
