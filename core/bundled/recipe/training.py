@@ -30,7 +30,7 @@ class Recipe:
     only as strong as it must be breaks into fluent text. `keep`: the weight of divergence against texts to be said."""
 
     rank: int = 8
-    blocks: tuple[int, int] = (0, 29)
+    blocks: tuple[int, int] = (4, 23)
     targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
     learning_rate: float = 1e-3
     epochs: int = 2
