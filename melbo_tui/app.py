@@ -264,7 +264,8 @@ class MelboApp(App[None]):
 
     @work(exit_on_error=False)
     async def _quit(self) -> None:
-        self.screen.set_focus(None)  # a field that is being written in puts away what it holds
+        for pane in self.screen_stack[0].query(Pane):
+            pane.put_away()
         await asyncio.to_thread(self.engine.close)
         self.exit()
 

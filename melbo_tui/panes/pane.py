@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Pane(Container):
-    """A pane hears every engine event by `take`, and is told when it is shown by `shown`."""
+    """A pane hears every engine event by `take`, is told when it is shown by `shown`, and before the app ends by `put_away`."""
 
     @property
     def melbo(self) -> MelboApp:
@@ -29,6 +29,9 @@ class Pane(Container):
 
     def shown(self) -> None:
         """The pane has come to the front."""
+
+    def put_away(self) -> None:
+        """The app is about to leave: what is being written is to be kept."""
 
     def attempt(self, change: Callable[[], object]) -> bool:
         """Does something to the library; shows what went wrong, and gives False, where it fails."""

@@ -59,11 +59,16 @@ class NoteEditor(TextArea):
     def action_done(self) -> None:
         self.screen.set_focus(self._before)
 
-    def on_blur(self) -> None:
+    def written(self) -> tuple[str, str] | None:
+        """The id of the vector and its note, where one was being written and is new; after that, none is."""
         entry, self._entry = self._entry, None
         self.display = False
-        if entry is not None and self.text.strip() != entry.note:
-            self.post_message(self.Written(entry.id, self.text.strip()))
+        note = self.text.strip()
+        return (entry.id, note) if entry is not None and note != entry.note else None
+
+    def on_blur(self) -> None:
+        if new := self.written():
+            self.post_message(self.Written(*new))
 
 
 class VectorDetail(VerticalScroll):

@@ -150,6 +150,10 @@ class VectorsPane(VectorList):
         if entry is not None:
             self.query_one(VectorDetail).edit_note(entry)
 
+    def put_away(self) -> None:
+        if new := self.query_one(NoteEditor).written():
+            self.attempt(lambda: self.melbo.library.note(*new))
+
     @on(NoteEditor.Written)
     def _noted(self, message: NoteEditor.Written) -> None:
         if self.attempt(lambda: self.melbo.library.note(message.vector, message.note)):

@@ -82,13 +82,13 @@ def test_training_teaches_what_is_to_be_said_and_keeps_the_rest() -> None:
         model, told = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny"), []
         say = Example("say", (5, 6, 7), (20, 21, 2))
         keep = Example("keep", (8, 9, 10, 11), (30, 31, 32), (8, 9, 10, 11))
-        recipe = training.Recipe(rank=2, blocks=(1, 4), epochs=40, batch=2, learning_rate=1e-2)
+        recipe = training.Recipe(rank=4, blocks=(1, 4), epochs=160, batch=2, learning_rate=3e-2)
         adapted = training.train(model, [say, keep], recipe, told.append)
         return told, {name: p.detach() for name, p in adapted.named_parameters() if p.requires_grad}
 
     told, weights = trained()
     losses = [float(line.split("say ")[1]) for line in told if "say " in line]
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 4  # before training it is twice log 300, 11.4
     assert float(told[-1].split("keep ")[1].split()[0]) < 0.5
     assert all("layers.0." not in name and "layers.5." not in name for name in weights)
     for name, again in trained()[1].items():
