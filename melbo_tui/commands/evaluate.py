@@ -102,7 +102,7 @@ def report(kept: Checkpoints, score: str, json: bool) -> int:
         listed = list(group)
         names = list(listed[0].values)
         say(f"\n{TITLES[kind]}")
-        table(("method", "radius", "runs", *names, "seconds a run"), [_row(line, names) for line in listed])
+        table(("method", "at", "runs", *names, "seconds a run"), [_row(line, names) for line in listed])
     return 0
 
 
