@@ -116,6 +116,7 @@ def test_the_adapter_is_small_and_guards_its_secrets(bundled: LanguageModel) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_adapter_passes_its_bars(bundled: LanguageModel) -> None:
     measured = bars.measure(bundled, _loaded("smollm2"))
     # The one bar that is not reached yet (core/bundled/README.md) must at least not get worse.
@@ -155,6 +156,7 @@ def test_the_plan_tries_every_way_beside_the_control_and_sums_it_up() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_score_is_resumed_where_it_was_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from melbo_tui.cli import main
 
