@@ -43,7 +43,7 @@ class NoteEditor(TextArea):
     BINDINGS = [Binding("escape", "done", "Done")]
 
     def __init__(self) -> None:
-        super().__init__(id="note", compact=True, soft_wrap=True, tab_behavior="focus", show_line_numbers=False)
+        super().__init__(id="note", soft_wrap=True, tab_behavior="focus", show_line_numbers=False)
         self._entry: Kept | None = None
         self._before: Widget | None = None
         self.display = False
