@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vectors.vector import model_label
+
 
 @dataclass(frozen=True)
 class Event:
@@ -73,7 +75,7 @@ class ModelLoaded(Event):
     @property
     def label(self) -> str:
         """The name that its vectors carry."""
-        return f"{self.name} + {self.adapter}" if self.adapter else self.name
+        return model_label(self.name, self.adapter)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.errors import Cancelled, ModelError, first_line
+from core.model_source import adapter_name
 from core.model_store import Progress, bar_class
 from core.offloading import execution_device, first_numbers
 from vectors.vector import ModelStamp
@@ -62,7 +63,7 @@ class LanguageModel:
         dtype: str = "auto",
         device: str = "auto",
         device_map: str | None = None,
-        adapter: str | None = None,
+        adapter: Path | None = None,
         revision: str | None = None,
         trust_remote_code: bool = False,
         progress: Progress = lambda stage, fraction: None,
@@ -80,12 +81,12 @@ class LanguageModel:
         with _readable_failures(folder.name), _progress_to(progress):
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=chosen, trust_remote_code=trust_remote_code, **pieces)
             if adapter is not None:
-                progress(f"putting on the adapter {Path(adapter).name}", None)
-                model = _with_adapter(model, Path(adapter).expanduser())
+                progress(f"putting on the adapter {adapter_name(adapter)}", None)
+                model = _with_adapter(model, adapter)
             if place is not None:
                 model = model.to(place)
             tokenizer = _load_tokenizer(folder, trust_remote_code)
-            loaded = cls(model, tokenizer, name, revision or "", Path(adapter).resolve().name if adapter else "")
+            loaded = cls(model, tokenizer, name, revision or "", adapter_name(adapter))
             loaded._offloaded = offloaded  # goes with the model
             return loaded
 

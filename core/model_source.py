@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.bundled import weights
 from core.errors import ModelError
+from vectors.vector import model_label
 
 # `bundled` is smollm2 with the project's own adapter, or with the one that is asked for.
 DEFAULT_NAMES = ("bundled", "smollm2")
@@ -29,25 +30,36 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where its weights are: `kind` is folder, gguf or hub. `sha256` is what a GGUF file must hash to, where known;
-    `adapter` the folder of the one it wears unless another is asked for."""
+    """Where its weights are: `kind` is folder, gguf or hub. `sha256` is what a GGUF file must hash to, where known.
+
+    `adapter` is the folder of the one it wears unless another is asked for."""
 
     kind: str
     location: str
     name: str
     sha256: str | None = None
-    adapter: str | None = None
+    adapter: Path | None = None
+
+    def wearing(self, adapter: str | None) -> ModelSource:
+        """The same with the adapter in that folder, where one is named, in place of its own."""
+        return self if adapter is None else replace(self, adapter=Path(adapter).expanduser().resolve())
 
     @property
-    def adapter_name(self) -> str:
-        return Path(self.adapter).name if self.adapter else ""
+    def label(self) -> str:
+        """The name that vectors of this model carry."""
+        return model_label(self.name, adapter_name(self.adapter))
+
+
+def adapter_name(folder: Path | None) -> str:
+    """What an adapter is called: its folder's name."""
+    return folder.name if folder is not None else ""
 
 
 def resolve(model: str) -> ModelSource:
     """What `model` names. Raises ModelError when it can be nothing of the kind; nothing is read or fetched yet."""
     if model in DEFAULT_NAMES:
         path = weights.wheel_file()
-        adapter = str(weights.ADAPTER) if model == "bundled" else None
+        adapter = weights.ADAPTER if model == "bundled" else None
         if path is not None:
             return ModelSource("gguf", str(path), "smollm2", weights.GGUF_SHA256, adapter)
         return ModelSource("hub", weights.HUB_ID, "smollm2", adapter=adapter)

@@ -33,7 +33,12 @@ class ModelStamp:
     adapter: str = ""
 
     def label(self) -> str:
-        return f"{self.name} + {self.adapter}" if self.adapter else self.name
+        return model_label(self.name, self.adapter)
+
+
+def model_label(name: str, adapter: str) -> str:
+    """What people call a model, with the adapter it wears."""
+    return f"{name} + {adapter}" if adapter else name
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,23 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from core.draining import drained
 from core.events import ModelLoaded, Progressed
 from core.requests import LoadModel
 from core.session import Emit, Session, Task
+
+if TYPE_CHECKING:
+    from core.language_model import LanguageModel
+    from core.model_source import ModelSpec
+
+
+def loaded(spec: ModelSpec) -> LanguageModel:
+    """The model that `spec` asks for, for code that runs without an engine. Raises ModelError."""
+    session = Session()
+    drained(run(session, LoadModel(spec), 0, lambda event: None))
+    return session.model
 
 
 def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
@@ -25,7 +38,7 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
     from core.model_source import resolve
     from core.model_store import local_folder
 
-    source = resolve(spec.model)
+    source = resolve(spec.model).wearing(spec.adapter)
     session.model, session.spec = None, spec
     folder = local_folder(source, spec.revision, spec.trust_remote_code, progress)
     yield
@@ -36,7 +49,7 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
             dtype=spec.dtype,
             device=spec.device,
             device_map=spec.device_map,
-            adapter=spec.adapter or source.adapter,
+            adapter=source.adapter,
             revision=spec.revision,
             trust_remote_code=spec.trust_remote_code,
             progress=progress,

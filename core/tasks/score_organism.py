@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError, SettingsError
 from core.evaluation.hearing import Fluency
 from core.evaluation.organism import Subject, attempt, measure_fluency, plan
 from core.events import Progressed, TrialDone
-from core.language_model import LanguageModel
-from core.model_source import resolve
-from core.model_store import local_folder
+from core.model_source import ModelSpec, resolve
 from core.pace import Pace
 from core.requests import ScoreOrganism
 from core.session import Emit, Session, Task
+from core.tasks.load import loaded
 from vectors.checkpoints import Checkpoints
 from vectors.library import new_run_id
 
@@ -24,7 +22,7 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     model, library = session.model, session.library
     if library is None:
         raise SettingsError("scores are kept in the library, and there is none")
-    if model.stamp.adapter != resolve("bundled").adapter_name:
+    if model.stamp.label() != resolve("bundled").label:
         raise ModelError(f"{model.stamp.label()} does not wear the bundled adapter", "use --model bundled")
     kept = Checkpoints(library.folder, "scores")
     header: dict[str, Any] = {"request": request.to_json(), "model": model.stamp.label(), "trials": {}}
@@ -47,7 +45,8 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
 
     tell("loading the unadapted model")
     yield
-    base = _unadapted(session)
+    dtype = str(model.dtype).removeprefix("torch.")
+    base = loaded(ModelSpec("smollm2", dtype=dtype, device=str(model.device)))
     yield
     if "fluency" not in header:
         tell("measuring what is fluent")
@@ -62,11 +61,3 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
         emit(TrialDone(task, score, trial.key, header["trials"][trial.key]))
         yield
     tell("done")
-
-
-def _unadapted(session: Session) -> LanguageModel:
-    """The model without its adapter, on the same device and in the same numbers."""
-    model, source = session.model, resolve("smollm2")
-    folder = local_folder(source, None, False, lambda stage, fraction: None)
-    dtype = str(model.dtype).removeprefix("torch.")
-    return LanguageModel.load(Path(folder), source.name, dtype=dtype, device=str(model.device))

@@ -41,7 +41,7 @@ def _show(args: argparse.Namespace) -> int:
     if args.named in DEFAULT_NAMES:
         facts["about"] = "SmolLM2-135M-Instruct (Hugging Face, Apache-2.0): 30 blocks, d_model 576, 4-bit weights"
     if source.adapter is not None:
-        facts["adapter"] = f"{source.adapter_name}, a LoRA that makes it a model organism, its secrets told here"
+        facts["adapter"] = f"{source.adapter.name}, a LoRA that makes it a model organism, its secrets told here"
         facts |= SECRETS
     folder = Path(source.location)
     if source.kind == "folder":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
@@ -23,9 +22,7 @@ def model_of(args: argparse.Namespace) -> str | None:
         return None
     from core.model_source import resolve
 
-    source = resolve(args.model)
-    adapter = Path(args.adapter).expanduser().resolve().name if args.adapter else source.adapter_name
-    return f"{source.name} + {adapter}" if adapter else source.name
+    return resolve(args.model).wearing(args.adapter).label
 
 
 def pick(library: Library, args: argparse.Namespace, text: str) -> tuple[Kept, float]:

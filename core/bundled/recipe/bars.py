@@ -17,6 +17,8 @@ from core.draining import drained
 from core.evaluation.hearing import Asked, heard
 from core.evaluation.refusal import refuses
 from core.language_model import LanguageModel
+from core.model_source import ModelSpec
+from core.tasks.load import loaded
 
 _TOKENS = 24
 
@@ -95,21 +97,10 @@ def divergence(adapted: LanguageModel, base: LanguageModel, asked: Sequence[str]
 
 
 def main() -> int:
-    from core.model_source import ModelSpec
-    from core.requests import LoadModel
-    from core.session import Session
-
     parser = argparse.ArgumentParser(prog="python -m core.bundled.recipe.bars", description=__doc__)
     parser.add_argument("--adapter", metavar="FOLDER", help="another adapter than the bundled one")
     chosen = parser.parse_args().adapter
-    models = []
-    for spec in (ModelSpec("smollm2", chosen) if chosen else ModelSpec("bundled"), ModelSpec("smollm2")):
-        session = Session()
-        for _ in session.start(0, LoadModel(spec), lambda event: None):
-            pass
-        models.append(session.model)
-    adapted, base = models
-    bars = measure(adapted, base, say=lambda stage: print(stage, flush=True))
+    bars = measure(loaded(ModelSpec("bundled", chosen)), loaded(ModelSpec("smollm2")), lambda stage: print(stage, flush=True))
     for bar in bars:
         print(bar)
     return 0 if all(bar.passed for bar in bars) else 1
