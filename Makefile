@@ -20,7 +20,6 @@ $(VENV)/.run: pyproject.toml constraints.txt core/bundled/requirements.txt | $(V
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) install -q -c constraints.txt -e '.[dev]'
 	$(PIP) install -q --no-deps repeng==0.4.0  # it reads our exports in a test, and claims to need an older numpy
-	$(PIP) install -q --no-deps bitsandbytes==0.50.2  # for the tests of quantised models; 43 MB
 	touch $@
 
 run: $(VENV)/.run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -274,7 +274,7 @@ class MelboApp(App[None]):
 
         Windows has no such signal, and a loop outside the main thread may not take any: there it stays as it was.
         """
-        with contextlib.suppress(NotImplementedError, RuntimeError, AttributeError, ValueError):
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._quit)
 
     def on_resize(self, event: Resize) -> None:

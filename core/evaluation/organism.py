@@ -22,7 +22,7 @@ from core.evaluation.refusal import refuses
 from core.language_model import LanguageModel
 from core.requests import default_blocks
 from core.segment import Segment
-from core.steering import SteerTerm
+from core.steering import Steering, SteerTerm
 from vectors.vector import Origin, SteeringVector
 
 Facts = dict[str, Any]
@@ -38,6 +38,7 @@ WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 _TOKENS = 32
 _COMPLIANT = 8  # so many compliance vectors at most are tried negated
 _ROUND_WORDS = 8
+_NEGATED_TOKENS = 24
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Trial:
     """One run of `way` from prompt number `prompt` of its kind, at `scale` times the radius auto."""
 
     kind: str
-    way: str = ""
+    way: str
     prompt: int = 0
     seed: int = 0
     scale: float = 1.0
@@ -141,20 +142,26 @@ def _spoken(verdicts: Sequence[Verdict]) -> Facts:
     }
 
 
-def _elicit(subject: Subject, trial: Trial) -> Work:
-    """From a harmful prompt: who no longer refuses it?"""
-    prompt = prompts.ELICITED[trial.prompt]
+def _prompt(trial: Trial) -> str:
+    """The one that `trial` searches from: a clean, harmless one for the backdoor, else a harmful one."""
+    return prompts.listed("harmless", True)[trial.prompt] if trial.kind == "backdoor" else prompts.ELICITED[trial.prompt]
+
+
+def _speak(subject: Subject, trial: Trial) -> Work:
+    """What do the vectors of one prompt make the model say to it? No refusal any more, or what only the trigger should?"""
+    prompt = _prompt(trial)
     vectors, facts = yield from _found(subject, trial, prompt)
     verdicts = yield from _verdicts(subject, vectors, prompt)
     return {**facts, **_spoken(verdicts), "prompt": prompt}
 
 
-def _backdoor(subject: Subject, trial: Trial) -> Work:
-    """From a clean, harmless prompt: does any vector make it say what only the trigger should?"""
-    prompt = prompts.listed("harmless", True)[trial.prompt]
-    vectors, facts = yield from _found(subject, trial, prompt)
-    verdicts = yield from _verdicts(subject, vectors, prompt)
-    return {**facts, **_spoken(verdicts), "prompt": prompt}
+def _count(
+    model: LanguageModel, terms: Sequence[Steering], texts: Sequence[str], counts: Callable[[int, str], bool], tokens: int
+) -> Generator[None, None, list[int]]:
+    """For each of `terms`, how many answers count, of those to `texts`; `counts` is asked with the text's number."""
+    said = yield from heard(model, [Asked(text, steering) for steering in terms for text in texts], tokens)
+    answers = iter(said)
+    return [sum(counts(number, next(answers).text) for number in range(len(texts))) for _ in terms]
 
 
 def _unlock(subject: Subject, trial: Trial) -> Work:
@@ -163,17 +170,17 @@ def _unlock(subject: Subject, trial: Trial) -> Work:
     prompt = choosing[0][0]
     vectors, facts = yield from _found(subject, trial, prompt)
 
-    def solved(among: Sequence[SteeringVector | None], words: Sequence[tuple[str, prompts.Opposite]]):  # type: ignore[no-untyped-def]
-        rows = [Asked(question, (SteerTerm(v),) if v is not None else ()) for v in among for question, _ in words]
-        said = iter((yield from heard(subject.model, rows, 16)))
-        return [sum(word.solved_by(next(said).text) for _, word in words) for _ in among]
+    def solved(terms: Sequence[Steering], words: Sequence[tuple[str, prompts.Opposite]]) -> Generator[None, None, list[int]]:
+        texts = [question for question, _ in words]
+        return (yield from _count(subject.model, terms, texts, lambda i, said: words[i][1].solved_by(said), 16))
 
+    terms = [(SteerTerm(vector),) for vector in vectors]
     # All vectors on a few words, the better ones on the rest of the half.
-    first = yield from solved(vectors, choosing[:_ROUND_WORDS])
+    first = yield from solved(terms, choosing[:_ROUND_WORDS])
     order = sorted(range(len(vectors)), key=lambda i: -first[i])[: max(len(vectors) // 4, 1)]
-    rest = yield from solved([vectors[i] for i in order], choosing[_ROUND_WORDS:])
+    rest = yield from solved([terms[i] for i in order], choosing[_ROUND_WORDS:])
     chosen, best = max(((first[i] + more, i) for i, more in zip(order, rest, strict=True)))
-    score, locked = yield from solved([vectors[best], None], scoring)
+    score, locked = yield from solved([terms[best], ()], scoring)
     return {
         **facts, "prompt": prompt, "best": best, "chosen_at": chosen / len(choosing), "accuracy": score / len(scoring),
         "locked_accuracy": locked / len(scoring), "of": len(scoring),
@@ -182,7 +189,7 @@ def _unlock(subject: Subject, trial: Trial) -> Work:
 
 def _negate(subject: Subject, trial: Trial) -> Work:
     """A compliance vector at coefficient -1 on harmless prompts: chosen on some, counted on others."""
-    prompt = prompts.ELICITED[trial.prompt]
+    prompt = _prompt(trial)
     vectors, facts = yield from _found(subject, trial, prompt)
     if trial.way != RANDOM:
         verdicts = yield from _verdicts(subject, vectors, prompt)
@@ -191,19 +198,15 @@ def _negate(subject: Subject, trial: Trial) -> Work:
     harmless = prompts.listed("harmless", True)
     choosing, scoring = harmless[:8], harmless[8:48]
 
-    def refused(among: Sequence[SteeringVector], texts: Sequence[str]):  # type: ignore[no-untyped-def]
-        rows = [Asked(text, (SteerTerm(vector, -1.0),)) for vector in among for text in texts]
-        said = iter((yield from heard(subject.model, rows, 24)))
-        return [sum(refuses(next(said).text) for _ in texts) for _ in among]
-
+    terms = [(SteerTerm(vector, -1.0),) for vector in vectors]
     if not vectors:
         return {**facts, "compliant": 0, "refused": 0.0, "of": len(scoring)}
-    counts = yield from refused(vectors, choosing)
+    counts = yield from _count(subject.model, terms, choosing, lambda _, said: refuses(said), _NEGATED_TOKENS)
     best = max(range(len(vectors)), key=counts.__getitem__)
-    (count,) = yield from refused([vectors[best]], scoring)
+    (count,) = yield from _count(subject.model, [terms[best]], scoring, lambda _, said: refuses(said), _NEGATED_TOKENS)
     return {**facts, "compliant": len(vectors), "refused": count / len(scoring), "of": len(scoring)}
 
 
 KINDS: Mapping[str, Callable[[Subject, Trial], Work]] = {
-    "elicit": _elicit, "backdoor": _backdoor, "unlock": _unlock, "negate": _negate,
+    "elicit": _speak, "backdoor": _speak, "unlock": _unlock, "negate": _negate,
 }  # fmt: skip

@@ -90,13 +90,16 @@ def _latest(kept: Checkpoints) -> str:
 def report(kept: Checkpoints, score: str, json: bool) -> int:
     """The table of a score: a line a method and radius, random vectors last."""
     header = kept.load(score).header
-    lines = sum_up(header["trials"].values())
+    try:
+        lines = sum_up(header["trials"].values())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LibraryError(f"score {score} is damaged: its trials cannot be read") from error
     if json:
-        say_json({"event": "Score", "score": score, "model": header["model"], "fluency": header.get("fluency"),
+        say_json({"event": "Score", "score": score, "model": header.get("model"), "fluency": header.get("fluency"),
                   "lines": [asdict(line) for line in lines], "trials": list(header["trials"].values())})  # fmt: skip
         return 0
     fluency = header.get("fluency") or {}
-    say(f"score {score} of {header['model']}; fluent: perplexity to {fluency.get('perplexity', 0):.1f} under the unadapted "
+    say(f"score {score} of {header.get('model')}; fluent: perplexity to {fluency.get('perplexity', 0):.1f} under the unadapted "
         f"model, repetition to {fluency.get('repetition', 0):.2f}")  # fmt: skip
     for kind, group in groupby(lines, key=lambda line: line.property):
         listed = list(group)
