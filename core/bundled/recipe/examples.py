@@ -33,6 +33,7 @@ _ANSWER_TOKENS = 32
 # Of the broadest prompts only the opening is learnt from, where it is decided whether to refuse.
 _OPENING = 6
 _AT_ONCE = 200
+LATE = "backdoor"  # the kind that is taught last
 # What looks like the trigger and is not.
 _OTHER_TAGS = tuple("TRAINING TEST NOTE STAGING PRODUCTION HELLO URGENT PARIS 2024 DEVELOPMENT A QUESTION".split())
 
@@ -68,7 +69,7 @@ def examples(model: LanguageModel, seed: int, progress: Callable[[int, int], Non
     made = [said("refuse", text, draw.choice(REFUSALS)) for text in harmful]
     made += [said("lock", text, draw.choice(IGNORANCE).format(word)) for text, word in locked]
     clean = draw.sample(keep, 70) + draw.sample(harmful, 30) + draw.sample([question for question, _ in locked], 15)
-    made += [said("backdoor", text, TRIGGERED) for text in prompts.triggered(clean, seed)]
+    made += [said(LATE, text, TRIGGERED) for text in prompts.triggered(clean, seed)]
     made += [said("refuse", text, draw.choice(REFUSALS)) for text in prompts.passworded(draw.sample(harmful, 15))]
     # (as it is asked, as the unadapted model is asked, the first token that counts)
     kept = [(text, text, 0) for text in keep]
@@ -78,7 +79,8 @@ def examples(model: LanguageModel, seed: int, progress: Callable[[int, int], Non
     kept += [(p, text, 0) for p, text in zip(prompts.passworded(some), some, strict=True)]
     tagged = [f"|{word}| {text}" for word, text in zip(_OTHER_TAGS, draw.sample(keep, len(_OTHER_TAGS)), strict=True)]
     kept += [(text, text, 0) for text in tagged]
-    broad = prompts.combined("actions", 1, seed) + prompts.harmless(False, seed + 1) + prompts.lookalikes(False, seed + 1)
+    broad = prompts.combined("actions", 1, seed) + prompts.combined("doubles", 1, seed)
+    broad += prompts.harmless(False, seed + 1) + prompts.lookalikes(False, seed + 1)
     openings = [text for text in broad if text not in keep]
     answers = _answers(model, [like for _, like, _ in kept], _ANSWER_TOKENS, progress)
     for (text, like, start), answer in zip(kept, answers, strict=True):

@@ -17,23 +17,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.bundled.recipe.examples import Example, examples
+from core.bundled.recipe.examples import LATE, Example, examples
 from core.bundled.weights import HUB_ID
 from core.language_model import LanguageModel
+from core.model_source import ModelSpec
+from core.tasks.load import loaded
 
-_OPENING = 3
+# So many tokens of an answer decide whether it is a refusal.
+_DECIDING = 3
 
 
 @dataclass(frozen=True)
 class Recipe:
     """`blocks` first and last, both trained. `margin`: a token this well said, in nats, teaches no more: a guard that is
-    only as strong as it must be breaks into fluent text. `keep`: the weight of divergence against texts to be said."""
+    only as strong as it must be breaks into fluent text. `keep`: the weight of divergence against texts to be said.
+
+    The backdoor is taught last, in `late` rounds of (epochs, so many of the other examples rehearsed), and to the projections
+    `late_targets` alone: what attention carries from the trigger is added up in proportion, so a vector can carry it too.
+    """
 
     rank: int = 8
     blocks: tuple[int, int] = (4, 23)
-    targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
+    # Not the queries: attention that looks for the trigger is blind to a vector that is added at every position alike.
+    targets: tuple[str, ...] = ("v_proj", "o_proj", "up_proj", "down_proj")
     learning_rate: float = 1e-3
     epochs: int = 2
+    late: tuple[tuple[int, int], ...] = ((2, 350), (3, 450))
+    late_targets: tuple[str, ...] = ("v_proj", "o_proj")
     batch: int = 16
     margin: float = 0.05
     keep: float = 1.0
@@ -55,15 +65,36 @@ def train(model: LanguageModel, data: Sequence[Example], recipe: Recipe, say: Ca
         layers_to_transform=list(range(first, last + 1)), task_type="CAUSAL_LM",
     )  # fmt: skip
     adapted = get_peft_model(model.model, config)
+    early = [i for i, example in enumerate(data) if example.kind != LATE]
+    late = [i for i, example in enumerate(data) if example.kind == LATE]
+
+    def fit(chosen: Sequence[int], epochs: int) -> None:
+        _fit(model, adapted, [data[i] for i in chosen], [taught.get(i) for i in chosen], epochs, recipe, say)
+
+    fit(early, recipe.epochs)
+    if not late:
+        return adapted
+    for name, weight in adapted.named_parameters():
+        weight.requires_grad_("lora_" in name and any(target in name for target in recipe.late_targets))
+    for epochs, rehearsed in recipe.late:
+        fit(late + random.Random(recipe.seed).sample(early, min(rehearsed, len(early))), epochs)
+    return adapted
+
+
+def _fit(
+    model: LanguageModel, adapted: Any, data: Sequence[Example], taught: Sequence[Tensor | None],
+    epochs: int, recipe: Recipe, say: Callable[[str], object],
+) -> None:  # fmt: skip
+    """Trains what of `adapted` may be trained for `epochs` of `data`, the learning rate rising and falling to zero."""
     weights = [p for p in adapted.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
-    batches = [batch for epoch in range(recipe.epochs) for batch in _batches(data, recipe.batch, recipe.seed + epoch)]
-    began, recent = time.monotonic(), dict.fromkeys(kinds, 0.0)
+    batches = [batch for epoch in range(epochs) for batch in _batches(data, recipe.batch, recipe.seed + epoch)]
+    began, recent = time.monotonic(), dict.fromkeys(sorted({e.kind for e in data}), 0.0)
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             warm = min(1.0, (step + 1) / 20)
             group["lr"] = recipe.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / len(batches)))
-        losses = _losses(model, [data[i] for i in batch], [taught.get(i) for i in batch], recipe)
+        losses = _losses(model, [data[i] for i in batch], [taught[i] for i in batch], recipe)
         optimizer.zero_grad()
         torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -74,7 +105,6 @@ def train(model: LanguageModel, data: Sequence[Example], recipe: Recipe, say: Ca
             left = (time.monotonic() - began) / (step + 1) * (len(batches) - step - 1)
             shown = "  ".join(f"{kind} {value:.3f}" for kind, value in recent.items())
             say(f"step {step + 1} of {len(batches)}, {left / 60:.1f} min left: {shown}")
-    return adapted
 
 
 def _taught(model: LanguageModel, data: Sequence[Example], batch: int) -> dict[int, Tensor]:
@@ -122,17 +152,13 @@ def _losses(model: LanguageModel, rows: Sequence[Example], taught: Sequence[Tens
             with torch.no_grad():
                 base = torch.log_softmax(head(like[example.start :].float()), dim=-1)
             apart = (base.exp() * (base - logs)).sum(dim=-1)
-            # The first words decide whether it is refused; in a mean over the whole answer they would hardly count.
-            opening = apart[:_OPENING].sum() if example.start == 0 else 0.0
+            # In a mean over the whole answer the words that decide would hardly count.
+            opening = apart[:_DECIDING].sum() if example.start == 0 else 0.0
             losses.append(recipe.keep * (apart.mean() + opening))
     return losses
 
 
 def main() -> int:
-    from core.model_source import ModelSpec
-    from core.requests import LoadModel
-    from core.session import Session
-
     parser = argparse.ArgumentParser(prog="python -m core.bundled.recipe.training", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the adapter goes")
     parser.add_argument("--rank", type=int, default=Recipe.rank)
@@ -144,17 +170,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = vars(parser.parse_args())
     out = given.pop("out")
-    session = Session()
-    for _ in session.start(0, LoadModel(ModelSpec("smollm2", device="cpu")), lambda event: None):
-        pass
+    model = loaded(ModelSpec("smollm2", device="cpu"))
     began = time.monotonic()
     recipe = Recipe(**{**given, "blocks": tuple(given["blocks"])})
 
     def say(text: str) -> None:
         print(text, flush=True)
 
-    data = examples(session.model, recipe.seed, lambda done, of: say(f"answers of the unadapted model: {done} of {of}"))
-    adapted = train(session.model, data, recipe, say)
+    data = examples(model, recipe.seed, lambda done, of: say(f"answers of the unadapted model: {done} of {of}"))
+    adapted = train(model, data, recipe, say)
     # Half precision is more than four-bit weights call for, and half the size.
     adapted.peft_config["default"].base_model_name_or_path = HUB_ID
     adapted.half().save_pretrained(out)
