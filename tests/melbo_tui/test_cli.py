@@ -165,7 +165,8 @@ def test_interrupted_it_keeps_what_is_finished(tiny_folder: Path, tmp_path: Path
         if found == 9:
             break
     process.send_signal(signal.SIGINT)
-    rest, err = process.communicate(timeout=60)
+    rest = process.stdout.read()  # communicate would lose what the loop above has read ahead
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "stopping at the end of this step" in err
