@@ -205,6 +205,11 @@ class Said(Event):
     broken: bool = False
     tokens_per_second: float | None = None
 
+    @property
+    def mean_kl(self) -> float | None:
+        """KL to the unsteered model, nats a token of what was said."""
+        return sum(self.kl) / len(self.kl) if self.kl else None
+
     def merged_with(self, later: Event) -> Event | None:
         same = isinstance(later, Said) and later.task == self.task and later.key == self.key
         return later if same else None

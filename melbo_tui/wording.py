@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from rich.cells import cell_len, set_cell_size
+
 from vectors.library import Kept
 from vectors.plain_text import one_line
 
@@ -25,6 +27,16 @@ def age(created: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"
     return "now"
+
+
+def short_name(name: str, width: int) -> str:
+    """`name` in at most `width` cells, cut before its number: what tells a run's vectors apart stands last."""
+    line = one_line(name)
+    if cell_len(line) <= width:
+        return line
+    _, dash, number = line.rpartition("-")
+    tail = f"…-{number}" if dash and number.isdecimal() and len(number) + 3 <= width else "…"
+    return set_cell_size(line, width - cell_len(tail)) + tail
 
 
 def story(entry: Kept) -> str:

@@ -330,8 +330,8 @@ class _Run:
         if self.session.library is not None:
             for draw, vector in vectors:
                 heard = said[str(draw)]
-                kl = float(np.mean(heard.kl)) if heard.kl else None
-                self.session.library.add_sample(vector.id, Sample(self.request.prompts[0].shown(), 1.0, heard.text, kl))
+                sample = Sample(self.request.prompts[0].shown(), 1.0, heard.text, heard.mean_kl)
+                self.session.library.add_sample(vector.id, sample)
 
     def _row(self, key: str, vector: SteeringVector | None) -> Row:
         steering = () if vector is None else (SteerTerm(vector),)

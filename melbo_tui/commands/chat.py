@@ -104,8 +104,8 @@ def _answer(
         else:
             say(f"{key}: {event.text}\n")
         if event.kl and not args.json and sys.stderr.isatty():
-            mean = sum(event.kl) / len(event.kl)
-            fail(f"KL to unsteered {mean:.2f} nats a token, perplexity {event.perplexity:.1f}, repeats {event.repetition:.0%}")
+            damage = f"perplexity {event.perplexity:.1f}, repeats {event.repetition:.0%}"
+            fail(f"KL to unsteered {event.mean_kl:.2f} nats a token, {damage}")
     return said
 
 

@@ -177,7 +177,7 @@ def _cells(run: RunState, key: str) -> tuple[str, ...]:
     name, effect = (found.name, f"{found.objective:.1f}") if found else (key, "")
     if said is None:
         return (name, effect, "", "", "", "")
-    kl = f"{said.kl[0]:.2f}" if said.kl else ""
+    kl = f"{said.mean_kl:.2f}" if said.mean_kl is not None else ""
     perplexity = f"{min(said.perplexity, 99999):.1f}" if said.perplexity is not None else ""
     return (name, effect, kl, perplexity, verdict(said), said.text)
 
@@ -201,6 +201,7 @@ def report_json(run: RunState) -> None:
                 "broken": said.broken if said else None,
                 "facts": dict(found.facts) if found else {},
                 "first_kl": said.kl[0] if said and said.kl else None,
+                "mean_kl": said.mean_kl if said else None,
                 "perplexity": said.perplexity if said else None,
             }
         )

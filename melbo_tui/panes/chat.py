@@ -87,8 +87,8 @@ class Talk(Vertical):
             figures.update("")
             return
         parts = []
-        if said.kl:
-            parts.append(f"KL {sparkline(said.kl, 12)} {sum(said.kl) / len(said.kl):.2f}")
+        if said.mean_kl is not None:
+            parts.append(f"KL {sparkline(said.kl, 12)} {said.mean_kl:.2f}")
         if said.perplexity is not None:
             parts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
         parts.append(f"repeats {said.repetition:.0%}")

@@ -10,11 +10,13 @@ from core.events import CONTROL
 from melbo_tui.charts import bar
 from melbo_tui.run_state import RunState, damage, verdict
 from melbo_tui.widgets.list_table import ListTable
+from melbo_tui.wording import short_name
 from vectors.plain_text import one_line
 
+_NAME_CELLS = 10
 _COLUMNS = (
     ("mark", "", 1),
-    ("name", "name", 10),
+    ("name", "name", _NAME_CELLS),
     ("effect", "effect", 6),
     ("damage", "damage", 6),
     ("verdict", "", 1),
@@ -72,7 +74,7 @@ class FoundTable(ListTable):
         word = verdict(said) if said else ""
         return {
             "mark": Text(mark, colors["warning"]),
-            "name": _Ranked(one_line(name or key, 10), aside, key),
+            "name": _Ranked(short_name(name or key, _NAME_CELLS), aside, key),
             "effect": Text(bar(run.effect(int(key)), 6) if found else "", colors["success"]),
             "damage": Text(bar(damage(said), 6) if said and said.perplexity is not None else "", colors["error"]),
             "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == "broken" else colors["text-warning"]),

@@ -51,8 +51,8 @@ def _norms(run: RunState, colors: Colors) -> list[Series]:
 
 
 def _kl(run: RunState, colors: Colors) -> list[Series]:
-    spoken = [(i + 1, s.kl[0]) for i in sorted(run.found) if (s := run.said.get(str(i))) and s.kl]
-    controls = [s.kl[0] for key, s in run.said.items() if key.startswith(CONTROL) and s.kl]
+    spoken = [(i + 1, s.mean_kl) for i in sorted(run.found) if (s := run.said.get(str(i))) and s.mean_kl is not None]
+    controls = [s.mean_kl for key, s in run.said.items() if key.startswith(CONTROL) and s.mean_kl is not None]
     line = [(x, sum(controls) / len(controls)) for x in (1, run.asked)] if controls else []
     return [_series(line, colors["other"]), _series(spoken, colors["main"], dots=True)]
 

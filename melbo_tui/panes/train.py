@@ -345,8 +345,8 @@ class TrainPane(Pane):
         facts = [found.name if found else "random control" if key.startswith(CONTROL) else "unsteered"]
         if found:
             facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
-        if said.kl:
-            facts.append(f"KL {said.kl[0]:.2f}")
+        if said.mean_kl is not None:
+            facts.append(f"KL {said.mean_kl:.2f}")
         if said.perplexity is not None:
             facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
         facts.append(f"repeats {said.repetition:.0%}")

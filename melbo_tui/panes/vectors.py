@@ -94,7 +94,7 @@ class VectorsPane(VectorList):
         streaming = self._streaming.setdefault(id, {})
         streaming[prompt, coefficient] = event.text
         if event.finished:
-            kl = sum(event.kl) / len(event.kl) if event.kl and coefficient else None
+            kl = event.mean_kl if coefficient else None
             sample = Sample(prompt, coefficient, event.text, kl)
             if self.attempt(lambda: self.melbo.library.add_sample(id, sample)):
                 del streaming[prompt, coefficient]

@@ -16,6 +16,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from melbo_tui.wording import short_name
 from vectors.query import Line
 
 
@@ -156,7 +157,8 @@ class ShelfTable(ScrollView, can_focus=True):
         left = width - 3
         for column in self._columns:
             room = left if column is self._columns[-1] else min(column.width, left)
-            cell = _fitted(column.text(line), room, column.right)
+            text = column.text(line)
+            cell = _fitted(short_name(text, room) if column.key == "name" else text, room, column.right)
             segments.append(Segment(cell + " ", style))
             left -= room + 1
             if left <= 0:
