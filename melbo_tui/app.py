@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +40,7 @@ from vectors.library import Library
 from vectors.plain_text import one_line
 
 LEAST_WIDTH, LEAST_HEIGHT = 72, 20
+_LEAVING_SECONDS = 5
 
 
 class EngineLike(Protocol):
@@ -275,7 +278,21 @@ class MelboApp(App[None]):
         Windows has no such signal, and a loop outside the main thread may not take any: there it stays as it was.
         """
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._quit)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
+
+    def _hung_up(self) -> None:
+        """Leaves a terminal that is gone. Nobody empties what is still written to it, and a full queue would block for ever."""
+        if not self.is_headless:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in (1, 2):
+                os.dup2(nowhere, stream)
+            threading.Thread(target=self._end_all_the_same, daemon=True).start()
+        self._quit()
+
+    def _end_all_the_same(self) -> None:
+        self.engine.close()
+        time.sleep(_LEAVING_SECONDS)
+        os._exit(128 + signal.SIGHUP)
 
     def on_resize(self, event: Resize) -> None:
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT

@@ -243,5 +243,16 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
         pid = subprocess.run(["pgrep", "-f", f"melbo_tui --model {tiny_folder}"], capture_output=True, text=True, check=True)
         os.kill(int(pid.stdout.split()[-1]), signal.SIGHUP)
         wait_for("ended with 0")
+        # So does one whose terminal is gone altogether while it has much to draw.
+        tmux("respawn-pane", "-k", "-t", "it", "bash", "-c", command)
+        wait_for("float32")
+        pid = subprocess.run(["pgrep", "-f", f"melbo_tui --model {tiny_folder}"], capture_output=True, text=True, check=True)
+        tmux("send-keys", "-t", "it", "Tab", "Tab", "Enter")
+        wait_for("of 16")
+        tmux("kill-server")
+        end = time.monotonic() + 30
+        while Path("/proc", pid.stdout.split()[-1]).exists():
+            assert time.monotonic() < end, "it lives on without its terminal"
+            time.sleep(0.2)
     finally:
         tmux("kill-server")
