@@ -247,7 +247,9 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
         tmux("respawn-pane", "-k", "-t", "it", "bash", "-c", command)
         wait_for("float32")
         pid = subprocess.run(["pgrep", "-f", f"melbo_tui --model {tiny_folder}"], capture_output=True, text=True, check=True)
-        tmux("send-keys", "-t", "it", "Tab", "Tab", "Enter")
+        tmux("send-keys", "-t", "it", "Tab", "Tab")
+        wait_for("counted from 0")
+        tmux("send-keys", "-t", "it", "Enter")
         wait_for("of 16")
         tmux("kill-server")
         end = time.monotonic() + 30
