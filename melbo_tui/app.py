@@ -290,6 +290,7 @@ class MelboApp(App[None]):
         self._quit()
 
     def _end_all_the_same(self) -> None:
+        """Ends the process, finished or not: one that still draws on a terminal that is gone would wait for ever."""
         self.engine.close()
         time.sleep(_LEAVING_SECONDS)
         os._exit(128 + signal.SIGHUP)

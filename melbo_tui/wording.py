@@ -29,14 +29,16 @@ def age(created: float) -> str:
     return "now"
 
 
+def cut(text: str, width: int, tail: str = "…") -> str:
+    """`text` in at most `width` cells: where it is longer, as much of its beginning as leaves room for `tail`."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - cell_len(tail)) + tail
+
+
 def short_name(name: str, width: int) -> str:
     """`name` in at most `width` cells, cut before its number: what tells a run's vectors apart stands last."""
     line = one_line(name)
-    if cell_len(line) <= width:
-        return line
     _, dash, number = line.rpartition("-")
-    tail = f"…-{number}" if dash and number.isdecimal() and len(number) + 3 <= width else "…"
-    return set_cell_size(line, width - cell_len(tail)) + tail
+    return cut(line, width, f"…-{number}" if dash and number.isdecimal() and len(number) + 3 <= width else "…")
 
 
 def story(entry: Kept) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from melbo_tui.widgets.shelf_table import Column, Group, Row
-from melbo_tui.wording import age
+from melbo_tui.wording import age, short_name
 from vectors.library import Library
 from vectors.plain_text import one_line
 from vectors.query import Line, chosen, ordered
@@ -15,7 +15,7 @@ from vectors.query import Line, chosen, ordered
 COLUMNS = {
     column.key: column
     for column in (
-        Column("name", "name", 16, lambda line: line.entry.name),
+        Column("name", "name", 16, lambda line: line.entry.name, cut=short_name),
         Column("model", "model", 12, lambda line: one_line(line.entry.model)),
         Column("method", "method", 9, lambda line: line.entry.method),
         Column("block", "blk", 4, lambda line: str(line.entry.block), right=True),

@@ -16,19 +16,23 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from melbo_tui.wording import short_name
+from melbo_tui.wording import cut
 from vectors.query import Line
 
 
 @dataclass(frozen=True)
 class Column:
-    """`text` gives a line's cell, already safe to show. The last column that is shown takes what is left of the width."""
+    """`text` gives a line's cell, already safe to show, `cut` what is seen of one that is longer than its column.
+
+    The last column that is shown takes what is left of the width.
+    """
 
     key: str
     title: str
     width: int
     text: Callable[[Line], str]
     right: bool = False
+    cut: Callable[[str, int], str] = cut
 
 
 @dataclass(frozen=True)
@@ -157,8 +161,7 @@ class ShelfTable(ScrollView, can_focus=True):
         left = width - 3
         for column in self._columns:
             room = left if column is self._columns[-1] else min(column.width, left)
-            text = column.text(line)
-            cell = _fitted(short_name(text, room) if column.key == "name" else text, room, column.right)
+            cell = _fitted(column.cut(column.text(line), room), room, column.right)
             segments.append(Segment(cell + " ", style))
             left -= room + 1
             if left <= 0:
@@ -189,7 +192,6 @@ def _fitted(text: str, width: int, right: bool = False) -> str:
     """`text` in exactly `width` cells, cut with an ellipsis where it is longer."""
     if width <= 0:
         return ""
-    if cell_len(text) > width:
-        return set_cell_size(text, width - 1) + "…"
+    text = cut(text, width)
     room = width - cell_len(text)
     return " " * room + text if right else text + " " * room

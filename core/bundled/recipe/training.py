@@ -9,7 +9,7 @@ import argparse
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from core.bundled.recipe.examples import LATE, Example, examples
 from core.bundled.weights import HUB_ID
 from core.language_model import LanguageModel
 from core.model_source import ModelSpec
+from core.pace import Pace
 from core.tasks.load import loaded
 
 # So many tokens of an answer decide whether it is a refusal.
@@ -65,46 +66,52 @@ def train(model: LanguageModel, data: Sequence[Example], recipe: Recipe, say: Ca
         layers_to_transform=list(range(first, last + 1)), task_type="CAUSAL_LM",
     )  # fmt: skip
     adapted = get_peft_model(model.model, config)
-    early = [i for i, example in enumerate(data) if example.kind != LATE]
-    late = [i for i, example in enumerate(data) if example.kind == LATE]
-
-    def fit(chosen: Sequence[int], epochs: int) -> None:
-        _fit(model, adapted, [data[i] for i in chosen], [taught.get(i) for i in chosen], epochs, recipe, say)
-
-    fit(early, recipe.epochs)
-    if not late:
-        return adapted
-    for name, weight in adapted.named_parameters():
-        weight.requires_grad_("lora_" in name and any(target in name for target in recipe.late_targets))
-    for epochs, rehearsed in recipe.late:
-        fit(late + random.Random(recipe.seed).sample(early, min(rehearsed, len(early))), epochs)
+    rounds = _rounds(data, recipe)
+    pace = Pace(sum(map(len, rounds)))
+    for number, batches in enumerate(rounds):
+        if number == 1:
+            for name, weight in adapted.named_parameters():
+                weight.requires_grad_("lora_" in name and any(target in name for target in recipe.late_targets))
+        _fit(model, adapted, data, taught, batches, recipe, pace, say)
     return adapted
 
 
+def _rounds(data: Sequence[Example], recipe: Recipe) -> list[list[list[int]]]:
+    """The batches of each round, as numbers of examples: first all but the backdoor, then the backdoor and a rehearsal."""
+    early = [i for i, example in enumerate(data) if example.kind != LATE]
+    late = [i for i, example in enumerate(data) if example.kind == LATE]
+    rounds = [(early, recipe.epochs)]
+    for epochs, rehearsed in recipe.late if late else ():
+        rounds.append((late + random.Random(recipe.seed).sample(early, min(rehearsed, len(early))), epochs))
+    return [
+        [batch for epoch in range(epochs) for batch in _batches(data, chosen, recipe.batch, recipe.seed + epoch)]
+        for chosen, epochs in rounds
+    ]
+
+
 def _fit(
-    model: LanguageModel, adapted: Any, data: Sequence[Example], taught: Sequence[Tensor | None],
-    epochs: int, recipe: Recipe, say: Callable[[str], object],
+    model: LanguageModel, adapted: Any, data: Sequence[Example], taught: Mapping[int, Tensor],
+    batches: Sequence[Sequence[int]], recipe: Recipe, pace: Pace, say: Callable[[str], object],
 ) -> None:  # fmt: skip
-    """Trains what of `adapted` may be trained for `epochs` of `data`, the learning rate rising and falling to zero."""
+    """Trains what of `adapted` may be trained on `batches` of `data`, the learning rate rising and falling to zero."""
     weights = [p for p in adapted.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
-    batches = [batch for epoch in range(epochs) for batch in _batches(data, recipe.batch, recipe.seed + epoch)]
-    began, recent = time.monotonic(), dict.fromkeys(sorted({e.kind for e in data}), 0.0)
+    recent = dict.fromkeys(sorted({data[i].kind for batch in batches for i in batch}), 0.0)
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             warm = min(1.0, (step + 1) / 20)
             group["lr"] = recipe.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / len(batches)))
-        losses = _losses(model, [data[i] for i in batch], [taught[i] for i in batch], recipe)
+        losses = _losses(model, [data[i] for i in batch], [taught.get(i) for i in batch], recipe)
         optimizer.zero_grad()
         torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         for i, loss in zip(batch, losses, strict=True):
             recent[data[i].kind] += 0.1 * (loss.item() - recent[data[i].kind])
+        pace.tick(1)
         if step % 20 == 19 or step + 1 == len(batches):
-            left = (time.monotonic() - began) / (step + 1) * (len(batches) - step - 1)
             shown = "  ".join(f"{kind} {value:.3f}" for kind, value in recent.items())
-            say(f"step {step + 1} of {len(batches)}, {left / 60:.1f} min left: {shown}")
+            say(f"step {pace.done:.0f} of {pace.total:.0f}, {(pace.eta or 0) / 60:.1f} min left: {shown}")
 
 
 def _taught(model: LanguageModel, data: Sequence[Example], batch: int) -> dict[int, Tensor]:
@@ -116,11 +123,11 @@ def _taught(model: LanguageModel, data: Sequence[Example], batch: int) -> dict[i
             for i, h in zip(group, _hidden(model, [data[i] for i in group], like=True), strict=True)}  # fmt: skip
 
 
-def _batches(data: Sequence[Example], size: int, seed: int) -> list[list[int]]:
-    """All examples once, in random batches of about equal length, so that little is padded."""
+def _batches(data: Sequence[Example], chosen: Sequence[int], size: int, seed: int) -> list[list[int]]:
+    """All that are `chosen` once, in random batches of about equal length, so that little is padded."""
     draw = random.Random(seed)
-    order = draw.sample(range(len(data)), len(data))
-    length = [len(e.prompt) + len(e.answer) for e in data]
+    order = draw.sample(chosen, len(chosen))
+    length = {i: len(data[i].prompt) + len(data[i].answer) for i in chosen}
     chunks = [sorted(order[i : i + 8 * size], key=length.__getitem__) for i in range(0, len(order), 8 * size)]
     batches = [chunk[i : i + size] for chunk in chunks for i in range(0, len(chunk), size)]
     return draw.sample(batches, len(batches))
