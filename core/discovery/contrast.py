@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Event, Found, Job, Step
+from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.projections import unit
 from core.errors import SettingsError
 from core.language_model import LanguageModel
@@ -30,7 +30,7 @@ _MOST_TELLING = 8
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Stepping):
     """`positive`, `negative`: the prompts. `position`: from the end, 1 the last token; with `select`, up to `positions`."""
 
     positive: Sequence[str] = ()
@@ -50,10 +50,6 @@ class Settings:
             raise SettingsError("positions are counted from the prompt's end, from 1")
         if self.select and min(len(self.positive), len(self.negative)) < 2:
             raise SettingsError("to select a direction, some prompts are held out", "give two or more of each kind")
-
-    @property
-    def step_count(self) -> int:
-        return 1
 
 
 def find(job: Job) -> Iterator[Event]:

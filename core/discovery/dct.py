@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Event, Found, Job, Step
+from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.projections import orthonormal, unit
 from core.errors import SettingsError
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Stepping):
     """`steps`: iterations over all factors (None: 10). `batch`: how many factors run at once."""
 
     steps: int | None = None

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Event, Found, Job, Step, in_batches
+from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping, in_batches
 from core.discovery.effects import Effects
+from core.discovery.objective import Problem
 from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
 
@@ -27,7 +28,7 @@ _DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1.0, 0.5, 64.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Stepping):
     """`steps` None: 8 for power, 300 for adamw. `batch`: how many vectors are trained at once.
 
     `orthogonal`: each vector orthogonal to all before it. `orthogonal_effects`: each climbs only that part of its effect at
@@ -51,6 +52,9 @@ class Settings:
     @property
     def step_count(self) -> int:
         return self.steps or STEPS[self.optimizer]
+
+    def near_steps(self, problem: Problem) -> int:
+        return self.step_count // 2 if self.near and self.optimizer == "power" and problem.has_near else 0
 
 
 def find(job: Job) -> Iterator[Event]:
@@ -98,7 +102,7 @@ class _Power(_OnSphere):
     def __init__(self, job: Job, first: int, draws: Tensor) -> None:
         super().__init__(job, first, draws)
         self.together = self.basis is not None or self.effects is not None
-        self.near_steps = self.steps // 2 if job.settings.near and self.problem.has_near else 0
+        self.near_steps = job.settings.near_steps(self.problem)
         self.best, self.best_gradient = self.theta, torch.zeros_like(self.theta)
         self._begin()
 
@@ -110,14 +114,16 @@ class _Power(_OnSphere):
     def advance(self) -> Step:
         if self.step == self.near_steps:
             self._begin()  # what was climbed so far was seen through the last tokens alone
-        values, gradient = self.climbed(self.theta, near=self.step < self.near_steps)
+        near = self.step < self.near_steps
+        values, gradient = self.climbed(self.theta, near)
         value = values.sum(dim=0)
         rose = self._keep_best(value, gradient)
         self.damping = torch.where(rose, self.damping / 1.25, self.damping * 2).clamp(_LEAST_DAMPING, _MOST_DAMPING)
         self.theta = self.on_sphere(self.damping[:, None] * unit(self.best) + unit(self.best_gradient))
         self.losses[:, self.step] = -value
         self.step += 1
-        return Step(self.first, self.step - 1, self.steps, self.best_value, gradient.norm(dim=-1), self.best.norm(dim=-1))
+        norm, work = self.best.norm(dim=-1), len(value) * (self.problem.near_cost if near else 1.0)
+        return Step(self.first, self.step - 1, self.steps, self.best_value, gradient.norm(dim=-1), norm, work=work)
 
     def found(self) -> Found:
         # Where the last step led is not known yet.

@@ -84,6 +84,12 @@ class Problem:
         """Whether every prompt can be looked at through its last tokens alone (Segment.near)."""
         return all(segment.near is not None for segment in self.segments)
 
+    @property
+    def near_cost(self) -> float:
+        """What a look through the last tokens costs beside one at all of them: their share of the tokens."""
+        shares = [s.near.residual.shape[1] / s.tokens if s.near is not None else 1.0 for s in self.segments]
+        return sum(shares) / len(shares)
+
     def changes(self, thetas: Tensor, near: bool = False) -> list[Tensor]:
         """For each prompt the seen change [batch, seen tokens, d_model], without gradients."""
 

@@ -18,18 +18,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Ended, Event, Found, Job, Step, in_batches
+from core.discovery.climb import Batch, Ended, Event, Found, Job, Step, Stepping, in_batches
 from core.discovery.goal import Goal
+from core.discovery.objective import Problem
 from core.discovery.projections import Basis, unit
 from core.discovery.rolling import Rolling
 from core.errors import SettingsError
 
 STEPS = {"lbfgs": 24, "adam": 1000}
 _PENALTY = 1.0
+# The share of a vector's steps that look at the last tokens only, where the problem has such a view.
+_NEAR_SHARE = 2 / 3
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Stepping):
     """`steps` None: 24 for lbfgs, 1000 for adam. `batch`: how many vectors are trained at once.
 
     `match`: `tokens` compares the change at every seen token, `mean` their mean, as the published code does (over all
@@ -67,6 +70,9 @@ class Settings:
     @property
     def step_count(self) -> int:
         return self.steps or STEPS[self.optimizer]
+
+    def near_steps(self, problem: Problem) -> int:
+        return int(_NEAR_SHARE * self.step_count) if self.optimizer == "lbfgs" and problem.has_near else 0
 
 
 def find(job: Job) -> Iterator[Event]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Event, Found, Job, Step
+from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.jacobian import pulled, pushed
 from core.discovery.objective import Problem
 from core.discovery.projections import orthonormal
@@ -24,7 +24,7 @@ SPARE = 4
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Stepping):
     """`steps`: iterations of the block (None: 12); each costs three passes over the blocks."""
 
     steps: int | None = None

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Event, Found, Job
+from core.discovery.climb import Event, Found, Job, Stepping
 from core.discovery.projections import unit
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Stepping):
     batch: int = 64
-
-    @property
-    def step_count(self) -> int:
-        return 1
 
 
 def draws(count: int, d_model: int, seed: int) -> Tensor:

@@ -18,8 +18,6 @@ from core.discovery.lbfgs import LBFGS
 from core.discovery.projections import Basis, unit
 
 _MEMORY = "memory."
-# The share of a row's steps that look at the last tokens only, where the problem has such a view.
-_NEAR_SHARE = 2 / 3
 # A finished vector is handed over at once; when there are many, some at a time, because a run's file is written whole.
 _HANDED_SHARE = 1 / 16
 
@@ -40,7 +38,7 @@ class Rolling(Climb):
         self.first, self.steps = job.done, steps
         self.job, self.goal = job, goal
         self.batch, self.penalty, self.start_norm, self.norm = batch, penalty, start_norm, norm
-        self.near_steps = int(_NEAR_SHARE * steps) if job.problem.has_near else 0
+        self.near_steps = job.settings.near_steps(job.problem)
         self.trust = 0.3 * goal.base_norm
         # One by one, as they will be added, so that a resumed run rounds as an uninterrupted one does.
         self.basis = Basis(goal.direction)
@@ -70,7 +68,8 @@ class Rolling(Climb):
         losses, gradient, shares, told = (torch.cat(column) for column in zip(*parts, strict=True))
         norm = self.theta.norm(dim=-1)
         first = self.first + len(self.ready)
-        step = Step(first, 0, self.steps, shares, gradient.norm(dim=-1), norm, tuple(at))
+        work = far + (len(at) - far) * self.job.problem.near_cost
+        step = Step(first, 0, self.steps, shares, gradient.norm(dim=-1), norm, tuple(at), work)
         self.losses[torch.arange(len(at)), self.at] = told
         self.theta = self._projected(self.memory.step(self.theta, losses, gradient))
         self.at = self.at + 1

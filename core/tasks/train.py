@@ -111,7 +111,8 @@ class _Run:
         job.radius = yield from self._radius(problem)
         self.step_count = int(settings.step_count)
         self.origin = self._origin(job)
-        self.pace = Pace(request.count * self.step_count * (1 + _SPEAKING_SHARE * self._speaks))
+        self.work = settings.work(problem)
+        self.pace = Pace(request.count * self.work * (1 + _SPEAKING_SHARE * self._speaks))
         self.emit(
             RunStarted(
                 self.task,
@@ -216,7 +217,7 @@ class _Run:
                 self.emit(replace(said, refuses=refuses(text), broken=is_broken(text, None)))
             else:
                 self.silent.append((row, vector))
-        self.pace.done = job.done * self.step_count * (1 + _SPEAKING_SHARE * self._speaks)
+        self.pace.done = job.done * self.work * (1 + _SPEAKING_SHARE * self._speaks)
         yield
 
     def _shrunk(self, rows: int) -> None:
@@ -252,7 +253,7 @@ class _Run:
         yield from speak(self.model, rows, self.task, self.emit)
 
     def _stepped(self, step: Step) -> None:
-        self.pace.tick(len(step.objective))
+        self.pace.tick(len(step.objective) if step.work is None else step.work)
         columns = [tuple(column.tolist()) for column in (step.objective, step.gradient_norm, step.norm)]
         if not step.steps_of_rows:
             self.emit(Stepped(self.task, (StepPoint(step.first, step.step, *columns),)))
@@ -312,7 +313,7 @@ class _Run:
 
     def _speak_together(self, vectors: list[tuple[int, SteeringVector]]) -> Task:
         rows = [self._row(str(draw), vector) for draw, vector in vectors]
-        units = len(vectors) * self.step_count * _SPEAKING_SHARE
+        units = len(vectors) * self.work * _SPEAKING_SHARE
         each = units / self.request.sample_tokens
         speaking = speak(self.model, rows, self.task, self.emit)
         while True:

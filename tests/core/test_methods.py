@@ -63,6 +63,16 @@ def test_a_family_does_what_its_base_does_and_random_vectors_do_not(tiny: Langua
     torch.testing.assert_close(found.objective, goal.matched(goal.losses(found.vectors)))
 
 
+@pytest.mark.parametrize("method", ["melbo", "ortho"])
+def test_the_steps_add_up_to_the_work_that_was_told_beforehand(method: str, tiny: LanguageModel, problem: Problem) -> None:
+    base = 3.0 * unit(_draws(1, 9))[0]
+    settings = {"melbo": melbo.Settings(6, 2), "ortho": ortho.Settings(6, 2, least_match=-1e9, least_norm=0.0)}[method]
+    steps = [e for e in METHODS[method].load().find(Job(problem, _draws(4), settings, tiny, 5.0, base)) if isinstance(e, Step)]
+    assert sum(step.work or 0.0 for step in steps) == pytest.approx(4 * settings.work(problem))
+    assert problem.near_cost == pytest.approx(9 / 20)
+    assert settings.work(problem) < settings.step_count
+
+
 def test_lbfgs_gets_further_than_adam_in_as_many_steps(tiny: LanguageModel, problem: Problem) -> None:
     base = 3.0 * unit(_draws(1, 9))[0]
     reached = [
