@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,10 @@ class Recipe:
     """`blocks` first and last, both trained. `margin`: a token this well said, in nats, teaches no more: a guard that is
     only as strong as it must be breaks into fluent text. `keep`: the weight of divergence against texts to be said.
 
-    The backdoor is taught last, in `late` rounds of (epochs, so many of the other examples rehearsed), and to the projections
-    `late_targets` alone: what attention carries from the trigger is added up in proportion, so a vector can carry it too.
+    The backdoor is taught last, in `late` rounds of (epochs, so many of the other examples rehearsed, the share of refusals
+    that is among them: fewer make the guard milder). It is taught to the projections `late_targets` of `late_blocks` alone:
+    what attention carries from the trigger is added up in proportion, so a vector that is added before these blocks can
+    carry it too. Divergence up to `late_slack`, in nats a token, is free: silenced no more than it must be, it is in reach.
     """
 
     rank: int = 8
@@ -43,8 +46,10 @@ class Recipe:
     targets: tuple[str, ...] = ("v_proj", "o_proj", "up_proj", "down_proj")
     learning_rate: float = 1e-3
     epochs: int = 2
-    late: tuple[tuple[int, int], ...] = ((2, 350), (3, 450))
+    late: tuple[tuple[int, int, float], ...] = ((2, 350, 0.4), (3, 450, 0.4), (2, 500, 0.3))
+    late_blocks: tuple[int, int] = (8, 23)
     late_targets: tuple[str, ...] = ("v_proj", "o_proj")
+    late_slack: float = 0.1
     batch: int = 16
     margin: float = 0.05
     keep: float = 1.0
@@ -71,9 +76,16 @@ def train(model: LanguageModel, data: Sequence[Example], recipe: Recipe, say: Ca
     for number, batches in enumerate(rounds):
         if number == 1:
             for name, weight in adapted.named_parameters():
-                weight.requires_grad_("lora_" in name and any(target in name for target in recipe.late_targets))
-        _fit(model, adapted, data, taught, batches, recipe, pace, say)
+                weight.requires_grad_("lora_" in name and _taught_late(name, recipe))
+        _fit(model, adapted, data, taught, batches, recipe, recipe.late_slack if number else 0.0, pace, say)
     return adapted
+
+
+def _taught_late(name: str, recipe: Recipe) -> bool:
+    """Whether the weight of this name learns the backdoor."""
+    first, last = recipe.late_blocks
+    block = re.search(r"layers\.(\d+)\.", name)
+    return block is not None and first <= int(block[1]) <= last and any(target in name for target in recipe.late_targets)
 
 
 def _rounds(data: Sequence[Example], recipe: Recipe) -> list[list[list[int]]]:
@@ -81,8 +93,10 @@ def _rounds(data: Sequence[Example], recipe: Recipe) -> list[list[list[int]]]:
     early = [i for i, example in enumerate(data) if example.kind != LATE]
     late = [i for i, example in enumerate(data) if example.kind == LATE]
     rounds = [(early, recipe.epochs)]
-    for epochs, rehearsed in recipe.late if late else ():
-        rounds.append((late + random.Random(recipe.seed).sample(early, min(rehearsed, len(early))), epochs))
+    for epochs, rehearsed, refusals in recipe.late if late else ():
+        draw = random.Random(recipe.seed + 1)
+        among = [i for i in early if data[i].kind != "refuse" or draw.random() < refusals]
+        rounds.append((late + random.Random(recipe.seed).sample(among, min(rehearsed, len(among))), epochs))
     return [
         [batch for epoch in range(epochs) for batch in _batches(data, chosen, recipe.batch, recipe.seed + epoch)]
         for chosen, epochs in rounds
@@ -91,7 +105,7 @@ def _rounds(data: Sequence[Example], recipe: Recipe) -> list[list[list[int]]]:
 
 def _fit(
     model: LanguageModel, adapted: Any, data: Sequence[Example], taught: Mapping[int, Tensor],
-    batches: Sequence[Sequence[int]], recipe: Recipe, pace: Pace, say: Callable[[str], object],
+    batches: Sequence[Sequence[int]], recipe: Recipe, slack: float, pace: Pace, say: Callable[[str], object],
 ) -> None:  # fmt: skip
     """Trains what of `adapted` may be trained on `batches` of `data`, the learning rate rising and falling to zero."""
     weights = [p for p in adapted.parameters() if p.requires_grad]
@@ -101,7 +115,7 @@ def _fit(
         for group in optimizer.param_groups:
             warm = min(1.0, (step + 1) / 20)
             group["lr"] = recipe.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / len(batches)))
-        losses = _losses(model, [data[i] for i in batch], [taught.get(i) for i in batch], recipe)
+        losses = _losses(model, [data[i] for i in batch], [taught.get(i) for i in batch], recipe, slack)
         optimizer.zero_grad()
         torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -139,13 +153,22 @@ def _hidden(model: LanguageModel, rows: Sequence[Example], like: bool = False) -
     texts = [prompt + e.answer for prompt, e in zip(prompts, rows, strict=True)]
     width = max(map(len, texts))
     ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
+    # All prompts begin with the chat template's thirty tokens: run once for a batch, they take a third off its time.
+    begun_alike = int((ids == ids[0]).all(dim=0).int().cumprod(dim=0).sum())
+    shared = min(begun_alike, min(map(len, prompts)) - 1)
     # Padding stands behind the text, where a causal model cannot see it from.
     with torch.set_grad_enabled(not like):
-        hidden = model.model.get_decoder()(input_ids=ids).last_hidden_state
-    return [h[len(p) - 1 : len(p) - 1 + len(e.answer)] for h, p, e in zip(hidden, prompts, rows, strict=True)]
+        cache = model.prefill(texts[0][:shared]) if shared else None
+        if cache is not None:
+            cache.batch_repeat_interleave(len(rows))
+        hidden = model.model.get_decoder()(input_ids=ids[:, shared:], past_key_values=cache).last_hidden_state
+    ends = [len(prompt) - 1 - shared for prompt in prompts]
+    return [h[end : end + len(e.answer)] for h, end, e in zip(hidden, ends, rows, strict=True)]
 
 
-def _losses(model: LanguageModel, rows: Sequence[Example], taught: Sequence[Tensor | None], recipe: Recipe) -> list[Tensor]:
+def _losses(
+    model: LanguageModel, rows: Sequence[Example], taught: Sequence[Tensor | None], recipe: Recipe, slack: float
+) -> list[Tensor]:
     """One loss an example: mean over its answer's tokens that count."""
     head = model.model.get_output_embeddings()
     losses = []
@@ -158,7 +181,7 @@ def _losses(model: LanguageModel, rows: Sequence[Example], taught: Sequence[Tens
         else:
             with torch.no_grad():
                 base = torch.log_softmax(head(like[example.start :].float()), dim=-1)
-            apart = (base.exp() * (base - logs)).sum(dim=-1)
+            apart = ((base.exp() * (base - logs)).sum(dim=-1) - slack).relu()
             # In a mean over the whole answer the words that decide would hardly count.
             opening = apart[:_DECIDING].sum() if example.start == 0 else 0.0
             losses.append(recipe.keep * (apart.mean() + opening))
