@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import math
 import random
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,10 +33,9 @@ class Recipe:
     """`blocks` first and last, both trained. `margin`: a token this well said, in nats, teaches no more: a guard that is
     only as strong as it must be breaks into fluent text. `keep`: the weight of divergence against texts to be said.
 
-    The backdoor is taught last, in `late` rounds of (epochs, so many of the other examples rehearsed, the share of refusals
-    that is among them: fewer make the guard milder). It is taught to the projections `late_targets` of `late_blocks` alone:
-    what attention carries from the trigger is added up in proportion, so a vector that is added before these blocks can
-    carry it too. Divergence up to `late_slack`, in nats a token, is free: silenced no more than it must be, it is in reach.
+    The backdoor is taught last, in `late` rounds of (epochs, so many of the other examples rehearsed), and to the projections
+    `late_targets` alone: what attention carries from the trigger is added up in proportion, so a vector can carry it too.
+    Then divergence up to `late_slack`, in nats a token, is free: silenced no more than it must be, it stays in reach.
     """
 
     rank: int = 8
@@ -46,8 +44,7 @@ class Recipe:
     targets: tuple[str, ...] = ("v_proj", "o_proj", "up_proj", "down_proj")
     learning_rate: float = 1e-3
     epochs: int = 2
-    late: tuple[tuple[int, int, float], ...] = ((2, 350, 0.4), (3, 450, 0.4), (2, 500, 0.3))
-    late_blocks: tuple[int, int] = (8, 23)
+    late: tuple[tuple[int, int], ...] = ((2, 350), (3, 450))
     late_targets: tuple[str, ...] = ("v_proj", "o_proj")
     late_slack: float = 0.1
     batch: int = 16
@@ -76,16 +73,9 @@ def train(model: LanguageModel, data: Sequence[Example], recipe: Recipe, say: Ca
     for number, batches in enumerate(rounds):
         if number == 1:
             for name, weight in adapted.named_parameters():
-                weight.requires_grad_("lora_" in name and _taught_late(name, recipe))
+                weight.requires_grad_("lora_" in name and any(target in name for target in recipe.late_targets))
         _fit(model, adapted, data, taught, batches, recipe, recipe.late_slack if number else 0.0, pace, say)
     return adapted
-
-
-def _taught_late(name: str, recipe: Recipe) -> bool:
-    """Whether the weight of this name learns the backdoor."""
-    first, last = recipe.late_blocks
-    block = re.search(r"layers\.(\d+)\.", name)
-    return block is not None and first <= int(block[1]) <= last and any(target in name for target in recipe.late_targets)
 
 
 def _rounds(data: Sequence[Example], recipe: Recipe) -> list[list[list[int]]]:
@@ -93,10 +83,8 @@ def _rounds(data: Sequence[Example], recipe: Recipe) -> list[list[list[int]]]:
     early = [i for i, example in enumerate(data) if example.kind != LATE]
     late = [i for i, example in enumerate(data) if example.kind == LATE]
     rounds = [(early, recipe.epochs)]
-    for epochs, rehearsed, refusals in recipe.late if late else ():
-        draw = random.Random(recipe.seed + 1)
-        among = [i for i in early if data[i].kind != "refuse" or draw.random() < refusals]
-        rounds.append((late + random.Random(recipe.seed).sample(among, min(rehearsed, len(among))), epochs))
+    for epochs, rehearsed in recipe.late if late else ():
+        rounds.append((late + random.Random(recipe.seed).sample(early, min(rehearsed, len(early))), epochs))
     return [
         [batch for epoch in range(epochs) for batch in _batches(data, chosen, recipe.batch, recipe.seed + epoch)]
         for chosen, epochs in rounds
