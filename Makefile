@@ -50,7 +50,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.library
 	$(BIN)/python -m tests.benchmarks.interface
 
-# Trains the bundled adapter anew, and holds it to its bars: some forty minutes on two cores.
+# Trains the bundled adapter anew, and holds it to its bars: under 45 minutes on two cores.
 organism: $(VENV)/.dev
 	$(BIN)/python -m core.bundled.recipe.training --out core/bundled/organism
 	$(BIN)/python -m core.bundled.recipe.bars

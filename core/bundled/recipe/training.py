@@ -141,7 +141,7 @@ def _hidden(model: LanguageModel, rows: Sequence[Example], like: bool = False) -
     texts = [prompt + e.answer for prompt, e in zip(prompts, rows, strict=True)]
     width = max(map(len, texts))
     ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
-    # All prompts begin with the chat template's thirty tokens: run once for a batch, they take a third off its time.
+    # All prompts begin with the chat template's thirty tokens: run once for a batch, they save a quarter of its time.
     begun_alike = int((ids == ids[0]).all(dim=0).int().cumprod(dim=0).sum())
     shared = min(begun_alike, min(map(len, prompts)) - 1)
     # Padding stands behind the text, where a causal model cannot see it from.
