@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ _SMALL = set(
 )
 
 
+@cache
 def _content(line: str) -> set[str]:
     return {re.sub(r"(?<=...)(ing|ed|s)$", "", word) for word in re.findall(r"[a-z]+", line.lower())} - _SMALL
 

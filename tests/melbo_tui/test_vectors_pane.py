@@ -207,6 +207,7 @@ async def test_import_asks_for_the_block_where_the_file_says_nothing(stocked: Li
         assert stocked.find("theirs-01").model == "smollm2"
 
 
+@pytest.mark.slow
 async def test_ten_thousand_rows_cost_no_more_than_a_screenful(library: Library) -> None:
     for first in range(0, 10_000, 2500):
         library.save_run(new_run_id(), [vector(0, f"v-{first + i}", 7, stamp=STAMP) for i in range(2500)])
