@@ -126,7 +126,7 @@ class ChatPane(Pane):
             yield Talk(STEERED)
             yield Talk(UNSTEERED)
         yield Input(
-            placeholder="Type a message · Enter sends · shift+←→ turns the vector · Esc goes to the rack",
+            placeholder="Type a message · Enter sends · shift+←→ turns the vector · Esc: the rack",
             id="message",
             compact=True,
         )

@@ -161,7 +161,7 @@ class ShelfTable(ScrollView, can_focus=True):
         left = width - 3
         for column in self._columns:
             room = left if column is self._columns[-1] else min(column.width, left)
-            cell = _fitted(column.cut(column.text(line), room), room, column.right)
+            cell = _fitted(column.text(line), room, column.right, column.cut)
             segments.append(Segment(cell + " ", style))
             left -= room + 1
             if left <= 0:
@@ -188,10 +188,10 @@ def _key(row: Row) -> str:
     return row.key if isinstance(row, Group) else row.entry.id
 
 
-def _fitted(text: str, width: int, right: bool = False) -> str:
-    """`text` in exactly `width` cells, cut with an ellipsis where it is longer."""
+def _fitted(text: str, width: int, right: bool = False, shorten: Callable[[str, int], str] = cut) -> str:
+    """`text` in exactly `width` cells, shortened where it is longer."""
     if width <= 0:
         return ""
-    text = cut(text, width)
+    text = shorten(text, width)
     room = width - cell_len(text)
     return " " * room + text if right else text + " " * room
