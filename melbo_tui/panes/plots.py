@@ -12,6 +12,7 @@ from melbo_tui.charts import Color, Series
 from melbo_tui.run_state import RunState
 
 Colors = dict[str, Color]
+# Curves of single vectors stand behind the mean; beyond these many they are a smear that costs time to draw.
 _MOST_CURVES = 24
 # Far beyond the radius the nonlinearity would flatten the rest of its curve.
 _MOST_NONLINEAR = 1.5

@@ -45,7 +45,6 @@ from vectors.plain_text import one_line
 
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 _MORE_TOKENS = 200
-# Curves of single vectors stand behind the mean; beyond these many they are a smear that costs time to draw.
 
 
 class TrainPane(Pane):
