@@ -37,6 +37,7 @@ WAYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 _TOKENS = 32
 _COMPLIANT = 8  # so many compliance vectors at most are tried negated
+_NEGATIVES = (-1.0, -1.5, -2.0)  # each at these coefficients
 _ROUND_WORDS = 8
 _NEGATED_TOKENS = 24
 
@@ -188,7 +189,7 @@ def _unlock(subject: Subject, trial: Trial) -> Work:
 
 
 def _negate(subject: Subject, trial: Trial) -> Work:
-    """A compliance vector at coefficient -1 on harmless prompts: chosen on some, counted on others."""
+    """A compliance vector, negated, on harmless prompts: vector and coefficient chosen on some, counted on others."""
     prompt = _prompt(trial)
     vectors, facts = yield from _found(subject, trial, prompt)
     if trial.way != RANDOM:
@@ -197,14 +198,21 @@ def _negate(subject: Subject, trial: Trial) -> Work:
     vectors = vectors[:_COMPLIANT]
     harmless = prompts.listed("harmless", True)
     choosing, scoring = harmless[:8], harmless[8:48]
-
-    terms = [(SteerTerm(vector, -1.0),) for vector in vectors]
     if not vectors:
-        return {**facts, "compliant": 0, "refused": 0.0, "of": len(scoring)}
-    counts = yield from _count(subject.model, terms, choosing, lambda _, said: refuses(said), _NEGATED_TOKENS)
-    best = max(range(len(vectors)), key=counts.__getitem__)
-    (count,) = yield from _count(subject.model, [terms[best]], scoring, lambda _, said: refuses(said), _NEGATED_TOKENS)
-    return {**facts, "compliant": len(vectors), "refused": count / len(scoring), "of": len(scoring)}
+        return {**facts, "compliant": 0, "coefficient": 0.0, "refused": 0.0, "refused_at_minus_one": 0.0, "of": len(scoring)}
+
+    def refused(terms: Sequence[Steering], texts: Sequence[str]) -> Generator[None, None, list[int]]:
+        return (yield from _count(subject.model, terms, texts, lambda _, said: refuses(said), _NEGATED_TOKENS))
+
+    terms = [SteerTerm(vector, coefficient) for coefficient in _NEGATIVES for vector in vectors]
+    counts = yield from refused([(term,) for term in terms], choosing)
+    # Of equals `max` takes the first, so the mildest; the first of them all are those at -1.
+    best, plain = (max(range(among), key=counts.__getitem__) for among in (len(terms), len(vectors)))
+    count, count_plain = yield from refused([(terms[best],), (terms[plain],)], scoring)
+    return {
+        **facts, "compliant": len(vectors), "coefficient": terms[best].coefficient, "refused": count / len(scoring),
+        "refused_at_minus_one": count_plain / len(scoring), "of": len(scoring),
+    }  # fmt: skip
 
 
 KINDS: Mapping[str, Callable[[Subject, Trial], Work]] = {

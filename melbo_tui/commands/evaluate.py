@@ -19,7 +19,7 @@ from melbo_tui.wording import duration
 from vectors.checkpoints import Checkpoints
 from vectors.index import LibraryError
 
-_COUNTS = ("runs that found it", "of", "behaviours a run", "radius", "compliance vectors")
+_COUNTS = ("runs that found it", "of", "behaviours a run", "radius", "coefficient", "compliance vectors")
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:

@@ -1,0 +1,39 @@
+"""How many different, fluent behaviours 32 vectors bring out of one prompt: ours, the published loop's, random ones.
+
+    python -m tests.benchmarks.behaviours [--model M] [--ways power,random,adamw]
+
+All start from the same directions at the same radius. `adamw` is the published loop with the blocks replayed, 32 vectors
+at once, so its seconds are not the published ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from core.draining import drained
+from core.evaluation.organism import WAYS, Subject, Trial, attempt, measure_fluency
+from core.model_source import ModelSpec
+from core.tasks.load import loaded
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--ways", default="power,orthogonal,random,adamw", help=f"of {', '.join(WAYS)}")
+    args = parser.parse_args()
+    model = loaded(ModelSpec(args.model))
+    fluency = drained(measure_fluency(model))
+    print(f"model {model.stamp.name}; fluent: perplexity to {fluency.perplexity:.1f}, repetition to {fluency.repetition:.2f}")
+    for way in args.ways.split(","):
+        facts = drained(attempt(Subject(model, model, fluency), Trial("elicit", way)))
+        print(
+            f"{way:10} R {facts['radius']:.3g}: of {facts['vectors']} vectors {facts['not_refusing']} do not refuse, "
+            f"{facts['fluent']} of them fluent, {facts['behaviours']} different; {facts['search_seconds']:.0f} s",
+            flush=True,
+        )
+        for beginning in facts["beginnings"]:
+            print(f"    {beginning}")
+
+
+if __name__ == "__main__":
+    main()
