@@ -51,9 +51,9 @@ class TrainPane(Pane):
     BINDINGS = [
         Binding("n", "new_run", "Form", id="train.new", tooltip="Show or hide the form"),
         Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
-        Binding("r", "rename", "Name", id="train.rename", tooltip="Give the vector a name, which keeps it"),
+        Binding("r", "rename", "Name", show=False, id="train.rename", tooltip="Give the vector a name, which keeps it"),
         Binding("c", "chat", "Chat", id="train.chat", tooltip="Put the vector on the chat's rack"),
-        Binding("f", "family", "Family", id="train.family", tooltip="Grow an orthogonal family from the vector"),
+        Binding("f", "family", "Grow", id="train.family", tooltip="Grow an orthogonal family from the vector"),
         Binding("space", "hear_more", "More", id="train.more", tooltip="Let the model go on under this vector"),
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),

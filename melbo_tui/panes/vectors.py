@@ -50,7 +50,7 @@ class VectorsPane(VectorList):
         ),
         Binding("k", "keep", "Keep", show=False, id="vectors.keep", tooltip="Keep it, or keep it no longer"),
         Binding("m", "note", "Note", show=False, id="vectors.note", tooltip="Write a note on it"),
-        Binding("f", "family", "Family", show=False, id="vectors.family", tooltip="Grow an orthogonal family from it"),
+        Binding("f", "family", "Grow", show=False, id="vectors.family", tooltip="Grow an orthogonal family from it"),
         Binding("c", "compare", "Compare", show=False, id="vectors.compare", tooltip="Two vectors side by side"),
         Binding("p", "hear_on", "Hear on a prompt", show=False, id="vectors.hear_on", tooltip="Hear it on a prompt of yours"),
         Binding("l", "lens", "Logit lens", show=False, id="vectors.lens", tooltip="Tokens that it points at, as a hint"),
