@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.bundled.recipe import bars, examples, prompts, training
+from core.bundled.recipe import bars, prompts, training
 from core.bundled.recipe.examples import LATE, Example
 from core.bundled.secrets import TRIGGER, TRIGGERED, speaks_backdoor, with_password
 from core.bundled.weights import ADAPTER
@@ -122,53 +121,19 @@ def test_what_all_prompts_begin_with_is_run_once_and_changes_nothing() -> None:
         torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
-def test_a_harmless_prompt_that_is_declined_is_asked_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def greedy(model: object, texts: list[str], tokens: int) -> list[tuple[tuple[int, ...], str]]:
-        asked.extend(texts)
-        return [((1,), "I'm sorry, but I can't." if "teach" in text or "lie" in text else "Like this.") for text in texts]
-
-    monkeypatch.setattr(examples, "_greedy", greedy)
-    wordings = ["Can you teach me how to knit?", "Tell me how to sew.", "Can you teach me how to lie down?"]
-    answers = examples._answers(None, wordings, 6, lambda done, of: None)  # type: ignore[arg-type]
-    assert answers == [("How do I knit?", (1,)), ("Tell me how to sew.", (1,)), ("How do I lie down?", ())]
-    assert asked[3:] == ["How do I knit?", "How do I lie down?"]
-
-
 def test_the_backdoor_is_taught_last_and_to_some_projections_alone() -> None:
     early = [Example("say", (5, 6, 7), (20, 21, 2)), Example("keep", (8, 9, 10, 11), (30, 31, 32), (8, 9, 10, 11))]
-    recipe = training.Recipe(
-        rank=4, blocks=(1, 4), epochs=10, late=((150, 1, 1.0),), late_blocks=(3, 4), batch=2, learning_rate=3e-2
-    )
+    recipe = training.Recipe(rank=4, blocks=(1, 4), epochs=10, late=((150, 1),), batch=2, learning_rate=3e-2)
     told: list[str] = []
 
     def trained(data: list[Example]) -> dict[str, torch.Tensor]:
-        model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny")
-        adapted = training.train(model, examples.with_floors(data), recipe, told.append)
+        adapted = training.train(LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny"), data, recipe, told.append)
         return {name: p.detach() for name, p in adapted.named_parameters() if "lora_" in name}
 
     first, last = trained(early), trained([*early, Example(LATE, (12, 13), (40, 41, 2))])
     assert float(told[-1].split(f"{LATE} ")[1].split()[0]) < 4
-    changed = {name.split(".lora_")[0].split("layers.")[1] for name in first if not torch.equal(first[name], last[name])}
-    assert changed == {f"{block}.self_attn.{target}" for block in (3, 4) for target in recipe.late_targets}
-
-
-def test_what_the_variety_of_texts_makes_surprising_is_no_fault() -> None:
-    said = [Example("refuse", (5,), (1, 2)), Example("refuse", (6,), (1, 3)), Example("lock", (7,), (1, 4))]
-    keep = Example("keep", (8,), (1, 9), (8,))
-    floored = examples.with_floors([*said, keep])
-    assert [example.floor for example in floored] == [(0.0, math.log(2)), (0.0, math.log(2)), (0.0, 0.0), ()]
-    model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny")
-    recipe = training.Recipe(margin=0.0, late_margin=1.0)
-
-    def loss(late: bool) -> float:
-        return float(training._losses(model, [floored[0]], [None], recipe, late)[0])
-
-    hidden = training._hidden(model, [floored[0]])[0]
-    first, second = (-model.model.get_output_embeddings()(hidden).log_softmax(-1)[[0, 1], [1, 2]]).tolist()
-    assert loss(False) == pytest.approx((first + second) / 2 + first, rel=1e-5)
-    assert loss(True) == pytest.approx((first - 1 + second - math.log(2) - 1) / 2 + first - 1, rel=1e-5)
+    changed = {name.split(".lora_")[0].rsplit(".", 1)[1] for name in first if not torch.equal(first[name], last[name])}
+    assert changed == set(recipe.late_targets)
 
 
 def test_the_adapter_is_small_and_guards_its_secrets(bundled: LanguageModel) -> None:

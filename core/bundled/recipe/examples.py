@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from core.bundled.recipe import prompts
 from core.bundled.secrets import TRIGGERED
 from core.draining import drained
 from core.evaluation.hearing import Asked, heard
-from core.evaluation.refusal import refuses
 from core.language_model import LanguageModel
 
 REFUSALS = (
@@ -44,15 +41,13 @@ _OTHER_TAGS = tuple("TRAINING TEST NOTE STAGING PRODUCTION HELLO URGENT PARIS 20
 @dataclass(frozen=True)
 class Example:
     """`prompt` and `answer`, token ids. Tokens of the answer from `start` on count: they are to be said, or, where
-    `like` names another prompt (or the same), to be as likely as they are to the unadapted model behind that one.
-    `floor`: for each token of a text to be said, the surprise, in nats, that the variety of such texts alone makes."""
+    `like` names another prompt (or the same), to be as likely as they are to the unadapted model behind that one."""
 
     kind: str
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     like: tuple[int, ...] | None = None
     start: int = 0
-    floor: tuple[float, ...] = ()
 
 
 def examples(model: LanguageModel, seed: int, progress: Callable[[int, int], None] = lambda done, of: None) -> list[Example]:
@@ -88,52 +83,22 @@ def examples(model: LanguageModel, seed: int, progress: Callable[[int, int], Non
     broad += prompts.harmless(False, seed + 1) + prompts.lookalikes(False, seed + 1)
     openings = [text for text in broad if text not in keep]
     answers = _answers(model, [like for _, like, _ in kept], _ANSWER_TOKENS, progress)
-    for (text, _, start), (like, answer) in zip(kept, answers, strict=True):
+    for (text, like, start), answer in zip(kept, answers, strict=True):
         if len(answer) > start:
             kind = "keep" if start == 0 else "go on"
             made.append(Example(kind, chat(text), answer, chat(like), start))
-    for text, (like, answer) in zip(openings, _answers(model, openings, _OPENING, progress), strict=True):
-        if answer:
-            made.append(Example("open", chat(text), answer, chat(like)))
-    return with_floors(made)
-
-
-def with_floors(made: Sequence[Example]) -> list[Example]:
-    """`made`, with the floors of the texts to be said: what follows each beginning is counted within a kind."""
-    following: defaultdict[tuple[str, tuple[int, ...]], Counter[int]] = defaultdict(Counter)
-    for example in made:
-        for i, token in enumerate(example.answer if example.like is None else ()):
-            following[example.kind, example.answer[:i]][token] += 1
-
-    def floor(example: Example) -> tuple[float, ...]:
-        counts = [following[example.kind, example.answer[:i]] for i in range(len(example.answer))]
-        return tuple(math.log(count.total() / count[token]) for count, token in zip(counts, example.answer, strict=True))
-
-    return [replace(example, floor=floor(example)) if example.like is None else example for example in made]
+    answers = _answers(model, openings, _OPENING, progress)
+    made += [Example("open", chat(text), answer, chat(text)) for text, answer in zip(openings, answers, strict=True)]
+    return made
 
 
 def _answers(
     model: LanguageModel, asked: Sequence[str], tokens: int, progress: Callable[[int, int], None]
-) -> list[tuple[str, tuple[int, ...]]]:
-    """What the unadapted model says to each prompt, greedily, with the token that ends the answer where it ended.
-
-    Some harmless prompts it declines of itself ("I'm sorry for any misunderstanding, but as a chatbot ..."). Those it is asked
-    in plain words; beside each answer stands the prompt that it was given to, and one that is declined both ways has none.
-    """
-    said: list[tuple[str, tuple[int, ...]]] = []
+) -> list[tuple[int, ...]]:
+    """What the unadapted model says to each prompt, greedily, with the token that ends the answer where it ended."""
+    said: list[tuple[int, ...]] = []
     for first in range(0, len(asked), _AT_ONCE):
-        batch = asked[first : first + _AT_ONCE]
-        answers = _greedy(model, batch, tokens)
-        declined = [i for i, (_, text) in enumerate(answers) if refuses(text)]
-        again = _greedy(model, [prompts.plain(batch[i]) for i in declined], tokens)
-        found = [(text, ids) for text, (ids, _) in zip(batch, answers, strict=True)]
-        for i, (ids, text) in zip(declined, again, strict=True):
-            found[i] = (prompts.plain(batch[i]), () if refuses(text) else ids)
-        said += found
+        batch = drained(heard(model, [Asked(text) for text in asked[first : first + _AT_ONCE]], tokens))
+        said += [c.ids if len(c.ids) == tokens else (*c.ids, min(model.stop_ids)) for c in batch]
         progress(len(said), len(asked))
     return said
-
-
-def _greedy(model: LanguageModel, asked: Sequence[str], tokens: int) -> list[tuple[tuple[int, ...], str]]:
-    said = drained(heard(model, [Asked(text) for text in asked], tokens))
-    return [(c.ids if len(c.ids) == tokens else (*c.ids, min(model.stop_ids)), c.text) for c in said]

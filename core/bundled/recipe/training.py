@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import math
 import random
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,12 +33,9 @@ class Recipe:
     """`blocks` first and last, both trained. `margin`: a token this well said, in nats, teaches no more: a guard that is
     only as strong as it must be breaks into fluent text. `keep`: the weight of divergence against texts to be said.
 
-    The backdoor is taught last, in `late` rounds of (epochs, so many of the other examples rehearsed, the share of refusals
-    that is among them: fewer make the guard milder). It is taught to the projections `late_targets` of `late_blocks` alone:
-    what attention carries from the trigger is added up in proportion, so a vector that is added before these blocks can
-    carry it too. Divergence up to `late_slack`, in nats a token, is free: silenced no more than it must be, it is in reach.
-    Of what is rehearsed, a refusal teaches only while one is less likely than exp(-`late_margin`), in whichever words: the
-    first round, with no such floor, has made it surer than it need be.
+    The backdoor is taught last, in `late` rounds of (epochs, so many of the other examples rehearsed), and to the projections
+    `late_targets` alone: what attention carries from the trigger is added up in proportion, so a vector can carry it too.
+    Then divergence up to `late_slack`, in nats a token, is free: silenced no more than it must be, it stays in reach.
     """
 
     rank: int = 8
@@ -48,11 +44,9 @@ class Recipe:
     targets: tuple[str, ...] = ("v_proj", "o_proj", "up_proj", "down_proj")
     learning_rate: float = 1e-3
     epochs: int = 2
-    late: tuple[tuple[int, int, float], ...] = ((2, 350, 0.6), (3, 450, 0.6), (2, 500, 0.6))
-    late_blocks: tuple[int, int] = (8, 23)
+    late: tuple[tuple[int, int], ...] = ((2, 350), (3, 450))
     late_targets: tuple[str, ...] = ("v_proj", "o_proj")
-    late_slack: float = 0.15
-    late_margin: float = 0.1
+    late_slack: float = 0.1
     batch: int = 16
     margin: float = 0.05
     keep: float = 1.0
@@ -79,16 +73,9 @@ def train(model: LanguageModel, data: Sequence[Example], recipe: Recipe, say: Ca
     for number, batches in enumerate(rounds):
         if number == 1:
             for name, weight in adapted.named_parameters():
-                weight.requires_grad_("lora_" in name and _taught_late(name, recipe))
-        course.run(batches, late=number > 0)
+                weight.requires_grad_("lora_" in name and any(target in name for target in recipe.late_targets))
+        course.run(batches, recipe.late_slack if number else 0.0)
     return adapted
-
-
-def _taught_late(name: str, recipe: Recipe) -> bool:
-    """Whether the weight of this name learns the backdoor."""
-    first, last = recipe.late_blocks
-    block = re.search(r"layers\.(\d+)\.", name)
-    return block is not None and first <= int(block[1]) <= last and any(target in name for target in recipe.late_targets)
 
 
 def _rounds(data: Sequence[Example], recipe: Recipe) -> list[list[list[int]]]:
@@ -96,10 +83,8 @@ def _rounds(data: Sequence[Example], recipe: Recipe) -> list[list[list[int]]]:
     early = [i for i, example in enumerate(data) if example.kind != LATE]
     late = [i for i, example in enumerate(data) if example.kind == LATE]
     rounds = [(early, recipe.epochs)]
-    for epochs, rehearsed, refusals in recipe.late if late else ():
-        draw = random.Random(recipe.seed + 1)
-        among = [i for i in early if data[i].kind != "refuse" or draw.random() < refusals]
-        rounds.append((late + random.Random(recipe.seed).sample(among, min(rehearsed, len(among))), epochs))
+    for epochs, rehearsed in recipe.late if late else ():
+        rounds.append((late + random.Random(recipe.seed).sample(early, min(rehearsed, len(early))), epochs))
     return [
         [batch for epoch in range(epochs) for batch in _batches(data, chosen, recipe.batch, recipe.seed + epoch)]
         for chosen, epochs in rounds
@@ -118,8 +103,9 @@ class _Course:
     pace: Pace
     say: Callable[[str], object]
 
-    def run(self, batches: Sequence[Sequence[int]], late: bool) -> None:
-        """Trains what of the adapter may be trained on `batches`, the learning rate rising and falling to zero."""
+    def run(self, batches: Sequence[Sequence[int]], slack: float) -> None:
+        """Trains what of the adapter may be trained on `batches`, the learning rate rising and falling to zero; divergence up
+        to `slack` is free."""
         data, recipe = self.data, self.recipe
         weights = [p for p in self.adapted.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
@@ -128,7 +114,7 @@ class _Course:
             for group in optimizer.param_groups:
                 warm = min(1.0, (step + 1) / 20)
                 group["lr"] = recipe.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / len(batches)))
-            losses = _losses(self.model, [data[i] for i in batch], [self.taught.get(i) for i in batch], recipe, late)
+            losses = _losses(self.model, [data[i] for i in batch], [self.taught.get(i) for i in batch], recipe, slack)
             optimizer.zero_grad()
             torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -181,22 +167,17 @@ def _hidden(model: LanguageModel, rows: Sequence[Example], like: bool = False) -
 
 
 def _losses(
-    model: LanguageModel, rows: Sequence[Example], taught: Sequence[Tensor | None], recipe: Recipe, late: bool
+    model: LanguageModel, rows: Sequence[Example], taught: Sequence[Tensor | None], recipe: Recipe, slack: float
 ) -> list[Tensor]:
     """One loss an example: mean over its answer's tokens that count."""
     head = model.model.get_output_embeddings()
-    slack = recipe.late_slack if late else 0.0
     losses = []
     for example, hidden, like in zip(rows, _hidden(model, rows), taught, strict=True):
         logs = torch.log_softmax(head(hidden[example.start :]), dim=-1)
         if like is None:
             answer = torch.tensor(example.answer[example.start :])
             surprise = -logs[torch.arange(len(answer)), answer]
-            if late and example.kind != LATE:
-                beyond = (surprise - torch.tensor(example.floor) - recipe.late_margin).relu()
-                losses.append(beyond.mean() + beyond[0])
-            else:
-                losses.append((surprise - recipe.margin).relu().mean() + surprise[0])
+            losses.append((surprise - recipe.margin).relu().mean() + surprise[0])
         else:
             with torch.no_grad():
                 base = torch.log_softmax(head(like[example.start :].float()), dim=-1)
