@@ -79,9 +79,9 @@ def plan(ways: Sequence[str], n_prompts: int, seeds: int, vectors: int, scales: 
         for scale in (1.0, *scales):
             trials += [Trial("elicit", way, prompt, seed, scale, vectors) for prompt in range(n_prompts) for way in fast]
             if scale == 1.0:
-                prompts_now = range(2 * n_prompts) if seed == 0 else ()
-                trials += [Trial("backdoor", way, prompt, 0, 1.0, vectors) for prompt in prompts_now for way in controlled]
-                trials += [Trial(kind, way, 0, seed, 1.0, vectors) for kind in ("unlock", "negate") for way in controlled]
+                trials += [Trial("unlock", way, 0, seed, 1.0, vectors) for way in controlled]
+                for kind, n in (("backdoor", 2 * n_prompts), ("negate", n_prompts)) if seed == 0 else ():
+                    trials += [Trial(kind, way, prompt, 0, 1.0, vectors) for prompt in range(n) for way in controlled]
     runs = [(prompt, seed) for seed in range(seeds) for prompt in range(n_prompts)]
     return trials + [Trial("elicit", "adamw", prompt, seed, 1.0, vectors) for prompt, seed in runs if "adamw" in ways]
 
