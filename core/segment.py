@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ class Segment:
         self._whole = record(model, self._ids, source, target)
         self._measure()
         self.reason = self._difference(self._whole, self.tokens)
-        self.near = self._near_view(near_tokens) if near_tokens is not None and self.replayed else None
+        self._near_tokens = near_tokens
 
     def _measure(self) -> None:
         self.base = self._whole.base
@@ -55,10 +56,15 @@ class Segment:
         """The segment from `source` to `target`, both within this one; nothing is run for it. It has no near view."""
         check_blocks(self._model, source, target)
         part = copy(self)
-        part._source, part._target, part.near = source, target, None
+        part._source, part._target, part._near_tokens = source, target, None
+        part.__dict__.pop("near", None)
         part._whole = self._whole.part(source - self._source, target - self._source)
         part._measure()
         return part
+
+    @cached_property
+    def near(self) -> Replay | None:
+        return self._near_view(self._near_tokens) if self._near_tokens is not None and self.replayed else None
 
     @property
     def half_precision(self) -> bool:

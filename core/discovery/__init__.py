@@ -38,7 +38,7 @@ METHODS = {
         "core.discovery.melbo",
         "MELBO looks for pushes of one fixed size that change what the model does the most.",
         ("optimizer", "learning_rate", "orthogonal", "orthogonal_effects", *_OBJECTIVE),
-        steps="8 for power, 300 for adamw",
+        steps="5 for power, 300 for adamw",
         optimizers=("power", "adamw"),
     ),
     "ortho": Method(

@@ -80,7 +80,8 @@ class Stepping:
 
     def work(self, problem: Problem) -> float:
         """What they cost, in steps over all tokens."""
-        return self.step_count - self.near_steps(problem) * (1 - problem.near_cost)
+        near = self.near_steps(problem)
+        return self.step_count - near * (1 - problem.near_cost) if near else self.step_count
 
 
 class Climb(ABC):

@@ -4,7 +4,7 @@ Find theta with ||theta|| = R, added to the residual stream at the source block 
 the change of the target block's output on a prompt. Two optimisers climb the same objective:
 
 - `power`: theta <- R unit(w unit(theta) + unit(gradient)), a damped power iteration: a handful of steps, many vectors at
-  once. The first half of them let theta act on the last tokens only, which costs a fraction and points much the same way.
+  once. Every step lets theta act on the whole prompt: steps on its last tokens alone climb as high, but find less.
 - `adamw`: the published loop, step for step: AdamW on theta, projected back onto the sphere; hundreds of steps.
 """
 
@@ -18,21 +18,20 @@ from torch import Tensor
 
 from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping, in_batches
 from core.discovery.effects import Effects
-from core.discovery.objective import Problem
 from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
 
 OPTIMIZERS = ("power", "adamw")
-STEPS = {"power": 8, "adamw": 300}
+STEPS = {"power": 5, "adamw": 300}
 _DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1.0, 0.5, 64.0
 
 
 @dataclass(frozen=True)
 class Settings(Stepping):
-    """`steps` None: 8 for power, 300 for adamw. `batch`: how many vectors are trained at once.
+    """`steps` None: 5 for power, 300 for adamw. `batch`: how many vectors are trained at once.
 
     `orthogonal`: each vector orthogonal to all before it. `orthogonal_effects`: each climbs only that part of its effect at
-    the target which is orthogonal to the effects of all before it. `near`: power's first half looks at the last tokens alone.
+    the target which is orthogonal to the effects of all before it.
     """
 
     steps: int | None = None
@@ -41,7 +40,6 @@ class Settings(Stepping):
     learning_rate: float = 1e-3
     orthogonal: bool = False
     orthogonal_effects: bool = False
-    near: bool = True
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -52,9 +50,6 @@ class Settings(Stepping):
     @property
     def step_count(self) -> int:
         return self.steps or STEPS[self.optimizer]
-
-    def near_steps(self, problem: Problem) -> int:
-        return self.step_count // 2 if self.near and self.optimizer == "power" and problem.has_near else 0
 
 
 def find(job: Job) -> Iterator[Event]:
@@ -84,11 +79,11 @@ class _OnSphere(Batch):
     def on_sphere(self, rows: Tensor) -> Tensor:
         return self.radius * unit(rows if self.basis is None else self.basis.in_order(rows))
 
-    def climbed(self, theta: Tensor, near: bool = False) -> tuple[Tensor, Tensor]:
+    def climbed(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The objective [prompts, n] and its gradient [n, d_model]."""
         if self.effects is None:
-            return self.problem.values_and_gradient(theta, near)
-        return self.problem.differentiate(self.effects.beyond_those_before(), theta, near)
+            return self.problem.values_and_gradient(theta)
+        return self.problem.differentiate(self.effects.beyond_those_before(), theta)
 
 
 class _Power(_OnSphere):
@@ -102,28 +97,20 @@ class _Power(_OnSphere):
     def __init__(self, job: Job, first: int, draws: Tensor) -> None:
         super().__init__(job, first, draws)
         self.together = self.basis is not None or self.effects is not None
-        self.near_steps = job.settings.near_steps(self.problem)
         self.best, self.best_gradient = self.theta, torch.zeros_like(self.theta)
-        self._begin()
-
-    def _begin(self) -> None:
-        """Nothing is known yet of how high the rows are."""
         self.best_value = self.theta.new_full((len(self.theta),), -torch.inf)
         self.damping = torch.full_like(self.best_value, _DAMPING)
 
     def advance(self) -> Step:
-        if self.step == self.near_steps:
-            self._begin()  # what was climbed so far was seen through the last tokens alone
-        near = self.step < self.near_steps
-        values, gradient = self.climbed(self.theta, near)
+        values, gradient = self.climbed(self.theta)
         value = values.sum(dim=0)
         rose = self._keep_best(value, gradient)
         self.damping = torch.where(rose, self.damping / 1.25, self.damping * 2).clamp(_LEAST_DAMPING, _MOST_DAMPING)
         self.theta = self.on_sphere(self.damping[:, None] * unit(self.best) + unit(self.best_gradient))
         self.losses[:, self.step] = -value
         self.step += 1
-        norm, work = self.best.norm(dim=-1), len(value) * (self.problem.near_cost if near else 1.0)
-        return Step(self.first, self.step - 1, self.steps, self.best_value, gradient.norm(dim=-1), norm, work=work)
+        norm = self.best.norm(dim=-1)
+        return Step(self.first, self.step - 1, self.steps, self.best_value, gradient.norm(dim=-1), norm)
 
     def found(self) -> Found:
         # Where the last step led is not known yet.

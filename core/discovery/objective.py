@@ -108,9 +108,9 @@ class Problem:
         everything = slice(0, len(thetas))
         return torch.stack([measure(change, prompt, everything) for prompt, change in enumerate(self.changes(thetas))])
 
-    def values_and_gradient(self, thetas: Tensor, near: bool = False) -> tuple[Tensor, Tensor]:
+    def values_and_gradient(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """Values [prompts, batch] and the gradient [batch, d_model] of their sum over prompts."""
-        return self.differentiate(lambda change, prompt, rows: self.objective(change), thetas, near)
+        return self.differentiate(lambda change, prompt, rows: self.objective(change), thetas)
 
     def differentiate(self, measure: Measure, thetas: Tensor, near: bool = False) -> tuple[Tensor, Tensor]:
         """Values [prompts, batch] of `measure` and the gradient [batch, d_model] of their sum over prompts.

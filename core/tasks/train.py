@@ -163,8 +163,6 @@ class _Run:
         given = {name: value for name, value in self.request.settings.items() if name in names and value is not None}
         batch = self.request.batch or (None if self.model.device.type == "cpu" else 32)
         general: dict[str, Any] = {"batch": batch, "steps": self.request.steps, "source": self.source}
-        # A start that somebody chose is to be climbed from, not looked at roughly first.
-        general["near"] = False if self.request.init is not None else None
         given |= {name: value for name, value in general.items() if name in names and value is not None}
         return kind(**given)
 
@@ -185,8 +183,10 @@ class _Run:
         if self.checkpoints is None:
             return
         stamp, spec = self.model.stamp, self.session.spec
+        # The steps by number: another version may have another default.
+        request = replace(self.request, steps=self.step_count)
         header = {
-            "request": self.request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
+            "request": request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
             "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done, "failed": self.failed,
             "first_number": self.first_number, "created": self.origin.created,
         }  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.discovery import melbo
 from core.errors import SettingsError
 from core.events import Event, Said, VectorFound
 from core.language_model import LanguageModel
@@ -79,6 +80,25 @@ def test_cut_off_anywhere_it_ends_bit_for_bit_the_same(
         np.testing.assert_array_equal(_vectors(events, library), expected)
         assert {e.key for e in events if isinstance(e, Said)} >= {str(i) for i in range(len(expected))}
     assert len(Checkpoints(library.folder).unfinished()) == 0
+
+
+def test_it_goes_on_with_the_steps_it_was_begun_with(
+    session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def steps(stop_early: bool, request: Train) -> None:
+        running = session.start(1, request, lambda event: None)
+        for _ in running:
+            if stop_early and len(library.entries(kept_only=False)) > 1:
+                running.close()
+
+    monkeypatch.setitem(melbo.STEPS, "power", 3)
+    steps(True, Train(PROMPT, vectors=4, batch=2, radius=3.0, sample_tokens=0, controls=0, name="begun"))
+    monkeypatch.setitem(melbo.STEPS, "power", 4)
+    (run,) = Checkpoints(library.folder).unfinished()
+    steps(False, Train.from_json({**Checkpoints(library.folder).load(run).header["request"], "resume": run}))
+    _, losses = library.run(run)
+    assert losses is not None
+    assert losses.shape == (4, 3)
 
 
 _KILLED = """
