@@ -23,7 +23,7 @@ def two(library: Library) -> tuple[str, ...]:
 def _answer(engine: ScriptedEngine, text: str, key: str = "steered") -> None:
     task, _ = engine.last(Reply)
     engine.tell(TaskStarted(task, "replying"))
-    engine.tell(Said(task, key, text, 3, True, (0.5, 1.0), 7.0, 0.1))
+    engine.tell(Said(task, key, text, 3, True, (0.5, 1.0), 7.0, 0.1, tokens_per_second=12.5))
     engine.tell(TaskEnded(task, "done"))
 
 
@@ -41,7 +41,7 @@ async def test_a_conversation_under_turned_vectors(library: Library, two: tuple[
         _answer(engine, "Hello [bold]there[/bold]")
         await pilot.pause()
         shown = screen_text(app)
-        for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", "KL", "0.75", "perplexity 7", "repeats 10%", "tokens/s"):
+        for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", "KL", "0.75", "perplexity 7", "repeats 10%", "12.5 tokens/s"):
             assert words in shown, shown
         (talk,) = (library.folder / "talks").glob("*.json")
         (turn,) = json.loads(talk.read_text())
