@@ -94,8 +94,7 @@ class Talk(Vertical):
         parts.append(f"repeats {said.repetition:.0%}")
         if said.tokens_per_second:
             parts.append(f"{said.tokens_per_second:.1f} tokens/s")
-        # In a narrow pane the line breaks between figures, never within one.
-        figures.update(Text(" · ".join(part.replace(" ", "\u00a0") for part in parts)))
+        figures.update(Text(" · ".join(parts)))  # a second line where the pane is narrow
 
 
 class ChatPane(Pane):

@@ -112,5 +112,4 @@ def screen_text(app: MelboApp) -> str:
     """What the whole screen shows, as plain text."""
     width, height = app.size
     lines = app.screen._compositor.render_strips()
-    text = "\n".join("".join(segment.text for segment in strip).ljust(width) for strip in lines[:height])
-    return text.replace("\u00a0", " ")
+    return "\n".join("".join(segment.text for segment in strip).ljust(width) for strip in lines[:height])

@@ -41,7 +41,8 @@ async def test_a_conversation_under_turned_vectors(library: Library, two: tuple[
         _answer(engine, "Hello [bold]there[/bold]")
         await pilot.pause()
         shown = screen_text(app)
-        for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", "KL", "0.75", "perplexity 7", "repeats 10%", "12.5 tokens/s"):
+        figures = ("KL", "0.75", "perplexity 7", "repeats 10%", "12.5", "tokens/s")
+        for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", *figures):
             assert words in shown, shown
         (talk,) = (library.folder / "talks").glob("*.json")
         (turn,) = json.loads(talk.read_text())
