@@ -279,6 +279,14 @@ class MelboApp(App[None]):
         """
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
+            if not self.is_headless and os.isatty(0):
+                threading.Thread(target=self._watch_terminal, daemon=True).start()
+
+    def _watch_terminal(self) -> None:
+        """The signal goes to the terminal's first process; one that keeps it to itself, as make does, leaves us to look."""
+        while os.isatty(0):
+            time.sleep(1)
+        self._hung_up()
 
     def _hung_up(self) -> None:
         """Leaves a terminal that is gone. Nobody empties what is still written to it, and a full queue would block for ever."""
@@ -287,7 +295,7 @@ class MelboApp(App[None]):
             for stream in (1, 2):
                 os.dup2(nowhere, stream)
             threading.Thread(target=self._end_all_the_same, daemon=True).start()
-        self._quit()
+        self.call_later(self._quit)
 
     def _end_all_the_same(self) -> None:
         """Ends the process, finished or not: one that still draws on a terminal that is gone would wait for ever."""

@@ -219,11 +219,16 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
             time.sleep(0.2)
         return shown
 
+    def process() -> int:
+        listed = subprocess.run(["pgrep", "-f", f"melbo_tui --model {tiny_folder}"], capture_output=True, text=True, check=True)
+        return int(listed.stdout.split()[-1])  # the shell that started it comes before
+
     library = tmp_path / "library"
     command = f"{sys.executable} -m melbo_tui --model {tiny_folder} --library {library}; echo ended with $?; sleep 60"
     environment = [f"-e{name}={os.environ[name]}" for name in ("MELBO_TUI_CONFIG",)]
+    new_session = ("-f", "/dev/null", "new-session", "-d", "-s", "it", "-x", "100", "-y", "30", *environment, "bash", "-c")
     try:
-        tmux("-f", "/dev/null", "new-session", "-d", "-s", "it", "-x", "100", "-y", "30", *environment, "bash", "-c", command)
+        tmux(*new_session, command)
         wait_for("Start")
         wait_for("float32")
         tmux("send-keys", "-t", "it", "Tab", "Tab")
@@ -240,21 +245,23 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
         # A second one whose connection drops in the middle of a run leaves in order too.
         tmux("respawn-pane", "-k", "-t", "it", "bash", "-c", command)
         wait_for("float32")
-        pid = subprocess.run(["pgrep", "-f", f"melbo_tui --model {tiny_folder}"], capture_output=True, text=True, check=True)
-        os.kill(int(pid.stdout.split()[-1]), signal.SIGHUP)
+        os.kill(process(), signal.SIGHUP)
         wait_for("ended with 0")
-        # So does one whose terminal is gone altogether while it has much to draw.
-        tmux("respawn-pane", "-k", "-t", "it", "bash", "-c", command)
-        wait_for("float32")
-        pid = subprocess.run(["pgrep", "-f", f"melbo_tui --model {tiny_folder}"], capture_output=True, text=True, check=True)
-        tmux("send-keys", "-t", "it", "Tab", "Tab")
-        wait_for("counted from 0")
-        tmux("send-keys", "-t", "it", "Enter")
-        wait_for("of 16")
-        tmux("kill-server")
-        end = time.monotonic() + 30
-        while Path("/proc", pid.stdout.split()[-1]).exists():
-            assert time.monotonic() < end, "it lives on without its terminal"
-            time.sleep(0.2)
+        # So does one whose terminal is gone altogether while it has much to draw, told by a signal or, under make, by none.
+        tmux("new-session", "-d", "-s", "other", "sleep", "600")  # without a session the server would end
+        for keeps_the_signal in ("", "trap : HUP; "):
+            tmux("kill-session", "-t", "it")
+            tmux(*new_session, keeps_the_signal + command)
+            wait_for("float32")
+            running = Path("/proc", str(process()))
+            tmux("send-keys", "-t", "it", "Tab", "Tab")
+            wait_for("counted from 0")
+            tmux("send-keys", "-t", "it", "Enter")
+            wait_for("of 16")
+            tmux("kill-session", "-t", "it")
+            end = time.monotonic() + 30
+            while running.exists():
+                assert time.monotonic() < end, "it lives on without its terminal"
+                time.sleep(0.2)
     finally:
         tmux("kill-server")
