@@ -151,7 +151,9 @@ def first_fields(prompt: str) -> Iterator[Widget]:
         "steps",
         "Steps",
         Input("auto", compact=True),
-        "How long each vector is trained. auto: as many as the method needs (MELBO 8, a family 24).",
+        "How long each vector is trained. auto: as many as the method needs ("
+        + "; ".join(f"{name} {METHODS[name].steps}" for name in ("melbo", "ortho"))
+        + ").",
         whole(1, 1_000_000, auto=True),
     )
 
