@@ -106,7 +106,7 @@ def _found(subject: Subject, trial: Trial, prompt: str) -> Generator[None, None,
     method, settings = WAYS[trial.way]
     source, target = default_blocks(len(model.blocks))
     ids = model.encode_chat([{"role": "user", "content": prompt}])
-    problem = Problem([Segment(model, ids, source, target, 9)], Objective())
+    problem = Problem([Segment(model, ids, source, target)], Objective())
     chosen = yield from calibrate(problem, seed=trial.seed)
     radius = trial.scale * chosen.radius
     kind = METHODS[method].load()

@@ -35,7 +35,7 @@ def main() -> None:
     draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))
 
     began = time.perf_counter()
-    problem = Problem([Segment(model, ids, source, target, TOKENS + TOKENS // 2)], Objective(tokens=TOKENS))
+    problem = Problem([Segment(model, ids, source, target)], Objective(tokens=TOKENS))
     radius = drained(calibrate(problem)).radius
     calibrated = time.perf_counter() - began
     began = time.perf_counter()

@@ -97,7 +97,7 @@ def main() -> None:
 
 def code_vector(model: LanguageModel, ids: list[int], source: int, target: int) -> Tensor:
     """The first of 16 orthogonal MELBO vectors of norm 7 under which the answer begins with code."""
-    problem = Problem([Segment(model, ids, source, target, 9)], Objective())
+    problem = Problem([Segment(model, ids, source, target)], Objective())
     draws = torch.randn(16, model.d_model, generator=torch.Generator().manual_seed(0))
     found = melbo.find(Job(problem, draws, melbo.Settings(12, orthogonal=True), model, 7.0))
     vectors = torch.cat([event.vectors for event in found if isinstance(event, Found)])
