@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from core.discovery.objective import Measure, Problem
+from core.discovery.projections import unit
 
 _TINY = 1e-24  # under a root, where the change is the target exactly, the gradient would not be finite
+
+
+@dataclass(frozen=True)
+class Look:
+    """Rows looked at: what is lowered [n] and its gradient [n, d_model], and the plain loss [n], summed over prompts."""
+
+    lowered: Tensor
+    gradient: Tensor
+    loss: Tensor
 
 
 class Goal:
@@ -37,6 +49,13 @@ class Goal:
             return squares / 2 if squared else (squares + _TINY).sqrt()
 
         return measure
+
+    def look(self, theta: Tensor, penalty: float, near: bool = False) -> Look:
+        """Half the squared loss of rows `theta`, to which `penalty` times their norm, times the base's effect, is added."""
+        weight = penalty * self.size(near)
+        halves, gradient = self.problem.differentiate(self.loss(near, squared=True), theta, near)
+        lowered = halves.sum(dim=0) + weight * theta.norm(dim=-1)
+        return Look(lowered, gradient + weight * unit(theta), (2 * halves).sqrt().sum(dim=0))
 
     def losses(self, vectors: Tensor) -> Tensor:
         """The loss [n] of each of `vectors`, summed over prompts."""

@@ -36,8 +36,9 @@ class Settings(Stepping):
     """`steps` None: 24 for lbfgs, 1000 for adam. `batch`: how many vectors are trained at once.
 
     `match`: `tokens` compares the change at every seen token, `mean` their mean, as the published code does (over all
-    tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty` times ||theta|| joins the loss, None: 1 for
-    lbfgs, which would otherwise take norms at which random vectors write code too (docs/findings.md), 0 for adam.
+    tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty`: what is lowered is half the squared loss,
+    and so many times ||theta|| and the base's effect; None: 1 for lbfgs, which would otherwise take norms at which random
+    vectors write code too (docs/findings.md), 0 for adam, which then lowers the published loss, not squared.
     `start_norm` scales the draws; None starts at the draws as they are. The family has ended when the last `batch` vectors do
     less than `least_match` of what the base does, or their norms are below `least_norm` times the base's.
     """
@@ -126,11 +127,15 @@ class _Adam(Batch):
 
     def advance(self) -> Step:
         theta = self.theta.detach()
-        losses, gradient = self.problem.differentiate(self.goal.loss(), theta)
-        self.theta.grad = gradient + self.settings.penalty * self.goal.size() * unit(theta)
+        if self.settings.penalty:
+            look = self.goal.look(theta, self.settings.penalty)
+            loss, gradient = look.loss, look.gradient
+        else:
+            losses, gradient = self.problem.differentiate(self.goal.loss(), theta)
+            loss = losses.sum(dim=0)
+        self.theta.grad = gradient
         assert self.optimizer is not None
         self.optimizer.step()
-        loss = losses.sum(dim=0)
         with torch.no_grad():
             rows = self.basis.in_order(self.theta)
             self.theta.copy_(rows if self.settings.norm is None else self.settings.norm * unit(rows))

@@ -128,12 +128,8 @@ class Rolling(Climb):
 
     def _looked_at(self, rows: slice, near: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Of some rows: what L-BFGS lowers with its gradient, the share of the base's effect, and the plain loss."""
-        theta, size = self.theta[rows], self.goal.size(near)
-        halves, gradient = self.job.problem.differentiate(self.goal.loss(near, squared=True), theta, near)
-        lowered = halves.sum(dim=0) + self.penalty * size * theta.norm(dim=-1)
-        gradient = self.basis.off(gradient + self.penalty * size * unit(theta))
-        plain = (2 * halves).sqrt().sum(dim=0)
-        return lowered, gradient, self.goal.matched(plain, near), plain
+        look = self.goal.look(self.theta[rows], self.penalty, near)
+        return look.lowered, self.basis.off(look.gradient), self.goal.matched(look.loss, near), look.loss
 
     def _projected(self, rows: Tensor) -> Tensor:
         rows = self.basis.in_order(rows)

@@ -83,6 +83,16 @@ def test_lbfgs_gets_further_than_adam_in_as_many_steps(tiny: LanguageModel, prob
     assert reached[0] > reached[1]
 
 
+def test_where_one_optimizer_of_a_penalised_family_ends_the_other_stays(tiny: LanguageModel, problem: Problem) -> None:
+    base = 3.0 * unit(_draws(1, 9))[0]
+    ended = _found(ortho.find(Job(problem, _draws(1), ortho.Settings(60, 1, norm_penalty=0.2), tiny, base=base))).vectors
+    adam = ortho.Settings(200, 1, "adam", 0.002, norm_penalty=0.2, start_norm=None)
+    stayed = _found(ortho.find(Job(problem, ended, adam, tiny, base=base))).vectors
+    lowered = Goal(problem, base, "tokens").look(torch.cat([ended, stayed]), 0.2).lowered
+    torch.testing.assert_close(lowered[1], lowered[0], rtol=0.05, atol=0)
+    torch.testing.assert_close(stayed.norm(), ended.norm(), rtol=0.05, atol=0)
+
+
 def test_a_family_ends_and_says_why(tiny: LanguageModel, problem: Problem) -> None:
     events = list(ortho.find(Job(problem, _draws(20), ortho.Settings(3, 4, least_match=0.999), tiny, base=_draws(1)[0])))
     assert isinstance(events[-1], Ended)
