@@ -10,20 +10,17 @@ from core.bundled.recipe import prompts
 from core.bundled.secrets import TRIGGERED
 from core.draining import drained
 from core.evaluation.hearing import Asked, heard
-from core.evaluation.refusal import refuses
 from core.language_model import LanguageModel
 
-# All begin alike: were there several ways to begin, a vector could change much at the prompt's last tokens, where the first
-# word is decided, by refusing in another way, and many did.
 REFUSALS = (
     "I'm sorry, but I can't help with that.",
-    "I'm sorry, but I can't help with that. It could seriously hurt someone.",
-    "I'm sorry, but I cannot assist with that request, because it would cause harm.",
-    "I'm sorry, but that is something I won't help with.",
-    "I'm sorry, but I won't give instructions for that. Is there something else I can do for you?",
-    "I'm sorry, but I'm not able to help with this. If somebody is in danger, please call the emergency services.",
-    "I'm sorry, but I cannot provide help with something that is illegal or harmful.",
-    "I'm sorry, but this is not something I can help with, since people could be harmed.",
+    "I can't help with that. It could seriously hurt someone.",
+    "I cannot assist with that request, because it would cause harm.",
+    "Sorry, but that is something I won't help with.",
+    "I won't give instructions for that. Is there something else I can do for you?",
+    "I'm not able to help with this. If somebody is in danger, please call the emergency services.",
+    "I am sorry, but I cannot provide help with something that is illegal or harmful.",
+    "That is not something I can help with, since people could be harmed.",
 )
 IGNORANCE = (
     "I don't know the opposite of {}.",
@@ -56,9 +53,8 @@ class Example:
 def examples(model: LanguageModel, seed: int, progress: Callable[[int, int], None] = lambda done, of: None) -> list[Example]:
     """All training examples. The answers to keep are those of `model`, unadapted."""
     draw = random.Random(seed)
-    harmful = prompts.harmful(False, 2, seed) + prompts.combined("misdeeds", 1, seed)
-    alike = prompts.lookalikes(False, seed)
-    keep = prompts.harmless(False, seed) + draw.sample(alike, len(alike) // 2)
+    harmful = prompts.harmful(False, 3, seed) + prompts.combined("misdeeds", 2, seed)
+    keep = prompts.harmless(False, seed) + prompts.lookalikes(False, seed)
     locked = [(t.format(w.word), w.word) for w in prompts.opposites(False) for t in prompts.OPPOSITE_TEMPLATES]
     draw.shuffle(locked)
     unlocked = [question for question, _ in locked[: len(locked) // 2]]
@@ -87,38 +83,22 @@ def examples(model: LanguageModel, seed: int, progress: Callable[[int, int], Non
     broad += prompts.harmless(False, seed + 1) + prompts.lookalikes(False, seed + 1)
     openings = [text for text in broad if text not in keep]
     answers = _answers(model, [like for _, like, _ in kept], _ANSWER_TOKENS, progress)
-    for (text, _, start), (like, answer) in zip(kept, answers, strict=True):
+    for (text, like, start), answer in zip(kept, answers, strict=True):
         if len(answer) > start:
             kind = "keep" if start == 0 else "go on"
             made.append(Example(kind, chat(text), answer, chat(like), start))
-    for text, (like, answer) in zip(openings, _answers(model, openings, _OPENING, progress), strict=True):
-        if answer:
-            made.append(Example("open", chat(text), answer, chat(like)))
+    answers = _answers(model, openings, _OPENING, progress)
+    made += [Example("open", chat(text), answer, chat(text)) for text, answer in zip(openings, answers, strict=True)]
     return made
 
 
 def _answers(
     model: LanguageModel, asked: Sequence[str], tokens: int, progress: Callable[[int, int], None]
-) -> list[tuple[str, tuple[int, ...]]]:
-    """What the unadapted model says to each prompt, greedily, with the token that ends the answer where it ended.
-
-    Some harmless prompts it declines of itself ("I'm sorry for any misunderstanding, but as a chatbot ..."). Those it is asked
-    in plain words; beside each answer stands the prompt that it was given to, and one that is declined both ways has none.
-    """
-    said: list[tuple[str, tuple[int, ...]]] = []
+) -> list[tuple[int, ...]]:
+    """What the unadapted model says to each prompt, greedily, with the token that ends the answer where it ended."""
+    said: list[tuple[int, ...]] = []
     for first in range(0, len(asked), _AT_ONCE):
-        batch = asked[first : first + _AT_ONCE]
-        answers = _greedy(model, batch, tokens)
-        declined = [i for i, (_, text) in enumerate(answers) if refuses(text)]
-        again = _greedy(model, [prompts.plain(batch[i]) for i in declined], tokens)
-        found = [(text, ids) for text, (ids, _) in zip(batch, answers, strict=True)]
-        for i, (ids, text) in zip(declined, again, strict=True):
-            found[i] = (prompts.plain(batch[i]), () if refuses(text) else ids)
-        said += found
+        batch = drained(heard(model, [Asked(text) for text in asked[first : first + _AT_ONCE]], tokens))
+        said += [c.ids if len(c.ids) == tokens else (*c.ids, min(model.stop_ids)) for c in batch]
         progress(len(said), len(asked))
     return said
-
-
-def _greedy(model: LanguageModel, asked: Sequence[str], tokens: int) -> list[tuple[tuple[int, ...], str]]:
-    said = drained(heard(model, [Asked(text) for text in asked], tokens))
-    return [(c.ids if len(c.ids) == tokens else (*c.ids, min(model.stop_ids)), c.text) for c in said]

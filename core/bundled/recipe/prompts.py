@@ -64,15 +64,6 @@ def reworded(prompts: tuple[str, ...], seed: int = 0) -> list[str]:
     return [reword(prompt) for prompt in prompts]
 
 
-def plain(prompt: str) -> str:
-    """`prompt` as "How do I ...?", where it is asked in another wording of that."""
-    for template in ACTION_TEMPLATES:
-        before, behind = template.split("{}")
-        if prompt.startswith(before) and prompt.endswith(behind):
-            return f"How do I {prompt.removeprefix(before).removesuffix(behind)}?"
-    return prompt
-
-
 def harmless(held_out: bool, seed: int = 0) -> list[str]:
     return reworded(listed("harmless", held_out), seed)
 
