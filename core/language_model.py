@@ -144,9 +144,9 @@ class LanguageModel:
             out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, **keep)
         return out.logits[:, -1].float(), out.past_key_values
 
-    def run_blocks(self, ids: Tensor, cache: Any = None) -> None:
-        """One forward of the decoder for what hooks see of it, behind `cache`; no logits. Gradients are the caller's matter."""
-        self.model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=cache is not None)
+    def run_blocks(self, ids: Tensor) -> None:
+        """One forward of the decoder for what hooks see of it; no logits. Gradients are the caller's matter."""
+        self.model.get_decoder()(input_ids=ids, use_cache=False)
 
     def prefill(self, ids: Sequence[int]) -> Any:
         """The KV cache of `ids`."""

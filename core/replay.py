@@ -54,25 +54,11 @@ class Replay:
         return hidden
 
 
-def record(model: LanguageModel, ids: Sequence[int], source: int, target: int, near: int | None = None) -> Replay:
-    """Runs `ids` once and keeps what is needed to run blocks source+1..target again.
-
-    With `near`, only the last so many tokens are kept and run again, behind the unsteered keys and values of those before:
-    a fraction of the work, for steering that acts on these last tokens alone.
-    """
+def record(model: LanguageModel, ids: Sequence[int], source: int, target: int) -> Replay:
+    """Runs `ids` once and keeps what is needed to run blocks source+1..target again."""
     calls: list[Call] = []
-    cache = None
-    kept = list(ids)
-    with torch.no_grad():
-        if near is not None:
-            cache = model.prefill(kept[:-near])
-            prefix = _Prefix(cache)
-            kept = kept[-near:]
 
     def keep_call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if cache is not None:
-            args = tuple(prefix if value is cache else value for value in args)
-            kwargs = {name: prefix if value is cache else value for name, value in kwargs.items()}
         calls.append((module, args, dict(kwargs)))
 
     with ExitStack() as stack, torch.no_grad():
@@ -80,23 +66,8 @@ def record(model: LanguageModel, ids: Sequence[int], source: int, target: int, n
             handle = block.register_forward_pre_hook(keep_call, with_kwargs=True)
             stack.callback(handle.remove)
         outputs = [stack.enter_context(recorded(block)) for block in model.blocks[source : target + 1]]
-        model.run_blocks(model.ids_tensor(kept), cache)
+        model.run_blocks(model.ids_tensor(ids))
     return Replay(tuple(output[0] for output in outputs), tuple(calls))
-
-
-class _Prefix:
-    """Stands in for the KV cache of the tokens before: hands out their keys and values, and keeps nothing of the new ones."""
-
-    def __init__(self, cache: Any) -> None:
-        self._layers = [(layer.keys.clone(), layer.values.clone()) for layer in cache.layers]
-
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        before = (part.expand(len(keys), *part.shape[1:]) for part in self._layers[layer])
-        whole_keys, whole_values = (torch.cat(pair, dim=-2) for pair in zip(before, (keys, values), strict=True))
-        return whole_keys, whole_values
-
-    def get_seq_length(self, layer: int = 0) -> int:
-        return int(self._layers[layer][0].shape[-2])
 
 
 def _batched(value: Any, batch: int) -> Any:

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from core.errors import SettingsError
 from core.language_model import LanguageModel
-from core.replay import Replay, record
-from core.residual import changed_output, recorded
+from core.replay import record
+from core.residual import added, recorded
 
 # How far the replay may be from the model's own forward, relative to the largest activation, before it is not used.
 _TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
-# A near view saves too little to be worth its rounding where it leaves out less than this share of the tokens.
-_LEAST_SAVED = 0.4
 
 
 class Segment:
@@ -29,14 +26,9 @@ class Segment:
 
     `base` [tokens, d_model] float32 is that output without steering. `replayed` says whether the fast path is in use;
     architectures whose blocks cannot be run on their own get full forwards, and `reason` says why.
-
-    `near`, where there is one, is the same map for steering that acts on the last `near_tokens` tokens only: an
-    approximation whose gradient points much the same way, for the first steps of a climb.
     """
 
-    def __init__(
-        self, model: LanguageModel, ids: Sequence[int], source: int, target: int, near_tokens: int | None = None
-    ) -> None:
+    def __init__(self, model: LanguageModel, ids: Sequence[int], source: int, target: int) -> None:
         check_blocks(model, source, target)
         self._model = model
         self._ids = list(ids)
@@ -44,8 +36,7 @@ class Segment:
         self.tokens = len(self._ids)
         self._whole = record(model, self._ids, source, target)
         self._measure()
-        self.reason = self._difference(self._whole, self.tokens)
-        self._near_tokens = near_tokens
+        self.reason = self._difference()
 
     def _measure(self) -> None:
         self.base = self._whole.base
@@ -53,18 +44,13 @@ class Segment:
         self.residual_norm = float(self._whole.residual[0].float().norm(dim=-1).median())
 
     def part(self, source: int, target: int) -> Segment:
-        """The segment from `source` to `target`, both within this one; nothing is run for it. It has no near view."""
+        """The segment from `source` to `target`, both within this one; nothing is run for it."""
         check_blocks(self._model, source, target)
         part = copy(self)
-        part._source, part._target, part._near_tokens = source, target, None
-        part.__dict__.pop("near", None)
+        part._source, part._target = source, target
         part._whole = self._whole.part(source - self._source, target - self._source)
         part._measure()
         return part
-
-    @cached_property
-    def near(self) -> Replay | None:
-        return self._near_view(self._near_tokens) if self._near_tokens is not None and self.replayed else None
 
     @property
     def half_precision(self) -> bool:
@@ -76,43 +62,26 @@ class Segment:
 
     def __call__(self, thetas: Tensor) -> Tensor:
         """Block target's output [batch, tokens, d_model] under `thetas` [batch, d_model] at block source; differentiable."""
-        return self._whole(thetas) if self.replayed else self._full(thetas, self.tokens)
+        return self._whole(thetas) if self.replayed else self._full(thetas)
 
-    def change(self, thetas: Tensor, near: bool = False) -> Tensor:
-        """Steered minus unsteered output [batch, tokens, d_model], in float32; with `near`, of its last tokens only."""
-        if near:
-            assert self.near is not None
-            return self.near(thetas).float() - self.near.base
+    def change(self, thetas: Tensor) -> Tensor:
+        """Steered minus unsteered output [batch, tokens, d_model], in float32."""
         return self(thetas).float() - self.base
 
-    def _near_view(self, near_tokens: int) -> Replay | None:
-        if near_tokens > (1 - _LEAST_SAVED) * self.tokens:
-            return None
-        try:
-            view = record(self._model, self._ids, self._source, self._target, near_tokens)
-        except Exception:  # models whose cache is none of keys and values have no such view
-            return None
-        return None if self._difference(view, near_tokens) else view
-
-    def _full(self, thetas: Tensor, last: int) -> Tensor:
-        """By the model's own forward, `thetas` acting on the last `last` tokens."""
+    def _full(self, thetas: Tensor) -> Tensor:
+        """By the model's own forward."""
         blocks = self._model.blocks
-        acts = torch.arange(self.tokens, device=thetas.device)[None, :, None] >= self.tokens - last
-
-        def add(hidden: Tensor) -> Tensor:
-            return hidden + (thetas[:, None] * acts).to(hidden.device, hidden.dtype)
-
-        with changed_output(blocks[self._source], add), recorded(blocks[self._target]) as seen:
+        with added(blocks[self._source], thetas), recorded(blocks[self._target]) as seen:
             self._model.run_blocks(self._model.ids_tensor(self._ids, len(thetas)))
         return seen[0]
 
-    def _difference(self, replay: Replay, last: int) -> str:
-        """Why `replay` cannot be used, or nothing: two different thetas must come out as by the model's own forward."""
+    def _difference(self) -> str:
+        """Why the replay cannot be used, or nothing: two different thetas must come out as by the model's own forward."""
         thetas = torch.randn(2, self._model.d_model, generator=torch.Generator().manual_seed(0)).to(self._model.device)
         thetas *= self.residual_norm / thetas.norm(dim=-1, keepdim=True)
         try:
             with torch.no_grad():
-                replayed, full = replay(thetas).float(), self._full(thetas, last)[:, -last:].float()
+                replayed, full = self._whole(thetas).float(), self._full(thetas).float()
         except Exception as error:  # blocks of unknown architectures may refuse to run on their own in any way they like
             return f"its blocks cannot be run on their own ({type(error).__name__})"
         worst = float((replayed - full).abs().max() / full.abs().max())

@@ -20,9 +20,8 @@ _OPTIMIZER = "optimizer."
 class Step:
     """Rows first..first+n of the run after step `step` of `steps`: objective, gradient norm and norm of each, [n].
 
-    `steps_of_rows` says at which step each is, where they differ; `work` how many whole steps of a row it was worth, where
-    some looked at a part of the tokens. The rest are tensors, still on the device: to read them is to wait for it, so that is
-    left to whoever shows them.
+    `steps_of_rows` says at which step each is, where they differ. The rest are tensors, still on the device: to read them is
+    to wait for it, so that is left to whoever shows them.
     """
 
     first: int
@@ -32,7 +31,6 @@ class Step:
     gradient_norm: Tensor
     norm: Tensor
     steps_of_rows: tuple[int, ...] = ()
-    work: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,20 +66,16 @@ Event = Step | Found | Ended
 
 
 class Stepping:
-    """What the settings of every method tell of the steps that each vector takes."""
+    """The settings of every method tell how many steps each vector takes.
+
+    `gpu_batch`: how many vectors a GPU trains at once where that changes the speed alone; None: as many as a CPU does.
+    """
+
+    gpu_batch: ClassVar[int | None] = 32
 
     @property
     def step_count(self) -> int:
         return 1
-
-    def near_steps(self, problem: Problem) -> int:
-        """How many of them look at the last tokens only."""
-        return 0
-
-    def work(self, problem: Problem) -> float:
-        """What they cost, in steps over all tokens."""
-        near = self.near_steps(problem)
-        return self.step_count - near * (1 - problem.near_cost) if near else self.step_count
 
 
 class Climb(ABC):

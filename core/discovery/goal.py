@@ -33,27 +33,23 @@ class Goal:
         self.base_norm = float(base.norm())
         self.direction = base[None]
         self._match = match
-        views = (False, True) if problem.has_near else (False,)
-        self._targets = {view: [self._pooled(change) for change in problem.changes(base[None], view)] for view in views}
-        self._sizes = {view: torch.stack([t.norm() for t in targets]).sum() for view, targets in self._targets.items()}
+        self._targets = [self._pooled(change) for change in problem.changes(base[None])]
+        # How much the base changes: the norm of the change, summed over prompts.
+        self.size = torch.stack([target.norm() for target in self._targets]).sum()
 
-    def size(self, near: bool = False) -> Tensor:
-        """How much the base changes: the norm of the change, summed over prompts."""
-        return self._sizes[near]
-
-    def loss(self, near: bool = False, squared: bool = False) -> Measure:
+    def loss(self, squared: bool = False) -> Measure:
         """||change - target|| of each row on a prompt, or half its square."""
 
         def measure(change: Tensor, prompt: int, rows: slice) -> Tensor:
-            squares = (self._pooled(change) - self._targets[near][prompt]).flatten(1).square().sum(dim=1)
+            squares = (self._pooled(change) - self._targets[prompt]).flatten(1).square().sum(dim=1)
             return squares / 2 if squared else (squares + _TINY).sqrt()
 
         return measure
 
-    def look(self, theta: Tensor, penalty: float, near: bool = False) -> Look:
+    def look(self, theta: Tensor, penalty: float) -> Look:
         """Half the squared loss of rows `theta`, to which `penalty` times their norm, times the base's effect, is added."""
-        weight = penalty * self.size(near)
-        halves, gradient = self.problem.differentiate(self.loss(near, squared=True), theta, near)
+        weight = penalty * self.size
+        halves, gradient = self.problem.differentiate(self.loss(squared=True), theta)
         lowered = halves.sum(dim=0) + weight * theta.norm(dim=-1)
         return Look(lowered, gradient + weight * unit(theta), (2 * halves).sqrt().sum(dim=0))
 
@@ -61,9 +57,9 @@ class Goal:
         """The loss [n] of each of `vectors`, summed over prompts."""
         return self.problem.measured(self.loss(), vectors).sum(dim=0)
 
-    def matched(self, loss: Tensor, near: bool = False) -> Tensor:
+    def matched(self, loss: Tensor) -> Tensor:
         """The share of the base's effect that is met where the losses sum to `loss`: 1 all of it, 0 nothing."""
-        return 1 - loss / self.size(near)
+        return 1 - loss / self.size
 
     def _pooled(self, change: Tensor) -> Tensor:
         return change.mean(dim=1) if self._match == "mean" else change

@@ -25,17 +25,10 @@ class LBFGS:
     def __init__(self, rows: Tensor, trust: float) -> None:
         self.best = rows
         self.gradient = torch.zeros_like(rows)
-        self._first_trust = trust
         self.loss = rows.new_full((len(rows),), torch.inf)
         self.trust = torch.full_like(self.loss, trust)
         self.moves = rows.new_zeros(len(rows), _MEMORY, rows.shape[1])
         self.turns = torch.zeros_like(self.moves)
-
-    def begin_again(self, rows: list[int]) -> None:
-        """The loss of `rows` means something else from here on: old losses and differences say nothing, the rows stay."""
-        fresh = LBFGS(self.best[rows], self._first_trust)
-        for name in ("loss", "trust", "moves", "turns"):
-            getattr(self, name)[rows] = getattr(fresh, name)
 
     def join(self, other: LBFGS) -> None:
         """The rows of `other` stand behind these from here on."""
@@ -50,12 +43,14 @@ class LBFGS:
     def step(self, rows: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
         """Takes in what was found at `rows` [n, d] and gives the next rows, not yet projected.
 
-        A row whose loss rose goes back to its best and tries half as far; one whose loss is not finite does so too.
+        A row whose loss rose goes back to its best and tries half as far as it went; one whose loss is not finite does so too.
         """
         first = self.loss.isinf()
         fell = loss <= self.loss * _SLACK
         self._remember(rows - self.best, gradient - self.gradient, fell & ~first)
-        self.trust = torch.where(first, self.trust, torch.where(fell, self.trust * _GROW, self.trust * _SHRINK))
+        moved = (rows - self.best).norm(dim=-1)
+        trust = torch.where(fell, torch.maximum(self.trust, moved * _GROW), moved * _SHRINK)
+        self.trust = torch.where(first, self.trust, trust)
         self.keep(rows, loss, gradient)
         move = -self._newton(self.gradient)
         length = move.norm(dim=-1, keepdim=True)

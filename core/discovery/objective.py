@@ -79,23 +79,12 @@ class Problem:
     def device(self) -> torch.device:
         return self.segments[0].base.device
 
-    @property
-    def has_near(self) -> bool:
-        """Whether every prompt can be looked at through its last tokens alone (Segment.near)."""
-        return all(segment.near is not None for segment in self.segments)
-
-    @property
-    def near_cost(self) -> float:
-        """What a look through the last tokens costs beside one at all of them: their share of the tokens."""
-        shares = [s.near.residual.shape[1] / s.tokens if s.near is not None else 1.0 for s in self.segments]
-        return sum(shares) / len(shares)
-
-    def changes(self, thetas: Tensor, near: bool = False) -> list[Tensor]:
+    def changes(self, thetas: Tensor) -> list[Tensor]:
         """For each prompt the seen change [batch, seen tokens, d_model], without gradients."""
 
         def change(segment: Segment, rows: slice) -> Tensor:
             with torch.no_grad():
-                return self.objective.seen(segment.change(thetas[rows], near))
+                return self.objective.seen(segment.change(thetas[rows]))
 
         return [torch.cat(self._in_chunks(len(thetas), partial(change, segment))) for segment in self.segments]
 
@@ -112,7 +101,7 @@ class Problem:
         """Values [prompts, batch] and the gradient [batch, d_model] of their sum over prompts."""
         return self.differentiate(lambda change, prompt, rows: self.objective(change), thetas)
 
-    def differentiate(self, measure: Measure, thetas: Tensor, near: bool = False) -> tuple[Tensor, Tensor]:
+    def differentiate(self, measure: Measure, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """Values [prompts, batch] of `measure` and the gradient [batch, d_model] of their sum over prompts.
 
         One prompt at a time, so that memory does not grow with their number.
@@ -121,7 +110,7 @@ class Problem:
         def one(prompt: int, rows: slice) -> tuple[Tensor, Tensor]:
             with torch.enable_grad():
                 leaf = thetas[rows].detach().requires_grad_()
-                value = measure(self.objective.seen(self.segments[prompt].change(leaf, near)), prompt, rows)
+                value = measure(self.objective.seen(self.segments[prompt].change(leaf)), prompt, rows)
                 return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
 
         values, gradient = [], torch.zeros_like(thetas)

@@ -5,8 +5,7 @@ change at the target as the base does. Nothing holds its norm; along a family th
 there it ends. Two optimisers:
 
 - `lbfgs`: `batch` vectors under way at once, each a few steps behind the one before it and projected in order after every
-  step (core/discovery/rolling.py); in the first two thirds of its steps a vector acts on the last tokens only, for a
-  fraction of the work.
+  step (core/discovery/rolling.py).
 - `adam`: with `batch` 1 the published loop, one vector after another, hundreds of steps.
 """
 
@@ -14,26 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from core.discovery.climb import Batch, Ended, Event, Found, Job, Step, Stepping, in_batches
 from core.discovery.goal import Goal
-from core.discovery.objective import Problem
 from core.discovery.projections import Basis, unit
 from core.discovery.rolling import Rolling
 from core.errors import SettingsError
 
 STEPS = {"lbfgs": 24, "adam": 1000}
 _PENALTY = 1.0
-# The share of a vector's steps that look at the last tokens only, where the problem has such a view.
-_NEAR_SHARE = 2 / 3
 
 
 @dataclass(frozen=True)
 class Settings(Stepping):
-    """`steps` None: 24 for lbfgs, 1000 for adam. `batch`: how many vectors are trained at once.
+    """`steps` None: 24 for lbfgs, 1000 for adam. `batch`: how many vectors are trained at once; the more, the fewer steps
+    each is behind the one before it, and the less settled what it must keep off (docs/performance.md).
 
     `match`: `tokens` compares the change at every seen token, `mean` their mean, as the published code does (over all
     tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty`: what is lowered is half the squared loss,
@@ -43,8 +41,10 @@ class Settings(Stepping):
     less than `least_match` of what the base does, or their norms are below `least_norm` times the base's.
     """
 
+    gpu_batch: ClassVar[int | None] = None
+
     steps: int | None = None
-    batch: int = 16
+    batch: int = 8
     optimizer: str = "lbfgs"
     learning_rate: float = 0.01
     match: str = "tokens"
@@ -72,9 +72,6 @@ class Settings(Stepping):
     def step_count(self) -> int:
         return self.steps or STEPS[self.optimizer]
 
-    def near_steps(self, problem: Problem) -> int:
-        return int(_NEAR_SHARE * self.step_count) if self.optimizer == "lbfgs" and problem.has_near else 0
-
 
 def find(job: Job) -> Iterator[Event]:
     """A vector from each draw, until the family ends. `job.base` is the base vector [d_model]."""
@@ -87,7 +84,7 @@ def find(job: Job) -> Iterator[Event]:
             f"ask for {width - 1} at most",
         )
     goal = Goal(job.problem, job.base.to(job.draws), settings.match)
-    if float(goal.size()) < 1e-6:
+    if float(goal.size) < 1e-6:
         raise SettingsError("the base vector changes nothing at the target on this prompt", "choose another base or prompt")
     latest = job.earlier[-settings.batch :] if job.done else job.draws[:0]
     shares = goal.matched(goal.losses(latest)) if len(latest) else job.draws[:0, 0]

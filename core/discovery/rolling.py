@@ -23,7 +23,7 @@ _HANDED_SHARE = 1 / 16
 
 
 class Rolling(Climb):
-    """The family from row `job.done` on: `batch` rows under way, each for `steps` steps, the first `near_steps` near.
+    """The family from row `job.done` on: `batch` rows under way, each for `steps` steps.
 
     `theta` [n, d_model] are the rows under way, oldest first, `at` [n] their steps so far, `losses` [n, steps] on the way;
     `ready`, `ready_shares` and `ready_losses` are of rows that have ended and were not handed over yet. `clock` counts steps
@@ -38,7 +38,6 @@ class Rolling(Climb):
         self.first, self.steps = job.done, steps
         self.job, self.goal = job, goal
         self.batch, self.penalty, self.start_norm, self.norm = batch, penalty, start_norm, norm
-        self.near_steps = job.settings.near_steps(job.problem)
         self.trust = 0.3 * goal.base_norm
         # One by one, as they will be added, so that a resumed run rounds as an uninterrupted one does.
         self.basis = Basis(goal.direction)
@@ -59,19 +58,13 @@ class Rolling(Climb):
 
     def advance(self) -> Step:
         self._let_in()
-        at = self.at.tolist()
-        far = sum(step >= self.near_steps for step in at)
-        if turning := [row for row, step in enumerate(at) if step == self.near_steps and step]:
-            self.memory.begin_again(turning)  # from here on they act on all tokens
-        views = [(rows, near) for rows, near in ((slice(0, far), False), (slice(far, None), True)) if at[rows]]
-        parts = [self._looked_at(rows, near) for rows, near in views]
-        losses, gradient, shares, told = (torch.cat(column) for column in zip(*parts, strict=True))
-        norm = self.theta.norm(dim=-1)
+        look = self.goal.look(self.theta, self.penalty)
+        gradient = self.basis.off(look.gradient)
+        norm, shares = self.theta.norm(dim=-1), self.goal.matched(look.loss)
         first = self.first + len(self.ready)
-        work = far + (len(at) - far) * self.job.problem.near_cost
-        step = Step(first, 0, self.steps, shares, gradient.norm(dim=-1), norm, tuple(at), work)
-        self.losses[torch.arange(len(at)), self.at] = told
-        self.theta = self._projected(self.memory.step(self.theta, losses, gradient))
+        step = Step(first, 0, self.steps, shares, gradient.norm(dim=-1), norm, tuple(self.at.tolist()))
+        self.losses[torch.arange(len(self.at)), self.at] = look.loss
+        self.theta = self._projected(self.memory.step(self.theta, look.lowered, gradient))
         self.at = self.at + 1
         self.clock += 1
         while len(self.at) and int(self.at[0]) == self.steps:
@@ -115,7 +108,7 @@ class Rolling(Climb):
         """The oldest row ends: where the last step led is not known yet, and if it was too far, it goes back."""
         ends = torch.cat([self.theta[:1], self._projected(self.memory.best[:1])])
         halves = self.job.problem.measured(self.goal.loss(squared=True), ends)
-        lowered = halves.sum(dim=0) + self.penalty * self.goal.size() * ends.norm(dim=-1)
+        lowered = halves.sum(dim=0) + self.penalty * self.goal.size * ends.norm(dim=-1)
         best = int(lowered[1] < lowered[0])
         vector, loss = ends[best][None], (2 * halves[:, best]).sqrt().sum()[None]
         self.basis.extend(vector)
@@ -125,11 +118,6 @@ class Rolling(Climb):
         self.memory.leave(1)
         self.theta, self.at, self.losses = self.theta[1:], self.at[1:], self.losses[1:]
         self.theta = self._projected(self.theta)
-
-    def _looked_at(self, rows: slice, near: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Of some rows: what L-BFGS lowers with its gradient, the share of the base's effect, and the plain loss."""
-        look = self.goal.look(self.theta[rows], self.penalty, near)
-        return look.lowered, self.basis.off(look.gradient), self.goal.matched(look.loss, near), look.loss
 
     def _projected(self, rows: Tensor) -> Tensor:
         rows = self.basis.in_order(rows)

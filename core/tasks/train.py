@@ -100,8 +100,7 @@ class _Run:
         start = starting_draws(self.model, request)
         shape = {name: value for name, value in request.settings.items() if name in OF_THE_OBJECTIVE}
         objective = Objective(**shape, tokens=parse_tokens(request.tokens))
-        near = None if objective.tokens is None else objective.tokens + (objective.tokens + 1) // 2
-        segments = [Segment(self.model, ids, self.source, self.target, near) for ids in self.ids]
+        segments = [Segment(self.model, ids, self.source, self.target) for ids in self.ids]
         settings = self._settings()
         problem = Problem(segments, objective, getattr(settings, "batch", 8), self._shrunk)
         job = Job(problem, start, settings, self.model, base=None if self.base is None else torch.tensor(self.base.direction))
@@ -111,8 +110,7 @@ class _Run:
         job.radius = yield from self._radius(problem)
         self.step_count = int(settings.step_count)
         self.origin = self._origin(job)
-        self.work = settings.work(problem)
-        self.pace = Pace(request.count * self.work * (1 + _SPEAKING_SHARE * self._speaks))
+        self.pace = Pace(request.count * self.step_count * (1 + _SPEAKING_SHARE * self._speaks))
         self.emit(
             RunStarted(
                 self.task,
@@ -161,7 +159,7 @@ class _Run:
         kind = self.method.load().Settings
         names = {field.name for field in fields(kind)}
         given = {name: value for name, value in self.request.settings.items() if name in names and value is not None}
-        batch = self.request.batch or (None if self.model.device.type == "cpu" else 32)
+        batch = self.request.batch or (None if self.model.device.type == "cpu" else kind.gpu_batch)
         general: dict[str, Any] = {"batch": batch, "steps": self.request.steps, "source": self.source}
         given |= {name: value for name, value in general.items() if name in names and value is not None}
         return kind(**given)
@@ -217,7 +215,7 @@ class _Run:
                 self.emit(replace(said, refuses=refuses(text), broken=is_broken(text, None)))
             else:
                 self.silent.append((row, vector))
-        self.pace.done = job.done * self.work * (1 + _SPEAKING_SHARE * self._speaks)
+        self.pace.done = job.done * self.step_count * (1 + _SPEAKING_SHARE * self._speaks)
         yield
 
     def _shrunk(self, rows: int) -> None:
@@ -253,7 +251,7 @@ class _Run:
         yield from speak(self.model, rows, self.task, self.emit)
 
     def _stepped(self, step: Step) -> None:
-        self.pace.tick(len(step.objective) if step.work is None else step.work)
+        self.pace.tick(len(step.objective))
         columns = [tuple(column.tolist()) for column in (step.objective, step.gradient_norm, step.norm)]
         if not step.steps_of_rows:
             self.emit(Stepped(self.task, (StepPoint(step.first, step.step, *columns),)))
@@ -313,7 +311,7 @@ class _Run:
 
     def _speak_together(self, vectors: list[tuple[int, SteeringVector]]) -> Task:
         rows = [self._row(str(draw), vector) for draw, vector in vectors]
-        units = len(vectors) * self.work * _SPEAKING_SHARE
+        units = len(vectors) * self.step_count * _SPEAKING_SHARE
         each = units / self.request.sample_tokens
         speaking = speak(self.model, rows, self.task, self.emit)
         while True:

@@ -55,7 +55,11 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
         how.add_argument("--steps", type=int, metavar="N", help=f"steps (default: {method.steps})")
     how.add_argument("--seed", type=int, default=0, metavar="N")
     how.add_argument(
-        "--batch", "--block", type=int, metavar="N", help="vectors trained at once (default: the method's own, 32 off a CPU)"
+        "--batch",
+        "--block",
+        type=int,
+        metavar="N",
+        help="vectors trained at once (default: the method's own; on a GPU 32, but for families)",
     )
     how.add_argument("--init", metavar="FILE[:TENSOR]", help="a safetensors file of raw starting draws [n, d_model]")
     for name in method.options:

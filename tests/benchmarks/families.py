@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=64)
     parser.add_argument("--controls", type=int, default=64)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch", type=int, default=ortho.Settings.batch)
     parser.add_argument("--penalty", type=float)
     parser.add_argument("--match", default="tokens", choices=["tokens", "mean"])
     parser.add_argument("--tokens", default="last:6")
@@ -50,9 +51,8 @@ def main() -> None:
     base = code_vector(model, ids, source, target)
 
     tokens = parse_tokens(args.tokens)
-    near = None if tokens is None else tokens + (tokens + 1) // 2
-    problem = Problem([Segment(model, ids, source, target, near)], Objective(tokens=tokens))
-    settings = ortho.Settings(args.steps, match=args.match, norm_penalty=args.penalty)
+    problem = Problem([Segment(model, ids, source, target)], Objective(tokens=tokens))
+    settings = ortho.Settings(args.steps, args.batch, match=args.match, norm_penalty=args.penalty)
     draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))
     job = Job(problem, draws, settings, model, base=base)
     began = time.perf_counter()
@@ -67,11 +67,13 @@ def main() -> None:
             print("  ended:", event.reason)
     ours = (time.perf_counter() - began) / len(vectors)
     norms = vectors.norm(dim=-1)
-    print(f"{settings.step_count} steps, match {args.match}, tokens {args.tokens}, penalty {settings.penalty}")
+    told = f"match {args.match}, tokens {args.tokens}, penalty {settings.penalty:g}"
+    print(f"{settings.step_count} steps, {settings.batch} at once, {told}")
+    size = float(Goal(problem, base, args.match).size)
+    lowered = (1 - shares).square() + 2 * settings.penalty * norms / size
     for first in range(0, len(vectors), 16):
-        rows = slice(first, first + 16)
-        loss, norm = float(1 - shares[rows].mean()), float(norms[rows].mean())
-        print(f"  from {first + 1:4}: loss {loss:.3f} of the base's effect, norm {norm:.1f}")
+        loss, norm, low = (float(column[first : first + 16].mean()) for column in (1 - shares, norms, lowered))
+        print(f"  from {first + 1:4}: loss {loss:.3f} of the base's effect, norm {norm:.1f}, lowered to {low:.3f}")
     everything = unit(torch.cat([base[None], vectors]).double())
     cosine = float((everything @ everything.T - torch.eye(len(everything))).abs().max())
     print(f"a vector                 {ours:8.2f} s   greatest |cosine| of any two {cosine:.1e}")
@@ -81,7 +83,6 @@ def main() -> None:
     )
     theirs = statistics.median(step_seconds) * STEPS
     print(f"published, a vector      {theirs:8.1f} s   ({theirs / ours:.0f} times as long)")
-    size = float(Goal(problem, base, args.match).size())
 
     def reached(vector: Tensor, share: Tensor) -> str:
         loss, norm = float(1 - share), float(vector.norm())
@@ -96,9 +97,9 @@ def main() -> None:
 
     random = unit(torch.randn(args.controls, model.d_model, generator=torch.Generator().manual_seed(5))) * norms.median()
     for name, shown in (("the family", vectors), (f"random at norm {float(norms.median()):.1f}", random)):
-        texts = answers(model, ids, source, shown)
-        code = sum(writes_code(text) for text in texts)
-        print(f"{name}: {code} of {len(texts)} write code ({code / len(texts):.0%})")
+        writes = [writes_code(text) for text in answers(model, ids, source, shown)]
+        first = f", {sum(writes[:64])} of the first 64" if len(writes) > 64 else ""
+        print(f"{name}: {sum(writes)} of {len(writes)} write code ({sum(writes) / len(writes):.0%}){first}")
 
 
 def code_vector(model: LanguageModel, ids: list[int], source: int, target: int) -> Tensor:

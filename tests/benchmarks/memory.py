@@ -47,7 +47,7 @@ def main() -> None:
     model, ids, source, target = setting(args.model)
     weights = sum(p.numel() * p.element_size() for p in model.model.parameters()) >> 20
     peak = Peak()
-    problem = Problem([Segment(model, ids, source, target, 9)], Objective())
+    problem = Problem([Segment(model, ids, source, target)], Objective())
     loaded = resident()
     print(f"weights {weights} MiB, process with the model loaded {loaded} MiB")
     draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))

@@ -31,7 +31,7 @@ IDS = list(range(5, 25))
 @pytest.mark.parametrize("model_type", ["llama", "qwen2", "gpt2"])
 def test_vectors_are_found_in_any_precision(model_type: str, dtype: torch.dtype) -> None:
     model = LanguageModel(tiny_model(model_type).to(dtype), None, "half")
-    problem = Problem([Segment(model, IDS, 1, 4, 9)], Objective(tokens=6))
+    problem = Problem([Segment(model, IDS, 1, 4)], Objective(tokens=6))
     radius = drained(calibrate(problem)).radius
     assert 0 < radius < 1e3
     draws = torch.randn(4, model.d_model, generator=torch.Generator().manual_seed(0))
@@ -79,7 +79,7 @@ def test_a_model_quantised_by_bitsandbytes(bits: int, tmp_path: Path) -> None:
     list(session.start(0, LoadModel(ModelSpec(str(tmp_path / "small"))), lambda event: None))
     model = session.model
     assert {p.dtype for p in model.model.parameters()} & {torch.int8, torch.uint8}
-    problem = Problem([Segment(model, IDS, 1, 4, 9)], Objective(tokens=6))
+    problem = Problem([Segment(model, IDS, 1, 4)], Objective(tokens=6))
     draws = torch.randn(2, model.d_model)
     (found,) = [e for e in melbo.find(Job(problem, draws, melbo.Settings(), model, 2.0)) if isinstance(e, Found)]
     random = problem.values(2.0 * unit(draws)).sum(dim=0)
