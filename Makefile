@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run in so many processes, each on one core.
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := run
@@ -26,7 +28,7 @@ run: $(VENV)/.run
 	$(BIN)/melbo-tui $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 # Everything: the slow tests too and, where MELBO_TUI_REAL_MODEL names a model's folder, those on a real model.
 test-all: $(VENV)/.dev

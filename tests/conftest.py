@@ -12,6 +12,10 @@ os.environ["MELBO_TUI_CONFIG"] = tempfile.mkdtemp(prefix="melbo-tui-config-")
 os.environ["MELBO_TUI_LIBRARY"] = tempfile.mkdtemp(prefix="melbo-tui-library-")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+# Workers that share the cores would each spin a thread a core, and wait for each other's.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 GOLDEN = Path(__file__).parent / "golden" / "tiny-qwen2"
 
 

@@ -55,25 +55,33 @@ def main() -> None:
     settings = ortho.Settings(args.steps, args.batch, match=args.match, norm_penalty=args.penalty)
     draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))
     job = Job(problem, draws, settings, model, base=base)
-    began = time.perf_counter()
-    vectors, shares = torch.zeros(0, model.d_model), torch.zeros(0)
-    for event in ortho.find(job):
-        if isinstance(event, Found):
-            vectors, shares = torch.cat([vectors, event.vectors]), torch.cat([shares, event.objective])
-            if len(vectors) % 64 < len(event.vectors):
-                seconds = (time.perf_counter() - began) / len(vectors)
-                print(f"  {len(vectors)} vectors, {seconds:.2f} s each, norm {float(event.vectors.norm(dim=-1).mean()):.1f}")
-        elif isinstance(event, Ended):
-            print("  ended:", event.reason)
-    ours = (time.perf_counter() - began) / len(vectors)
-    norms = vectors.norm(dim=-1)
     told = f"match {args.match}, tokens {args.tokens}, penalty {settings.penalty:g}"
     print(f"{settings.step_count} steps, {settings.batch} at once, {told}")
     size = float(Goal(problem, base, args.match).size)
-    lowered = (1 - shares).square() + 2 * settings.penalty * norms / size
-    for first in range(0, len(vectors), 16):
-        loss, norm, low = (float(column[first : first + 16].mean()) for column in (1 - shares, norms, lowered))
-        print(f"  from {first + 1:4}: loss {loss:.3f} of the base's effect, norm {norm:.1f}, lowered to {low:.3f}")
+    vectors, shares = torch.zeros(0, model.d_model), torch.zeros(0)
+
+    def lowered(share: Tensor, vector: Tensor) -> Tensor:
+        return (1 - share).square() + 2 * settings.penalty * vector.norm(dim=-1) / size
+
+    def tell(first: int) -> None:
+        some, matched = vectors[first:], shares[first:]
+        loss, norm = float(1 - matched.mean()), float(some.norm(dim=-1).mean())
+        low = float(lowered(matched, some).mean())
+        print(f"  {first + 1:4} to {len(vectors):4}: loss {loss:.3f}, norm {norm:.1f}, lowered to {low:.3f}", flush=True)
+
+    began, told_to = time.perf_counter(), 0
+    for event in ortho.find(job):
+        if isinstance(event, Found):
+            vectors, shares = torch.cat([vectors, event.vectors]), torch.cat([shares, event.objective])
+            if len(vectors) - told_to >= 16:
+                tell(told_to)
+                told_to = len(vectors)
+        elif isinstance(event, Ended):
+            print("  ended:", event.reason)
+    ours = (time.perf_counter() - began) / len(vectors)
+    if told_to < len(vectors):
+        tell(told_to)
+    norms = vectors.norm(dim=-1)
     everything = unit(torch.cat([base[None], vectors]).double())
     cosine = float((everything @ everything.T - torch.eye(len(everything))).abs().max())
     print(f"a vector                 {ours:8.2f} s   greatest |cosine| of any two {cosine:.1e}")
@@ -85,8 +93,7 @@ def main() -> None:
     print(f"published, a vector      {theirs:8.1f} s   ({theirs / ours:.0f} times as long)")
 
     def reached(vector: Tensor, share: Tensor) -> str:
-        loss, norm = float(1 - share), float(vector.norm())
-        return f"lowered to {loss**2 + 2 * settings.penalty * norm / size:.3f} (loss {loss:.3f}, norm {norm:.1f})"
+        return f"lowered to {float(lowered(share, vector)):.3f} (loss {float(1 - share):.3f}, norm {float(vector.norm()):.1f})"
 
     for place in args.published:
         adam = replace(settings, optimizer="adam", batch=1, steps=STEPS, norm_penalty=settings.penalty)

@@ -100,7 +100,7 @@ async def opened(
         yield app, pilot, engine
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Waits until `condition` holds."""
     end = time.monotonic() + seconds
     while not condition():
