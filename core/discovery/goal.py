@@ -48,10 +48,14 @@ class Goal:
 
     def look(self, theta: Tensor, penalty: float) -> Look:
         """Half the squared loss of rows `theta`, to which `penalty` times their norm, times the base's effect, is added."""
-        weight = penalty * self.size
         halves, gradient = self.problem.differentiate(self.loss(squared=True), theta)
-        lowered = halves.sum(dim=0) + weight * theta.norm(dim=-1)
-        return Look(lowered, gradient + weight * unit(theta), (2 * halves).sqrt().sum(dim=0))
+        slope = gradient + penalty * self.size * unit(theta)
+        return Look(self.lowered(halves, theta, penalty), slope, (2 * halves).sqrt().sum(dim=0))
+
+    def lowered(self, halves: Tensor, theta: Tensor, penalty: float) -> Tensor:
+        """What `look` says is lowered [n], for rows `theta` whose half squared losses are `halves` [prompts, n]."""
+        lowered: Tensor = halves.sum(dim=0) + penalty * self.size * theta.norm(dim=-1)
+        return lowered
 
     def losses(self, vectors: Tensor) -> Tensor:
         """The loss [n] of each of `vectors`, summed over prompts."""

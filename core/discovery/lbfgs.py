@@ -47,14 +47,15 @@ class LBFGS:
         """
         first = self.loss.isinf()
         fell = loss <= self.loss * _SLACK
-        self._remember(rows - self.best, gradient - self.gradient, fell & ~first)
-        moved = (rows - self.best).norm(dim=-1)
+        move = rows - self.best
+        self._remember(move, gradient - self.gradient, fell & ~first)
+        moved = move.norm(dim=-1)
         trust = torch.where(fell, torch.maximum(self.trust, moved * _GROW), moved * _SHRINK)
         self.trust = torch.where(first, self.trust, trust)
         self.keep(rows, loss, gradient)
-        move = -self._newton(self.gradient)
-        length = move.norm(dim=-1, keepdim=True)
-        proposed: Tensor = self.best + move * (self.trust[:, None] / length.clamp_min(1e-12)).clamp_max(1.0)
+        newton = -self._newton(self.gradient)
+        length = newton.norm(dim=-1, keepdim=True)
+        proposed: Tensor = self.best + newton * (self.trust[:, None] / length.clamp_min(1e-12)).clamp_max(1.0)
         return proposed
 
     def keep(self, rows: Tensor, loss: Tensor, gradient: Tensor) -> None:

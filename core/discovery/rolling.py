@@ -108,7 +108,7 @@ class Rolling(Climb):
         """The oldest row ends: where the last step led is not known yet, and if it was too far, it goes back."""
         ends = torch.cat([self.theta[:1], self._projected(self.memory.best[:1])])
         halves = self.job.problem.measured(self.goal.loss(squared=True), ends)
-        lowered = halves.sum(dim=0) + self.penalty * self.goal.size * ends.norm(dim=-1)
+        lowered = self.goal.lowered(halves, ends, self.penalty)
         best = int(lowered[1] < lowered[0])
         vector, loss = ends[best][None], (2 * halves[:, best]).sqrt().sum()[None]
         self.basis.extend(vector)
