@@ -206,7 +206,8 @@ class MelboApp(App[None]):
     @on(GrowFamily)
     def _grow_family(self, message: GrowFamily) -> None:
         self.action_pane("train")
-        self.query_one(TrainPane).grow_family(message.name)
+        # Behind what the pane does when it is shown, or that would take the focus from Start.
+        self.call_after_refresh(self.query_one(TrainPane).grow_family, message.name)
 
     @on(LibraryChanged)
     def _library_changed(self) -> None:

@@ -155,6 +155,7 @@ class TrainForm(Vertical):
         """Sets the form up for the orthogonal family of the vector called `base`."""
         self.fill({"method": "ortho", "base": base, "source": "auto", "vectors": str(METHODS["ortho"].vectors)})
         self._show_method()
+        self._explain(METHODS["ortho"].summary)
 
     # Inside
 
@@ -181,7 +182,7 @@ class TrainForm(Vertical):
             self._ask_to_measure()
         if field.key == "tokens":
             self._show_prompt_facts()
-        self._explain(field.wrong or field.explanation, wrong=bool(field.wrong)) if self.has_focus_within else None
+        self._explain(field.wrong or field.explanation, wrong=bool(field.wrong)) if field.has_focus_within else None
 
     @on(Field.Focused)
     def _field_focused(self, event: Field.Focused) -> None:

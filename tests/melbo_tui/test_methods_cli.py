@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from core.discovery import METHODS
+from core.events import TaskEnded
 from core.requests import Prompt, Train
 from core.session import Session
 from melbo_tui.cli import main
@@ -88,8 +90,9 @@ def test_resume_goes_on_with_the_latest(run, tiny, library: Library) -> None:  #
     assert not Checkpoints(library.folder).unfinished()
 
 
+@pytest.mark.parametrize("pane", ["train", "vectors"])
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tuple[int, int]) -> None:
+async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tuple[int, int], pane: str) -> None:
     from melbo_tui.panes.found import FoundTable
     from melbo_tui.panes.train_form import TrainForm
 
@@ -99,13 +102,21 @@ async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tup
         engine.find(engine.last(Train)[0])
         table = app.query_one(FoundTable)
         await until(pilot, lambda: table.row_count == 5)
-        table.focus()
+        engine.tell(TaskEnded(engine.last(Train)[0], "done"))
+        if pane == "train":
+            table.focus()
+        else:
+            await pilot.press("f2", "a")
+            await until(pilot, lambda: "bomb-01" in screen_text(app))
         await pilot.press("f")
-        await pilot.pause()
+        await until(pilot, lambda: app.focused is app.query_one("#start"))
         request = app.query_one(TrainForm).request()
         assert (request.method, request.settings) == ("ortho", {"base": "bomb-01"})
         assert "ortho" in screen_text(app)
         assert "bomb-01" in screen_text(app)
+        assert METHODS["ortho"].summary.split(".")[0][:20] in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: engine.last(Train)[1].method == "ortho")
 
 
 async def test_an_interrupted_run_is_offered_and_gone_on_with(library: Library) -> None:
