@@ -107,14 +107,16 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _marks(low: float, high: float, count: int, whole: bool) -> list[float]:
-    """At most `count` + 2 round numbers between `low` and `high`."""
+    """About `count` round numbers between `low` and `high`, at least two where there is room for them."""
     raw = (high - low) / count
     size = 10.0 ** math.floor(math.log10(raw))
-    step = next(size * m for m in (1, 2, 2.5, 5, 10) if size * m >= raw)
-    if whole:
-        step = max(round(step), 1)
-    first = math.ceil(low / step - 1e-9)
-    marks = [i * step for i in range(first, first + count + 2) if i * step <= high + 1e-9 * step]
+    steps = [size * m for m in (0.5, 1, 2, 2.5, 5, 10)]
+    fits = next(i for i, step in enumerate(steps) if step >= raw)
+    for step in steps[fits], steps[fits - 1]:
+        step = max(round(step), 1) if whole else step
+        marks = [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+        if len(marks) > 1:
+            break
     return marks or [low]
 
 

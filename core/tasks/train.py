@@ -36,7 +36,7 @@ from core.events import (
 )
 from core.generation import Row, Sampling
 from core.language_model import LanguageModel
-from core.pace import Pace
+from core.pace import Pace, Turns
 from core.prompting import prompt_ids
 from core.requests import Train, default_blocks, parse_tokens
 from core.segment import Segment
@@ -50,14 +50,14 @@ from vectors.library import Sample, new_run_id
 from vectors.plain_text import stem_of
 from vectors.vector import Origin, SteeringVector
 
-# What letting a vector speak costs beside training it, for the ETA until it is measured (0.8 on both measured models).
-_SPEAKING_SHARE = 0.8
 # A run that is killed loses at most the steps of so many seconds.
 _CHECKPOINT_SECONDS = 15.0
 _SPEAKERS = 16
 # Vectors that are found one by one wait for each other before they speak: together it takes little longer than alone.
 _WORTH_SPEAKING = 8
 _SPEAK_SECONDS = 20.0
+# What a token of so many vectors costs, in steps of one, for the ETA until it is measured (0.8 to 1.7 on the default model).
+_STEPS_A_TOKEN = 1.2
 
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
@@ -110,7 +110,11 @@ class _Run:
         job.radius = yield from self._radius(problem)
         self.step_count = int(settings.step_count)
         self.origin = self._origin(job)
-        self.pace = Pace(request.count * self.step_count * (1 + _SPEAKING_SHARE * self._speaks))
+        rounds = request.count / _WORTH_SPEAKING + 1  # and that of the controls
+        self.training, self.speaking = (
+            Pace(request.count * self.step_count),
+            Pace(self._speaks * rounds * request.sample_tokens),
+        )
         self.emit(
             RunStarted(
                 self.task,
@@ -215,7 +219,8 @@ class _Run:
                 self.emit(replace(said, refuses=refuses(text), broken=is_broken(text, None)))
             else:
                 self.silent.append((row, vector))
-        self.pace.done = job.done * self.step_count * (1 + _SPEAKING_SHARE * self._speaks)
+        self.training.skip(job.done * self.step_count)
+        self.speaking.skip(self._speaks * (job.done - len(self.silent)) / _WORTH_SPEAKING * self.request.sample_tokens)
         yield
 
     def _shrunk(self, rows: int) -> None:
@@ -242,16 +247,15 @@ class _Run:
         if self.controlled or not self._speaks:
             return
         self.controlled = True
-        self._tell("listening to the unsteered model")
         generator = torch.Generator().manual_seed(self.request.seed + 1_000_003)
         draws = radius * unit(torch.randn(self.request.controls, self.model.d_model, generator=generator))
         origin = replace(self.origin, method="random")
         rows = [self._row(UNSTEERED, None)]
         rows += [self._row(f"{CONTROL}:{i}", SteeringVector(draw.numpy(), self.source, origin)) for i, draw in enumerate(draws)]
-        yield from speak(self.model, rows, self.task, self.emit)
+        yield from self._hear(rows, 1, "listening to the unsteered model")
 
     def _stepped(self, step: Step) -> None:
-        self.pace.tick(len(step.objective))
+        self.training.tick(len(step.objective))
         columns = [tuple(column.tolist()) for column in (step.objective, step.gradient_norm, step.norm)]
         if not step.steps_of_rows:
             self.emit(Stepped(self.task, (StepPoint(step.first, step.step, *columns),)))
@@ -311,26 +315,33 @@ class _Run:
 
     def _speak_together(self, vectors: list[tuple[int, SteeringVector]]) -> Task:
         rows = [self._row(str(draw), vector) for draw, vector in vectors]
-        units = len(vectors) * self.step_count * _SPEAKING_SHARE
-        each = units / self.request.sample_tokens
-        speaking = speak(self.model, rows, self.task, self.emit)
-        while True:
-            try:
-                next(speaking)
-            except StopIteration as stop:
-                said = stop.value
-                break
-            counted = min(each, units)
-            units -= counted
-            self.pace.tick(counted)
-            self._tell_pace("listening to the new vectors")
-            yield
-        self.pace.tick(units)
+        said = yield from self._hear(rows, len(vectors) / _WORTH_SPEAKING, "listening to the new vectors")
         if self.session.library is not None:
             for draw, vector in vectors:
                 heard = said[str(draw)]
                 sample = Sample(self.request.prompts[0].shown(), 1.0, heard.text, heard.mean_kl)
                 self.session.library.add_sample(vector.id, sample)
+
+    def _hear(self, rows: list[Row], rounds: float, stage: str) -> Generator[None, None, dict[str, Said]]:
+        """Lets `rows` speak, which counts as so many rounds of speaking."""
+        units = rounds * self.request.sample_tokens
+        self._tell_pace(stage)
+        self.speaking.begin()
+        speaking = speak(self.model, rows, self.task, self.emit)
+        while True:
+            try:
+                next(speaking)
+            except StopIteration as stop:
+                said: dict[str, Said] = stop.value
+                break
+            counted = min(rounds, units)
+            units -= counted
+            self.speaking.tick(counted)
+            self._tell_pace(stage)
+            yield
+        self.speaking.tick(units)
+        self.training.begin()
+        return said
 
     def _row(self, key: str, vector: SteeringVector | None) -> Row:
         steering = () if vector is None else (SteerTerm(vector),)
@@ -360,15 +371,9 @@ class _Run:
         self.emit(Progressed(self.task, stage, 0, self.request.count))
 
     def _tell_pace(self, stage: str) -> None:
-        per_vector = self.pace.total / self.request.count
-        rate = self.pace.rate
-        self.emit(
-            Progressed(
-                self.task,
-                stage,
-                self.pace.done / per_vector,
-                self.request.count,
-                rate / per_vector if rate else None,
-                self.pace.eta,
-            )
-        )
+        count, seconds = self.request.count, Turns(self.training, self.speaking, _STEPS_A_TOKEN).seconds()
+        if seconds is None:
+            self._tell(stage)
+            return
+        behind, ahead = seconds
+        self.emit(Progressed(self.task, stage, count * behind / (behind + ahead), count, count / (behind + ahead), ahead))

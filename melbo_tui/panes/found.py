@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
 from rich.text import Text
 
 from core.events import CONTROL
@@ -13,10 +15,9 @@ from melbo_tui.widgets.list_table import ListTable
 from melbo_tui.wording import short_name
 from vectors.plain_text import one_line
 
-_NAME_CELLS = 10
 _COLUMNS = (
     ("mark", "", 1),
-    ("name", "name", _NAME_CELLS),
+    ("name", "name", 10),
     ("effect", "effect", 6),
     ("damage", "damage", 6),
     ("verdict", "", 1),
@@ -25,19 +26,23 @@ _COLUMNS = (
 _VERDICT_SIGNS = {"": "", "refuses": "⊘", "broken": "✗"}
 
 
-class _Ranked(Text):
-    """A row's name that knows the row's place: found vectors in their order, then the unsteered model, then the controls."""
+class _Name(Text):
+    """A row's name, cut as the column wants it, that knows the row's place: found vectors in their order, the unsteered
+    model, the controls."""
 
     def __init__(self, name: str, style: str, key: str) -> None:
         super().__init__(name, style)
         self.rank = (0, int(key)) if key.isdecimal() else (2, int(key.split(":")[1])) if ":" in key else (1, 0)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        return Text(short_name(self.plain, options.max_width), self.style).__rich_console__(console, options)
 
 
 class FoundTable(ListTable):
     """Rows are vectors by their index in the run, then the unsteered model and the random controls."""
 
     def __init__(self) -> None:
-        super().__init__("found", _COLUMNS)
+        super().__init__("found", _COLUMNS, {"name": 16})
         self.border_title = "Found"
         self._marks: dict[str, tuple[str, str]] = {}
 
@@ -74,7 +79,7 @@ class FoundTable(ListTable):
         word = verdict(said) if said else ""
         return {
             "mark": Text(mark, colors["warning"]),
-            "name": _Ranked(short_name(name or key, _NAME_CELLS), aside, key),
+            "name": _Name(name or key, aside, key),
             "effect": Text(bar(run.effect(int(key)), 6) if found else "", colors["success"]),
             "damage": Text(bar(damage(said), 6) if said and said.perplexity is not None else "", colors["error"]),
             "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == "broken" else colors["text-warning"]),

@@ -315,7 +315,9 @@ class TrainPane(Pane):
         if self.run is not None:
             return ""
         if self.melbo.trouble:
-            return f"No model: {self.melbo.trouble}.\n\nCtrl+P, Load a model, takes another. What is kept is under Vectors (2)."
+            return (
+                f"No model: {self.melbo.trouble}.\n\nCtrl+P, Load a model, takes another. What is kept is under Vectors (F2)."
+            )
         if self.melbo.model is None:
             return "Nothing found yet. The model is still being loaded; fill in the form meanwhile."
         return self._of_the_interrupted() + (
@@ -344,13 +346,13 @@ class TrainPane(Pane):
         facts = [found.name if found else "random control" if key.startswith(CONTROL) else "unsteered"]
         if found:
             facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
+        if verdict(said):
+            facts.insert(1, verdict(said))
         if said.mean_kl is not None:
             facts.append(f"KL {said.mean_kl:.2f}")
         if said.perplexity is not None:
             facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
         facts.append(f"repeats {said.repetition:.0%}")
-        if verdict(said):
-            facts.append(verdict(said))
         heard.update(Text.assemble((one_line(" · ".join(facts), max(heard.size.width, 20)) + "\n", "bold"), said.text.strip()))
 
     def _show_plots(self, at_once: bool = False) -> None:

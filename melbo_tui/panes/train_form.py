@@ -6,6 +6,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import DescendantFocus
 from textual.message import Message
 from textual.widgets import Button, Collapsible, Input, Static
 
@@ -155,7 +156,6 @@ class TrainForm(Vertical):
         """Sets the form up for the orthogonal family of the vector called `base`."""
         self.fill({"method": "ortho", "base": base, "source": "auto", "vectors": str(METHODS["ortho"].vectors)})
         self._show_method()
-        self._explain(METHODS["ortho"].summary)
 
     # Inside
 
@@ -182,12 +182,17 @@ class TrainForm(Vertical):
             self._ask_to_measure()
         if field.key == "tokens":
             self._show_prompt_facts()
-        self._explain(field.wrong or field.explanation, wrong=bool(field.wrong)) if field.has_focus_within else None
+        self._explain_field(event)
 
     @on(Field.Focused)
-    def _field_focused(self, event: Field.Focused) -> None:
+    def _explain_field(self, event: Field.Changed) -> None:
         field = event.field
-        self._explain(field.wrong or field.explanation, wrong=bool(field.wrong))
+        if field.has_focus_within:  # by the time that this is heard, the focus may have gone on
+            self._explain(field.wrong or field.explanation, wrong=bool(field.wrong))
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if event.widget.id == "start":
+            self._explain(METHODS[self._method].summary)
 
     @on(Button.Pressed, "#start")
     def _start_pressed(self) -> None:

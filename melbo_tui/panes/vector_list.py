@@ -107,7 +107,7 @@ class VectorList(Pane):
         marked = f" · {len(self._table.marked)} marked" if self._table.marked else ""
         box.border_title = f"Library · {count} {'kept' if self._view.kept_only else 'found'}{marked}"
         box.border_subtitle = "a: all that runs have found" if self._view.kept_only else "a: only what was kept"
-        nothing.display = not rows
+        box.set_class(not rows, "-empty")
         if self._view.words:
             nothing.update("No vector fits the filter.")
         elif self._lines:

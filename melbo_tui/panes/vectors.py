@@ -28,6 +28,7 @@ from vectors.vector import SteeringVector, VectorError
 
 _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
 _SAMPLE_TOKENS = 48
+_CHOOSE = "Choose a vector in the list first."
 
 
 class VectorsPane(VectorList):
@@ -103,7 +104,7 @@ class VectorsPane(VectorList):
             self._show_detail()
 
     @on(ShelfTable.Chosen)
-    def _chosen(self) -> None:
+    def _row_chosen(self) -> None:
         row = self._table.current_row
         if isinstance(row, Group):
             self.fold(row.key)
@@ -116,18 +117,32 @@ class VectorsPane(VectorList):
         if not self._hearing:
             self.unmark_all()
 
+    def _here(self) -> Kept | None:
+        """The vector under the cursor; without one, says so."""
+        entry = self.current()
+        if entry is None:
+            self.notify(_CHOOSE)
+        return entry
+
+    def _chosen(self) -> list[Kept]:
+        """What is picked; where nothing is, says so."""
+        picked = self.picked()
+        if not picked:
+            self.notify(_CHOOSE)
+        return picked
+
     # What people think of vectors
 
     def action_rate(self, rating: int) -> None:
         self._change(lambda ids: self.melbo.library.rate(ids, rating))
 
     def action_keep(self) -> None:
-        entry = self.current()
+        entry = self._here()
         if entry is not None:
             self._change(lambda ids: self.melbo.library.keep(ids, not entry.kept))
 
     def action_tag(self) -> None:
-        picked = self.picked()
+        picked = self._chosen()
 
         def done(text: str | None) -> None:
             words = (text or "").replace(",", " ").split()
@@ -141,12 +156,12 @@ class VectorsPane(VectorList):
             self.app.push_screen(Ask(f"Tag {_called(picked)}", "", hint), done)
 
     def action_rename(self) -> None:
-        entry = self.current()
+        entry = self._here()
         if entry is not None:
             self.ask_name(entry.id, entry.name, lambda given: self.refresh_list())
 
     def action_note(self) -> None:
-        entry = self.current()
+        entry = self._here()
         if entry is not None:
             self.query_one(VectorDetail).edit_note(entry)
 
@@ -161,7 +176,7 @@ class VectorsPane(VectorList):
 
     def action_delete(self) -> None:
         picked = self.picked()
-        if picked and self._change(self.melbo.library.delete):
+        if self._change(self.melbo.library.delete):
             self.notify(f"{_called(picked)} in the trash; u brings back what was deleted.", markup=False)
 
     def action_undo(self) -> None:
@@ -172,7 +187,7 @@ class VectorsPane(VectorList):
 
     def _change(self, change: Callable[[list[str]], object]) -> bool:
         """Does `change` to what is picked, and shows the list as it is then."""
-        picked = self.picked()
+        picked = self._chosen()
         if not picked or not self.attempt(lambda: change([entry.id for entry in picked])):
             return False
         self.refresh_list()
@@ -181,27 +196,27 @@ class VectorsPane(VectorList):
     # Using vectors
 
     def action_steer(self) -> None:
-        if picked := self.picked():
+        if picked := self._chosen():
             self.post_message(SteerWith(tuple(entry.id for entry in picked)))
 
     def action_family(self) -> None:
-        entry = self.current()
+        entry = self._here()
         if entry is not None:
             self.post_message(GrowFamily(entry.name))
 
     def action_lens(self) -> None:
-        vector = self._loaded(self.current())
+        vector = self._loaded(self._here())
         if vector is not None and self._model_is_there():
             self._lenses.add(self.melbo.engine.submit(ReadLens(vector)))
 
     def action_hear(self) -> None:
-        entry = self.current()
+        entry = self._here()
         if entry is not None:
             trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
             self._hear(entry, trained or self.melbo.settings.prompt)
 
     def action_hear_on(self) -> None:
-        entry = self.current()
+        entry = self._here()
         if entry is None:
             return
 
@@ -236,7 +251,7 @@ class VectorsPane(VectorList):
             self.attempt(lambda: self.app.push_screen(Compare(self.melbo.library, *picked)))
 
     def action_mix(self) -> None:
-        picked = self.picked()[:12]
+        picked = self._chosen()[:12]
         if not picked:
             return
 
@@ -257,7 +272,7 @@ class VectorsPane(VectorList):
     # Exchange
 
     def action_export(self) -> None:
-        picked = self.picked()
+        picked = self._chosen()
         if not picked:
             return
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 from textual.widgets import DataTable
 
+# So many cells the last column keeps before another is given the width it would like.
+_ENOUGH = 32
+
 
 class ListTable(DataTable[Text]):
-    """`columns` are (key, label, width); the last one's width is given by the space there is. Rows have keys."""
+    """`columns` are (key, label, width); the last one takes what is left. `roomy` names widths for where there is space. Rows
+    have keys."""
 
     DEFAULT_CSS = "ListTable { overflow-x: hidden; scrollbar-gutter: stable; }"
 
-    def __init__(self, id: str, columns: Sequence[tuple[str, str, int]]) -> None:
+    def __init__(self, id: str, columns: Sequence[tuple[str, str, int]], roomy: Mapping[str, int]) -> None:
         super().__init__(id=id, cursor_type="row", cursor_foreground_priority="renderable")
         self._layout = tuple(columns)
+        self._roomy = dict(roomy)
 
     def on_mount(self) -> None:
         for key, label, width in self._layout:
@@ -33,10 +38,13 @@ class ListTable(DataTable[Text]):
         return self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value
 
     def _fit(self) -> None:
-        last = self._layout[-1][0]
-        used = sum(width for _, _, width in self._layout[:-1]) + 2 * self.cell_padding * len(self._layout)
+        *others, (last, _, least) = self._layout
+        widths = {key: width for key, _, width in others}
+        space = self.scrollable_content_region.width - 2 * self.cell_padding * len(self._layout)
+        if space - sum((widths | self._roomy).values()) >= _ENOUGH:
+            widths |= self._roomy
+        widths[last] = max(space - sum(widths.values()), least)
         for key, column in self.columns.items():
-            if key.value == last:
-                column.width = max(self.scrollable_content_region.width - used, 20)
+            column.width = widths[str(key.value)]
         self._require_update_dimensions = True
         self.refresh()

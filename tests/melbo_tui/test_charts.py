@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from melbo_tui.charts import Series, bar, draw, sparkline
+from melbo_tui.charts import _marks as marks
 
 # plotext aborts the whole process on values it cannot take, so they are tried in a process of their own.
 _BAD = """
@@ -39,6 +40,17 @@ def test_a_chart_fills_its_cells_and_paints_no_background(width: int, height: in
     assert len(lines) == height
     assert all(cell_len(line) == width for line in lines)
     assert "step" in lines[-1]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 9))
+def test_an_axis_has_some_marks_and_not_too_many(low: float, span: float, count: int) -> None:
+    found = marks(low, low + span, count, whole=False)
+    assert 2 <= len(found) <= 2 * count + 2
+    assert all(low - 1e-6 * span <= mark <= low + span * (1 + 1e-6) for mark in found)
+
+
+def test_a_family_of_32_has_more_than_one_mark() -> None:
+    assert marks(1, 32, 2, whole=True) == [10, 20, 30]
 
 
 @given(st.lists(st.floats()), st.integers(0, 40))

@@ -44,17 +44,18 @@ async def test_a_run_from_the_form_to_a_kept_vector(library: Library, size: tupl
         assert library.entries() == []
 
 
-async def test_naming_keeps(library: Library) -> None:
-    async with opened(library) as (app, pilot, engine):
+@pytest.mark.parametrize(("size", "shown"), [((120, 40), "rocketship-01"), ((80, 24), "rocket…-01")])
+async def test_naming_keeps(library: Library, size: tuple[int, int], shown: str) -> None:
+    async with opened(library, size) as (app, pilot, engine):
         app.query_one(TrainForm).start()
         await pilot.pause()
         ids = engine.find(engine.last(Train)[0])
         await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
         await pilot.press("r")
-        await pilot.press(*["backspace"] * 10, *"rocket", "enter")
+        await pilot.press(*["backspace"] * 10, *"rocketship-01", "enter")
         await pilot.pause()
-        assert [(e.id, e.name) for e in library.entries()] == [(ids[0], "rocket")]
-        assert "rocket" in screen_text(app)
+        assert [(e.id, e.name) for e in library.entries()] == [(ids[0], "rocketship-01")]
+        await until(pilot, lambda: f"{shown} " in screen_text(app))
 
 
 async def test_pause_cancel_and_the_end(library: Library) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from textual.widgets import Input
 
+from core.discovery import METHODS
 from core.events import LensRead, Said, TaskEnded
-from core.requests import ReadLens, Reply
+from core.requests import ReadLens, Reply, Train
 from melbo_tui.app import MelboApp
 from melbo_tui.panes.rack import Rack
 from melbo_tui.panes.vectors import VectorsPane
@@ -46,7 +47,21 @@ async def test_an_empty_library_speaks(library: Library) -> None:
     async with opened(library) as (app, pilot, _):
         await pilot.press("f2")
         await pilot.pause()
-        assert "Nothing has been found yet" in screen_text(app)
+        shown = screen_text(app).splitlines()
+        assert any("Nothing has been found yet" in line for line in shown[:10]), "at the top, not below an empty list"
+        await pilot.press("f")
+        await until(pilot, lambda: "Choose a vector" in screen_text(app))
+
+
+async def test_a_family_is_grown_before_anything_was_trained(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, engine):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("f")
+        await until(pilot, lambda: app.focused is app.query_one("#start"))
+        await until(pilot, lambda: METHODS["ortho"].summary[:20] in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: engine.last(Train)[1].method == "ortho")
 
 
 async def test_filter_delete_undo_rename_note(stocked: Library) -> None:
