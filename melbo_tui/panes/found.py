@@ -50,6 +50,13 @@ class FoundTable(ListTable):
         """Remembers that the user kept or renamed a row's vector."""
         self._marks[key] = ("★" if kept else "", name)
 
+    def name_of(self, run: RunState, key: str) -> str:
+        """What a row is called, by the user's name where there is one."""
+        if key.startswith(CONTROL):
+            return f"random {int(key.split(':')[1]) + 1}"
+        found = run.vector(key)
+        return self._marks.get(key, ("", found.name if found else key))[1]
+
     def forget(self) -> None:
         self.clear()
         self._marks.clear()
@@ -72,14 +79,11 @@ class FoundTable(ListTable):
         said = run.said.get(key)
         colors = self.app.theme_variables
         found = run.vector(key)
-        mark, name = self._marks.get(key, ("", found.name if found else ""))
-        if key.startswith(CONTROL):
-            name = f"random {int(key.split(':')[1]) + 1}"
         aside = "" if found else "dim"
         word = verdict(said) if said else ""
         return {
-            "mark": Text(mark, colors["warning"]),
-            "name": _Name(name or key, aside, key),
+            "mark": Text(self._marks.get(key, ("", ""))[0], colors["warning"]),
+            "name": _Name(self.name_of(run, key), aside, key),
             "effect": Text(bar(run.effect(int(key)), 6) if found else "", colors["success"]),
             "damage": Text(bar(damage(said), 6) if said and said.perplexity is not None else "", colors["error"]),
             "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == "broken" else colors["text-warning"]),

@@ -16,7 +16,6 @@ from textual.widgets import Button, DataTable, Static
 
 from core.errors import SettingsError
 from core.events import (
-    CONTROL,
     UNSTEERED,
     Event,
     ModelLoaded,
@@ -285,6 +284,7 @@ class TrainPane(Pane):
         table.mark(key, kept, name)
         if self.run is not None:
             table.show(self.run, [key])
+            self._show_heard()
         self.post_message(LibraryChanged())
 
     def _heard_more(self, key: str, event: Said) -> None:
@@ -337,13 +337,14 @@ class TrainPane(Pane):
 
     def _show_heard(self) -> None:
         heard = self.query_one("#heard", Static)
-        key = self.query_one(FoundTable).current
+        table = self.query_one(FoundTable)
+        key = table.current
         said = self.run.said.get(key) if self.run is not None and key is not None else None
         if self.run is None or key is None or said is None:
             heard.update("")
             return
         found = self.run.vector(key)
-        facts = [found.name if found else "random control" if key.startswith(CONTROL) else "unsteered"]
+        facts = [table.name_of(self.run, key)]
         if found:
             facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
         if verdict(said):

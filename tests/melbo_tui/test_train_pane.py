@@ -44,7 +44,7 @@ async def test_a_run_from_the_form_to_a_kept_vector(library: Library, size: tupl
         assert library.entries() == []
 
 
-@pytest.mark.parametrize(("size", "shown"), [((120, 40), "rocketship-01"), ((80, 24), "rocket…-01")])
+@pytest.mark.parametrize(("size", "shown"), [((80, 24), "rocketship-01"), ((104, 30), "rocket…-01")])
 async def test_naming_keeps(library: Library, size: tuple[int, int], shown: str) -> None:
     async with opened(library, size) as (app, pilot, engine):
         app.query_one(TrainForm).start()
@@ -55,7 +55,8 @@ async def test_naming_keeps(library: Library, size: tuple[int, int], shown: str)
         await pilot.press(*["backspace"] * 10, *"rocketship-01", "enter")
         await pilot.pause()
         assert [(e.id, e.name) for e in library.entries()] == [(ids[0], "rocketship-01")]
-        await until(pilot, lambda: f"{shown} " in screen_text(app))
+        await until(pilot, lambda: f"★  {shown} " in screen_text(app))
+        assert "rocketship-01 · refuses" in screen_text(app)
 
 
 async def test_pause_cancel_and_the_end(library: Library) -> None:
