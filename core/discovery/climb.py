@@ -37,7 +37,8 @@ class Step:
 class Found:
     """Finished vectors: rows first..first+n [n, d_model], their objective [n] and the losses on the way [n, steps].
 
-    `facts` holds what else the method knows of each, [n], by name. A row whose objective is not finite came to nothing.
+    `facts` holds what else the method knows of each, [n], by name. A row whose objective is not finite, or whose norm is zero,
+    came to nothing.
     """
 
     first: int
@@ -48,6 +49,8 @@ class Found:
 
     def cause(self, row: int) -> str:
         """Why row `row` came to nothing; empty where it did not."""
+        if not bool(self.vectors[row].any()):
+            return "nothing was left of it: its norm fell to zero"
         if bool(self.objective[row].isfinite()) and bool(self.vectors[row].isfinite().all()):
             return ""
         wrong = (~self.losses[row].isfinite()).nonzero()
@@ -155,8 +158,8 @@ class Job:
     """What a method is given, and how far it has come.
 
     `draws` [n, d_model] are the raw starting draws, a vector each; the first `done` of them are finished, and `earlier`
-    [k, d_model] came out of them. `base` is the base vector of an orthogonal family. `left` is the state of the batch at
-    `done` as a checkpoint kept it; `live` is the batch under way.
+    [done, d_model] came out of them, zero where nothing did. `base` is the base vector of an orthogonal family. `left` is
+    the state of the batch at `done` as a checkpoint kept it; `live` is the batch under way.
     """
 
     problem: Problem
@@ -187,8 +190,8 @@ class Job:
                 self.live = None
             if found is not None:
                 self.done = found.first + len(found.vectors)
-                good = [row for row in range(len(found.vectors)) if not found.cause(row)]
-                self.earlier = torch.cat([self.earlier, found.vectors[good]])
+                good = [not found.cause(row) for row in range(len(found.vectors))]
+                self.earlier = torch.cat([self.earlier, found.vectors.where(self.draws.new_tensor(good).bool()[:, None], 0.0)])
                 yield found
             if climb.over:
                 return

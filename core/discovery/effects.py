@@ -14,6 +14,7 @@ class Effects:
 
     def __init__(self, problem: Problem, earlier: Tensor) -> None:
         self._objective = problem.objective
+        earlier = earlier[earlier.any(dim=-1)]
         self._bases = [Basis(change.flatten(1)) for change in problem.changes(earlier)] if len(earlier) else None
 
     def beyond_those_before(self) -> Measure:

@@ -38,7 +38,8 @@ class Settings(Stepping):
     and so many times ||theta|| and the base's effect; None: 1 for lbfgs, which would otherwise take norms at which random
     vectors write code too (docs/findings.md), 0 for adam, which then lowers the published loss, not squared.
     `start_norm` scales the draws; None starts at the draws as they are. The family has ended when the last `batch` vectors do
-    less than `least_match` of what the base does, or their norms are below `least_norm` times the base's.
+    less than `least_match` of what the base does, or their norms are below `least_norm` times the base's;
+    a single vector whose norm is, came to nothing.
     """
 
     gpu_batch: ClassVar[int | None] = None
@@ -89,8 +90,7 @@ def find(job: Job) -> Iterator[Event]:
     latest = job.earlier[-settings.batch :] if job.done else job.draws[:0]
     shares = goal.matched(goal.losses(latest)) if len(latest) else job.draws[:0, 0]
     if settings.optimizer == "lbfgs":
-        rolling = Rolling(job, goal, settings.step_count, settings.batch, settings.penalty, settings.start_norm, settings.norm)
-        events = job.run(rolling)
+        events = job.run(Rolling(job, goal))
     else:
         events = in_batches(job, settings.batch, lambda first, draws: _Adam(job, goal, first, draws))
     # A run that is taken up again may have been cut off at its very end.
@@ -100,8 +100,8 @@ def find(job: Job) -> Iterator[Event]:
             return
         yield event
         if isinstance(event, Found):
-            latest = torch.cat([latest, event.vectors])[-settings.batch :]
-            shares = torch.cat([shares, event.objective])[-settings.batch :]
+            latest = job.earlier[-settings.batch :]
+            shares = torch.cat([shares, event.objective.nan_to_num(0.0)])[-settings.batch :]
     events.close()
     job.live = None
     yield Ended(reason)
@@ -150,9 +150,9 @@ def _end(shares: Tensor, vectors: Tensor, goal: Goal, settings: Settings) -> str
     """Why the family has ended with these last `batch` vectors; empty where it has not, or there are not so many yet."""
     if len(vectors) < settings.batch:
         return ""
-    matched, norms = shares.nanmean(), vectors.norm(dim=-1).nanmean()
+    matched, norms = shares.mean(), vectors.norm(dim=-1).mean()
     if float(norms) < settings.least_norm * goal.base_norm:
         return f"the norms have fallen to {float(norms):.2g}, the base's is {goal.base_norm:.3g}: the family has ended"
-    if not float(matched) >= settings.least_match:
+    if float(matched) < settings.least_match:
         return f"the last {len(vectors)} do only {float(matched):.0%} of what the base does: the family has ended"
     return ""

@@ -8,6 +8,7 @@ to, and it ends where it would have ended alone behind them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,13 +18,16 @@ from core.discovery.goal import Goal
 from core.discovery.lbfgs import LBFGS
 from core.discovery.projections import Basis, unit
 
+if TYPE_CHECKING:
+    from core.discovery.ortho import Settings
+
 _MEMORY = "memory."
 # A finished vector is handed over at once; when there are many, some at a time, because a run's file is written whole.
 _HANDED_SHARE = 1 / 16
 
 
 class Rolling(Climb):
-    """The family from row `job.done` on: `batch` rows under way, each for `steps` steps.
+    """The family from row `job.done` on: as many rows under way as the settings' `batch`, each for `steps` steps.
 
     `theta` [n, d_model] are the rows under way, oldest first, `at` [n] their steps so far, `losses` [n, steps] on the way;
     `ready`, `ready_shares` and `ready_losses` are of rows that have ended and were not handed over yet. `clock` counts steps
@@ -32,12 +36,11 @@ class Rolling(Climb):
 
     state_names = ("theta", "at", "losses", "ready", "ready_shares", "ready_losses", "clock", "begun")
 
-    def __init__(
-        self, job: Job, goal: Goal, steps: int, batch: int, penalty: float, start_norm: float | None, norm: float | None
-    ) -> None:
-        self.first, self.steps = job.done, steps
+    def __init__(self, job: Job, goal: Goal) -> None:
         self.job, self.goal = job, goal
-        self.batch, self.penalty, self.start_norm, self.norm = batch, penalty, start_norm, norm
+        self.settings: Settings = job.settings
+        self.first, self.steps = job.done, self.settings.step_count
+        self.least_norm = self.settings.least_norm * goal.base_norm
         self.trust = 0.3 * goal.base_norm
         # One by one, as they will be added, so that a resumed run rounds as an uninterrupted one does.
         self.basis = Basis(goal.direction)
@@ -45,7 +48,7 @@ class Rolling(Climb):
             self.basis.extend(row[None])
         nothing = job.draws[:0]
         self.theta, self.ready = nothing, nothing
-        self.losses = self.ready_losses = nothing.new_zeros(0, steps)
+        self.losses = self.ready_losses = nothing.new_zeros(0, self.steps)
         self.ready_shares = nothing.new_zeros(0)
         self.at = torch.zeros(0, dtype=torch.long)
         self.clock = torch.zeros((), dtype=torch.long)
@@ -58,7 +61,7 @@ class Rolling(Climb):
 
     def advance(self) -> Step:
         self._let_in()
-        look = self.goal.look(self.theta, self.penalty)
+        look = self.goal.look(self.theta, self.settings.penalty)
         gradient = self.basis.off(look.gradient)
         norm, shares = self.theta.norm(dim=-1), self.goal.matched(look.loss)
         first = self.first + len(self.ready)
@@ -73,7 +76,7 @@ class Rolling(Climb):
 
     def finished(self) -> Found | None:
         """Rows that have ended, enough of them to be worth handing over."""
-        enough = min(max(1, int(_HANDED_SHARE * self.first)), self.batch)
+        enough = min(max(1, int(_HANDED_SHARE * self.first)), self.settings.batch)
         if len(self.ready) < enough and not (self.over and len(self.ready)):
             return None
         found = Found(self.first, self.ready, self.ready_shares, self.ready_losses)
@@ -94,10 +97,10 @@ class Rolling(Climb):
     def _let_in(self) -> None:
         """The next draws enter, one whenever a batch-th of the steps has passed."""
         while (entered := self.first + len(self.ready) + len(self.at)) < len(self.job.draws):
-            if (entered - int(self.begun)) * self.steps > int(self.clock) * self.batch:
+            if (entered - int(self.begun)) * self.steps > int(self.clock) * self.settings.batch:
                 return
             draw = self.job.draws[entered][None]
-            start = draw if self.start_norm is None else self.start_norm * unit(draw)
+            start = draw if self.settings.start_norm is None else self.settings.start_norm * unit(draw)
             row = self._projected(torch.cat([self.theta, start]))[-1:]
             self.theta = torch.cat([self.theta, row])
             self.memory.join(LBFGS(row, self.trust))
@@ -108,9 +111,11 @@ class Rolling(Climb):
         """The oldest row ends: where the last step led is not known yet, and if it was too far, it goes back."""
         ends = torch.cat([self.theta[:1], self._projected(self.memory.best[:1])])
         halves = self.job.problem.measured(self.goal.loss(squared=True), ends)
-        lowered = self.goal.lowered(halves, ends, self.penalty)
+        lowered = self.goal.lowered(halves, ends, self.settings.penalty)
         best = int(lowered[1] < lowered[0])
         vector, loss = ends[best][None], (2 * halves[:, best]).sqrt().sum()[None]
+        if float(vector.norm()) < self.least_norm:  # what is left is no vector any more, and is told so
+            vector, loss = torch.zeros_like(vector), self.goal.size[None]
         self.basis.extend(vector)
         self.ready = torch.cat([self.ready, vector])
         self.ready_shares = torch.cat([self.ready_shares, self.goal.matched(loss)])
@@ -121,4 +126,4 @@ class Rolling(Climb):
 
     def _projected(self, rows: Tensor) -> Tensor:
         rows = self.basis.in_order(rows)
-        return rows if self.norm is None else self.norm * unit(rows)
+        return rows if self.settings.norm is None else self.settings.norm * unit(rows)

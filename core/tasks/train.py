@@ -209,7 +209,9 @@ class _Run:
         self.first_number = int(left.header["first_number"])
         if left.tensors:
             job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}
-        job.earlier = torch.tensor(np.stack([v.direction for v in self.vectors])).to(job.draws) if rows else job.earlier
+        job.earlier = torch.zeros_like(job.draws[: job.done])
+        for row, vector in zip(rows, self.vectors, strict=True):
+            job.earlier[row] = torch.tensor(vector.direction)
         for row, vector in zip(rows, self.vectors, strict=True):
             self.emit(VectorFound(self.task, row, vector.id, vector.name, -(vector.origin.loss or 0.0), vector.norm))
             heard = library.samples(vector.id)

@@ -109,6 +109,16 @@ def test_a_family_ends_and_says_why(tiny: LanguageModel, problem: Problem) -> No
     assert sum(len(e.vectors) for e in events if isinstance(e, Found)) in (4, 5)
 
 
+def test_a_vector_whose_norm_fell_to_zero_came_to_nothing(tiny: LanguageModel, problem: Problem) -> None:
+    job = Job(problem, _draws(12), ortho.Settings(8, 4, norm_penalty=1e6), tiny, base=3 * _draws(1)[0])
+    events = list(ortho.find(job))
+    found = [event for event in events if isinstance(event, Found)]
+    assert all("fell to zero" in event.cause(row) for event in found for row in range(len(event.vectors)))
+    assert job.earlier.shape == (job.done, D)
+    assert isinstance(events[-1], Ended)
+    assert "the norms have fallen" in events[-1].reason
+
+
 def test_a_fixed_norm_is_held_and_a_penalty_makes_them_shorter(tiny: LanguageModel, problem: Problem) -> None:
     base = 3.0 * unit(_draws(1, 9))[0]
     held = _found(ortho.find(Job(problem, _draws(4), ortho.Settings(8, 4, norm=2.0), tiny, base=base)))
