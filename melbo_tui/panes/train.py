@@ -130,7 +130,7 @@ class TrainPane(Pane):
             if not self.run.found:
                 self.set_class(True, "-form-open")
         elif event.outcome == "cancelled":
-            self.notify(f"Stopped; {len(self.run.found)} finished vectors are in the library. g goes on with it.")
+            self.notify(f"Stopped; finished and in the library: {len(self.run.found)}. g goes on with the run.")
         else:
             self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=5)
 

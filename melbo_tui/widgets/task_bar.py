@@ -33,7 +33,10 @@ class TaskBar(Static):
         elif progress.total:
             line.append(f" · {progress.done / progress.total:.0%}")
         if progress.rate:
-            line.append(f" · {progress.rate:.2g}/s" if progress.rate >= 0.1 else f" · {1 / progress.rate:.0f} s a vector")
+            each = 1 / progress.rate
+            line.append(
+                f" · {f'{each:.1f} s' if each < 10 else duration(each)} each" if each > 1 else f" · {progress.rate:.2g}/s"
+            )
         if progress.eta is not None and not paused:
             line.append(f" · {duration(progress.eta)} left")
         self.update(line)
