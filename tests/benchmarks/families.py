@@ -72,7 +72,8 @@ def main() -> None:
     began, told_to = time.perf_counter(), 0
     for event in ortho.find(job):
         if isinstance(event, Found):
-            vectors, shares = torch.cat([vectors, event.vectors]), torch.cat([shares, event.objective])
+            good = [row for row in range(len(event.vectors)) if not event.cause(row)]
+            vectors, shares = torch.cat([vectors, event.vectors[good]]), torch.cat([shares, event.objective[good]])
             if len(vectors) - told_to >= 16:
                 tell(told_to)
                 told_to = len(vectors)
