@@ -16,13 +16,10 @@ from core.discovery.calibration import calibrate
 from core.discovery.climb import Ended, Found, Job, Step
 from core.discovery.objective import Objective, Problem
 from core.discovery.options import OF_THE_OBJECTIVE
-from core.discovery.projections import unit
 from core.errors import Cancelled, SettingsError
 from core.evaluation.damage import is_broken, repetition
 from core.evaluation.refusal import refuses
 from core.events import (
-    CONTROL,
-    UNSTEERED,
     Progressed,
     RadiusChosen,
     RunStarted,
@@ -34,30 +31,22 @@ from core.events import (
     VectorFound,
     Warned,
 )
-from core.generation import Row, Sampling
 from core.language_model import LanguageModel
 from core.pace import Pace, Turns
 from core.prompting import prompt_ids
 from core.requests import Train, default_blocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
-from core.steering import SteerTerm
-from core.tasks.reply import speak
+from core.tasks.hearing import STEPS_A_TOKEN, Hearing
 from core.tasks.starting import base_vector, doubts, starting_draws
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.formats import safetensors_file
-from vectors.library import Sample, new_run_id
+from vectors.library import new_run_id
 from vectors.plain_text import stem_of
 from vectors.vector import Origin, SteeringVector
 
 # A run that is killed loses at most the steps of so many seconds.
 _CHECKPOINT_SECONDS = 15.0
-_SPEAKERS = 16
-# Vectors that are found one by one wait for each other before they speak: together it takes little longer than alone.
-_WORTH_SPEAKING = 8
-_SPEAK_SECONDS = 20.0
-# What a token of so many vectors costs, in steps of one, for the ETA until it is measured (0.8 to 1.7 on the default model).
-_STEPS_A_TOKEN = 1.2
 
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
@@ -90,9 +79,11 @@ class _Run:
         self.vectors: list[SteeringVector] = []
         self.losses: list[np.ndarray] = []
         self.failed: dict[int, str] = {}
-        self.controlled = False
-        self.silent: list[tuple[int, SteeringVector]] = []  # by draw, those that have not spoken yet
-        self.saved_at = self.spoke_at = time.monotonic()
+        self.settings = self._settings()
+        self.step_count = int(self.settings.step_count)
+        self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell)
+        self.turns = Turns(Pace(request.count * self.step_count), self.hearing.pace, STEPS_A_TOKEN)
+        self.saved_at = time.monotonic()
 
     def steps(self) -> Task:
         request = self.request
@@ -101,20 +92,14 @@ class _Run:
         shape = {name: value for name, value in request.settings.items() if name in OF_THE_OBJECTIVE}
         objective = Objective(**shape, tokens=parse_tokens(request.tokens))
         segments = [Segment(self.model, ids, self.source, self.target) for ids in self.ids]
-        settings = self._settings()
-        problem = Problem(segments, objective, getattr(settings, "batch", 8), self._shrunk)
-        job = Job(problem, start, settings, self.model, base=None if self.base is None else torch.tensor(self.base.direction))
+        problem = Problem(segments, objective, getattr(self.settings, "batch", 8), self._shrunk)
+        base = None if self.base is None else torch.tensor(self.base.direction)
+        job = Job(problem, start, self.settings, self.model, base=base)
         yield
         for warning in doubts(problem):
             self.emit(Warned(self.task, warning))
         job.radius = yield from self._radius(problem)
-        self.step_count = int(settings.step_count)
         self.origin = self._origin(job)
-        rounds = request.count / _WORTH_SPEAKING + 1  # and that of the controls
-        self.training, self.speaking = (
-            Pace(request.count * self.step_count),
-            Pace(self._speaks * rounds * request.sample_tokens),
-        )
         self.emit(
             RunStarted(
                 self.task,
@@ -129,7 +114,7 @@ class _Run:
             )
         )
         if job.radius is not None:
-            yield from self._controls(job.radius)
+            yield from self.hearing.controls(job.radius, self.source, self.origin)
         if self.left is not None:
             yield from self._take_up(job, self.left)
         try:
@@ -142,6 +127,7 @@ class _Run:
 
     def _discover(self, job: Job) -> Task:
         late: Step | None = None
+        self.turns.first.begin()
         for event in self.method.load().find(job):
             # A step is read when the next one is under way: to read it at once would be to wait for the device.
             if late is not None:
@@ -156,7 +142,7 @@ class _Run:
             yield
         if late is not None:
             self._stepped(late)
-        yield from self._let_speak()
+        yield from self.hearing.rest()
 
     def _settings(self) -> Any:
         """The method's own settings, from the request's general and special ones."""
@@ -220,17 +206,13 @@ class _Run:
                 said = Said(self.task, str(row), text, len(text.split()), True, (), None, repetition(text))
                 self.emit(replace(said, refuses=refuses(text), broken=is_broken(text, None)))
             else:
-                self.silent.append((row, vector))
-        self.training.skip(job.done * self.step_count)
-        self.speaking.skip(self._speaks * (job.done - len(self.silent)) / _WORTH_SPEAKING * self.request.sample_tokens)
+                self.hearing.silent.append((row, vector))
+        self.turns.first.skip(job.done * self.step_count)
+        self.hearing.heard_before(job.done - len(self.hearing.silent))
         yield
 
     def _shrunk(self, rows: int) -> None:
         self.emit(Warned(self.task, f"memory ran out: from here on {rows} vectors run at once, which is slower"))
-
-    @property
-    def _speaks(self) -> bool:
-        return self.model.has_tokenizer and self.request.sample_tokens > 0
 
     def _radius(self, problem: Problem) -> Generator[None, None, float | None]:
         given = self.request.radius if self.left is None else self.left.header["radius"]
@@ -244,29 +226,17 @@ class _Run:
         self.emit(RadiusChosen(self.task, found.radius, True, found.ratio, found.curve))
         return found.radius
 
-    def _controls(self, radius: float) -> Task:
-        """What the model says unsteered, and under random vectors of the same norm: the control beside every finding."""
-        if self.controlled or not self._speaks:
-            return
-        self.controlled = True
-        generator = torch.Generator().manual_seed(self.request.seed + 1_000_003)
-        draws = radius * unit(torch.randn(self.request.controls, self.model.d_model, generator=generator))
-        origin = replace(self.origin, method="random")
-        rows = [self._row(UNSTEERED, None)]
-        rows += [self._row(f"{CONTROL}:{i}", SteeringVector(draw.numpy(), self.source, origin)) for i, draw in enumerate(draws)]
-        yield from self._hear(rows, 1, "listening to the unsteered model")
-
     def _stepped(self, step: Step) -> None:
-        self.training.tick(len(step.objective))
+        self.turns.first.tick(len(step.objective))
         columns = [tuple(column.tolist()) for column in (step.objective, step.gradient_norm, step.norm)]
         if not step.steps_of_rows:
             self.emit(Stepped(self.task, (StepPoint(step.first, step.step, *columns),)))
-            self._tell_pace(f"training, step {step.step + 1} of {step.steps}")
+            self._tell(f"training, step {step.step + 1} of {step.steps}")
             return
         rows = zip(step.steps_of_rows, *columns, strict=True)
         points = (StepPoint(step.first + i, at, *((value,) for value in row)) for i, (at, *row) in enumerate(rows))
         self.emit(Stepped(self.task, tuple(points)))
-        self._tell_pace(f"training, {len(step.objective)} at once")
+        self._tell(f"training, {len(step.objective)} at once")
 
     def _found(self, found: Found, job: Job) -> Task:
         """Saves what was found, tells of it, and lets it speak."""
@@ -296,10 +266,10 @@ class _Run:
             self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, facts))
         yield
         if new:
-            yield from self._controls(float(np.median([vector.norm for vector in new])))
-        self.silent += [(found.first + row, vector) for row, vector in zip(fresh, new, strict=True)]
-        if len(self.silent) >= _WORTH_SPEAKING or time.monotonic() - self.spoke_at > _SPEAK_SECONDS:
-            yield from self._let_speak()
+            norm = float(np.median([vector.norm for vector in new]))
+            yield from self.hearing.controls(norm, self.source, self.origin)
+        yield from self.hearing.join([(found.first + row, vector) for row, vector in zip(fresh, new, strict=True)])
+        self.turns.first.begin()
 
     def _save_vectors(self) -> None:
         losses = np.concatenate(self.losses)
@@ -307,47 +277,6 @@ class _Run:
             self.vectors = self.session.library.save_run(self.run_id, self.vectors, losses)
         if self.request.out is not None:
             safetensors_file.write(Path(self.request.out), self.vectors, losses)
-
-    def _let_speak(self) -> Task:
-        """Lets the vectors speak that have not yet, a screenful at a time."""
-        while self._speaks and self.silent:
-            yield from self._speak_together(self.silent[:_SPEAKERS])
-            self.silent = self.silent[_SPEAKERS:]
-        self.spoke_at = time.monotonic()
-
-    def _speak_together(self, vectors: list[tuple[int, SteeringVector]]) -> Task:
-        rows = [self._row(str(draw), vector) for draw, vector in vectors]
-        said = yield from self._hear(rows, len(vectors) / _WORTH_SPEAKING, "listening to the new vectors")
-        if self.session.library is not None:
-            for draw, vector in vectors:
-                heard = said[str(draw)]
-                sample = Sample(self.request.prompts[0].shown(), 1.0, heard.text, heard.mean_kl)
-                self.session.library.add_sample(vector.id, sample)
-
-    def _hear(self, rows: list[Row], rounds: float, stage: str) -> Generator[None, None, dict[str, Said]]:
-        """Lets `rows` speak, which counts as so many rounds of speaking."""
-        units = rounds * self.request.sample_tokens
-        self._tell_pace(stage)
-        self.speaking.begin()
-        speaking = speak(self.model, rows, self.task, self.emit)
-        while True:
-            try:
-                next(speaking)
-            except StopIteration as stop:
-                said: dict[str, Said] = stop.value
-                break
-            counted = min(rounds, units)
-            units -= counted
-            self.speaking.tick(counted)
-            self._tell_pace(stage)
-            yield
-        self.speaking.tick(units)
-        self.training.begin()
-        return said
-
-    def _row(self, key: str, vector: SteeringVector | None) -> Row:
-        steering = () if vector is None else (SteerTerm(vector),)
-        return Row(key, self.ids[0], steering, Sampling(max_new_tokens=self.request.sample_tokens), watched=True)
 
     def _origin(self, job: Job) -> Origin:
         request = self.request
@@ -370,12 +299,9 @@ class _Run:
         )
 
     def _tell(self, stage: str) -> None:
-        self.emit(Progressed(self.task, stage, 0, self.request.count))
-
-    def _tell_pace(self, stage: str) -> None:
-        count, seconds = self.request.count, Turns(self.training, self.speaking, _STEPS_A_TOKEN).seconds()
+        count, seconds = self.request.count, self.turns.seconds()
         if seconds is None:
-            self._tell(stage)
+            self.emit(Progressed(self.task, stage, 0, count))
             return
         behind, ahead = seconds
         self.emit(Progressed(self.task, stage, count * behind / (behind + ahead), count, count / (behind + ahead), ahead))
