@@ -28,7 +28,7 @@ OPTIONS = {
     "match": Option("--match", ("tokens", "mean"), "compare every seen token, or their mean as published (default: tokens)"),
     "norm": Option("--norm", float, "hold every vector at this norm (default: free)", "X"),
     "norm_penalty": Option("--norm-penalty", float, "this times the norm joins the loss (default: 1, 0 for adam)", "X"),
-    "start_norm": Option("--start-norm", float, "the norm of the random start (default: 1)", "X"),
+    "start_norm": Option("--start-norm", float, "the norm of the random start (default: 1, then the last vector's)", "X"),
     "least_match": Option("--least-match", float, "a block below this share of the base's effect ends it (default: 0.1)", "X"),
     "least_norm": Option("--least-norm", float, "a block below this share of the base's norm ends it (default: 0.05)", "X"),
     "positive": Option("--positive", str, "a prompt that should show the feature", "TEXT", repeatable=True),

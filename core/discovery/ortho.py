@@ -37,9 +37,9 @@ class Settings(Stepping):
     tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty`: what is lowered is half the squared loss,
     and so many times ||theta|| and the base's effect; None: 1 for lbfgs, which would otherwise take norms at which random
     vectors write code too (docs/findings.md), 0 for adam, which then lowers the published loss, not squared.
-    `start_norm` scales the draws; None starts at the draws as they are. The family has ended when the last `batch` vectors do
-    less than `least_match` of what the base does, or their norms are below `least_norm` times the base's;
-    a single vector whose norm is, came to nothing.
+    `start_norm` scales the draws, by lbfgs those of the first vectors only (the others start as long as the last that ended);
+    None starts at the draws as they are. The family has ended when the last `batch` vectors do less than `least_match` of
+    what the base does, or their norms are below `least_norm` times the base's; a single vector whose norm is, came to nothing.
     """
 
     gpu_batch: ClassVar[int | None] = None

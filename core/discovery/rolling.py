@@ -99,13 +99,19 @@ class Rolling(Climb):
         while (entered := self.first + len(self.ready) + len(self.at)) < len(self.job.draws):
             if (entered - int(self.begun)) * self.steps > int(self.clock) * self.settings.batch:
                 return
-            draw = self.job.draws[entered][None]
-            start = draw if self.settings.start_norm is None else self.settings.start_norm * unit(draw)
-            row = self._projected(torch.cat([self.theta, start]))[-1:]
+            row = self._started(self._projected(torch.cat([self.theta, self.job.draws[entered][None]]))[-1:])
             self.theta = torch.cat([self.theta, row])
             self.memory.join(LBFGS(row, self.trust))
             self.at = torch.cat([self.at, torch.zeros(1, dtype=torch.long)])
             self.losses = torch.cat([self.losses, row.new_full((1, self.steps), torch.nan)])
+
+    def _started(self, row: Tensor) -> Tensor:
+        """Where a row begins: along its draw, as far out as the last vector ended, for it will end about there too."""
+        if self.settings.start_norm is None:
+            return row
+        ended = torch.cat([self.job.earlier, self.ready])[-1:].norm(dim=-1, keepdim=True)
+        first = ended.new_full((1, 1), self.settings.start_norm)
+        return self._held((torch.where(ended > 0, ended, first) if len(ended) else first) * unit(row))
 
     def _let_out(self) -> None:
         """The oldest row ends: where the last step led is not known yet, and if it was too far, it goes back."""
@@ -125,5 +131,8 @@ class Rolling(Climb):
         self.theta = self._projected(self.theta)
 
     def _projected(self, rows: Tensor) -> Tensor:
-        rows = self.basis.in_order(rows)
+        return self._held(self.basis.in_order(rows))
+
+    def _held(self, rows: Tensor) -> Tensor:
+        """`rows` at the fixed norm, where there is one."""
         return rows if self.settings.norm is None else self.settings.norm * unit(rows)

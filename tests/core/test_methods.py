@@ -220,3 +220,14 @@ def test_every_method_has_what_its_options_name() -> None:
         names = {field.name for field in fields(method.load().Settings)}
         assert set(method.options) <= names | set(OF_THE_OBJECTIVE) | {"base"}
         assert set(method.options) <= set(OPTIONS)
+
+
+def test_a_family_starts_each_vector_as_far_out_as_the_last_one_ended(tiny: LanguageModel, problem: Problem) -> None:
+    ended, started = list[float](), dict[int, float]()
+    for event in ortho.find(Job(problem, _draws(6), ortho.Settings(6, 2, least_match=-1e9), tiny, base=_draws(1, 9)[0])):
+        if isinstance(event, Found):
+            ended += [float(vector.norm()) for vector in event.vectors]
+        elif isinstance(event, Step) and event.steps_of_rows[-1] == 0:
+            started[event.first + len(event.norm) - 1] = float(event.norm[-1])
+    assert started == pytest.approx({0: 1.0, 1: 1.0} | {i: ended[i - 2] for i in range(2, 6)}, rel=1e-5)
+    assert ended[0] > 1.5, "or it would prove nothing"
