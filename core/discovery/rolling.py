@@ -109,7 +109,7 @@ class Rolling(Climb):
         """Where a row begins: along its draw, as far out as the last vector ended, for it will end about there too."""
         if self.settings.start_norm is None:
             return row
-        ended = torch.cat([self.job.earlier, self.ready])[-1:].norm(dim=-1, keepdim=True)
+        ended = (self.ready if len(self.ready) else self.job.earlier)[-1:].norm(dim=-1, keepdim=True)
         first = ended.new_full((1, 1), self.settings.start_norm)
         return self._held((torch.where(ended > 0, ended, first) if len(ended) else first) * unit(row))
 

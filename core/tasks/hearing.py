@@ -85,9 +85,9 @@ class Hearing:
             self.silent = self.silent[_SPEAKERS:]
         self._heard_at = time.monotonic()
 
-    def _hear(self, rows: list[Row], counted: int, stage: str) -> Generator[None, None, dict[str, Said]]:
-        """Lets `rows` speak, which counts as `counted` of them."""
-        left, token = self._tokens(counted), counted / _WORTH_SPEAKING
+    def _hear(self, rows: list[Row], vectors: int, stage: str) -> Generator[None, None, dict[str, Said]]:
+        """Lets `rows` speak, which counts as so many vectors."""
+        left, token = self._tokens(vectors), vectors / _WORTH_SPEAKING
         self.tell(stage)
         self.pace.begin()
         speaking = speak(self.model, rows, self.task, self.emit)
@@ -98,8 +98,9 @@ class Hearing:
                 self.pace.tick(left)  # of those that ended early
                 said: dict[str, Said] = stop.value
                 return said
-            self.pace.tick(min(token, left))
-            left -= min(token, left)
+            counted = min(token, left)
+            self.pace.tick(counted)
+            left -= counted
             self.tell(stage)
             yield
 

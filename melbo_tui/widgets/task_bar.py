@@ -34,9 +34,8 @@ class TaskBar(Static):
             line.append(f" · {progress.done / progress.total:.0%}")
         if progress.rate:
             each = 1 / progress.rate
-            line.append(
-                f" · {f'{each:.1f} s' if each < 10 else duration(each)} each" if each > 1 else f" · {progress.rate:.2g}/s"
-            )
+            slow = f"{each:.1f} s" if each < 10 else duration(each)
+            line.append(f" · {slow} each" if each > 1 else f" · {progress.rate:.2g}/s")
         if progress.eta is not None and not paused:
             line.append(f" · {duration(progress.eta)} left")
         self.update(line)
