@@ -109,6 +109,14 @@ class RunState:
     def mean_gradient(self) -> list[tuple[int, float]]:
         return _mean_by_step(self.gradient)
 
+    def without_finds(self) -> str:
+        """What stands where the found vectors will: the stage that the run is at or, when it has ended, why there are none."""
+        if self.ended is None:
+            return f"{self.progress.stage} …" if self.progress else ""
+        if self.ended.outcome == "failed":
+            return f"The run stopped: {self.ended.message}." + (f"\n{self.ended.remedy}." if self.ended.remedy else "")
+        return "Stopped before anything was found." if self.ended.outcome == "cancelled" else ""
+
     def summary(self) -> str:
         """What came of it beside the controls, in one line; empty before anything was said."""
         said = [self.said[str(i)] for i in self.found if str(i) in self.said]

@@ -9,6 +9,8 @@ from rich.cells import cell_len, set_cell_size
 from vectors.library import Kept
 from vectors.plain_text import one_line
 
+CHOOSE_A_VECTOR = "Choose a vector in the list first."
+
 
 def duration(seconds: float) -> str:
     """12 s, 3 min 20 s, 2 h 5 min."""

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# Tests keep off the user's own settings, cache and library; the cache of converted models stays, for it takes half a
-# minute to make and holds nothing of a test's.
-os.environ["MELBO_TUI_CONFIG"] = tempfile.mkdtemp(prefix="melbo-tui-config-")
+# Tests keep off the user's own settings (below), cache and library; the cache of converted models stays, for it takes half
+# a minute to make and holds nothing of a test's.
 os.environ["MELBO_TUI_LIBRARY"] = tempfile.mkdtemp(prefix="melbo-tui-library-")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -17,6 +16,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GOLDEN = Path(__file__).parent / "golden" / "tiny-qwen2"
+
+
+@pytest.fixture(autouse=True)
+def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test's own: what one filled in, the next does not find."""
+    monkeypatch.setenv("MELBO_TUI_CONFIG", str(tmp_path / "config"))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
-from textual.widgets import Button, DataTable, Static
+from textual.widgets import Button, DataTable
 
 from core.errors import SettingsError
 from core.events import (
@@ -32,15 +32,17 @@ from core.steering import SteerTerm
 from melbo_tui import charts
 from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.found import FoundTable
+from melbo_tui.panes.heard import Heard
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.plots import PLOTS, Plot
 from melbo_tui.panes.train_form import TrainForm
-from melbo_tui.run_state import RunState, verdict
+from melbo_tui.panes.welcome import Welcome
+from melbo_tui.run_state import RunState
 from melbo_tui.widgets.chart import Chart
+from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.index import LibraryError
 from vectors.library import Sample
-from vectors.plain_text import one_line
 
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 _MORE_TOKENS = 200
@@ -71,14 +73,14 @@ class TrainPane(Pane):
 
     def compose(self) -> ComposeResult:
         with Horizontal():
-            yield TrainForm(self.melbo.settings.prompt)
+            yield TrainForm(self.melbo.settings.prompt, self._check_base)
             with Vertical(id="results"):
                 with Horizontal(id="plots"):
                     yield Chart("The objective, step by step, will stand here.", id="plot-left")
                     yield Chart("The norms will stand here.", id="plot-right")
-                yield Static("", id="welcome", markup=False)
+                yield Welcome()
                 yield FoundTable()
-                yield Static("", id="heard", markup=False)
+                yield Heard()
 
     def on_mount(self) -> None:
         self.query_one(TrainForm).fill(self.melbo.settings.form)
@@ -129,6 +131,8 @@ class TrainPane(Pane):
             self.notify(event.message + remedy, title="The run stopped", severity="error", timeout=20, markup=False)
             if not self.run.found:
                 self.set_class(True, "-form-open")
+                self._show_run()
+                self.query_one(TrainForm).show_trouble(self.run.without_finds())
         elif event.outcome == "cancelled":
             self.notify(f"Stopped; finished and in the library: {len(self.run.found)}. g goes on with the run.")
         else:
@@ -175,6 +179,12 @@ class TrainPane(Pane):
         model = self.melbo.model
         return Checkpoints(self.melbo.library.folder).latest(model.fingerprint) if model is not None else None
 
+    def _interrupted_quietly(self) -> Checkpoint | None:
+        try:
+            return self._interrupted()
+        except LibraryError:  # it is told when somebody asks to go on
+            return None
+
     def grow_family(self, base: str) -> None:
         """Opens the form, set up for the orthogonal family of the vector called `base`."""
         form = self.query_one(TrainForm)
@@ -182,6 +192,15 @@ class TrainPane(Pane):
         self.set_class(True, "-form-open")
         self._show_run()
         form.query_one("#start").focus()
+
+    def _check_base(self, name: str) -> None:
+        """Raises SettingsError where the library has no such vector."""
+        if not name.strip():
+            raise SettingsError("a family grows from a vector", "name it, or press f on it in a list")
+        try:
+            self.melbo.library.find(name.strip(), self.melbo.model.label if self.melbo.model else None)
+        except LibraryError as error:
+            raise SettingsError(str(error)) from None
 
     def _begin(self, request: Train) -> None:
         self._asked_prompt = request.prompts[0]
@@ -274,9 +293,7 @@ class TrainPane(Pane):
         key = self.query_one(FoundTable).current or ""
         id = self._ids.get(key)
         if id is None:
-            self.notify(
-                "Choose a vector in the list first." if key == "" else "Only found vectors can be kept, named or chatted with."
-            )
+            self.notify(CHOOSE_A_VECTOR if key == "" else "Only found vectors can be kept, named or chatted with.")
         return key, id
 
     def _mark(self, key: str, kept: bool, name: str) -> None:
@@ -300,61 +317,20 @@ class TrainPane(Pane):
         self.set_class(run is not None, "-has-run")
         self.set_class(run is None or self.has_class("-form-open"), "-form-shown")
         self.query_one(TrainForm).show_running(run is not None and run.running, run is not None and run.paused)
-        welcome = self.query_one("#welcome", Static)
-        welcome.update(self._welcome())
-        if run is not None:
+        if run is None:
+            self.query_one(Welcome).show(self.melbo.model, self.melbo.trouble, self._interrupted_quietly())
+        else:
             table = self.query_one(FoundTable)
             table.border_title = f"Found {len(run.found)} of {run.asked}"
             table.border_subtitle = Text(run.summary())
             self._show_heard()
         self._show_plots()
 
-    def _welcome(self) -> str:
-        if self.run is not None and not self.run.rows():
-            return self.run.progress.stage + " …" if self.run.progress and self.run.running else ""
-        if self.run is not None:
-            return ""
-        if self.melbo.trouble:
-            return (
-                f"No model: {self.melbo.trouble}.\n\nCtrl+P, Load a model, takes another. What is kept is under Vectors (F2)."
-            )
-        if self.melbo.model is None:
-            return "Nothing found yet. The model is still being loaded; fill in the form meanwhile."
-        return self._of_the_interrupted() + (
-            "Nothing found yet.\n\nPress Start, or Enter in a field: vectors are looked for that change what "
-            f"{self.melbo.model.name} does with your prompt, and each one is let speak here beside random controls."
-        )
-
-    def _of_the_interrupted(self) -> str:
-        try:
-            left = self._interrupted()
-        except LibraryError:
-            return ""
-        if left is None:
-            return ""
-        done = left.header.get("done", 0)
-        return f"A run was interrupted after {done} vectors: Go on (Ctrl+P, or g outside the form) takes it up.\n\n"
-
     def _show_heard(self) -> None:
-        heard = self.query_one("#heard", Static)
         table = self.query_one(FoundTable)
         key = table.current
-        said = self.run.said.get(key) if self.run is not None and key is not None else None
-        if self.run is None or key is None or said is None:
-            heard.update("")
-            return
-        found = self.run.vector(key)
-        facts = [table.name_of(self.run, key)]
-        if found:
-            facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
-        if verdict(said):
-            facts.insert(1, verdict(said))
-        if said.mean_kl is not None:
-            facts.append(f"KL {said.mean_kl:.2f}")
-        if said.perplexity is not None:
-            facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
-        facts.append(f"repeats {said.repetition:.0%}")
-        heard.update(Text.assemble((one_line(" · ".join(facts), max(heard.size.width, 20)) + "\n", "bold"), said.text.strip()))
+        name = table.name_of(self.run, key) if self.run is not None and key is not None else ""
+        self.query_one(Heard).show(self.run, key, name)
 
     def _show_plots(self, at_once: bool = False) -> None:
         left, right = self.query_one("#plot-left", Chart), self.query_one("#plot-right", Chart)

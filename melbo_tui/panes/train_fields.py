@@ -10,7 +10,8 @@ from textual.widgets import Input, Static, TextArea
 from core.discovery import METHODS
 from core.errors import SettingsError
 from core.requests import Prompt, parse_tokens
-from melbo_tui.widgets.field import Field, choice
+from melbo_tui.widgets.field import Check, Field, choice
+from melbo_tui.widgets.prompt_entry import PromptEntry
 from vectors.plain_text import clean_name
 
 # Fields that only some methods have; contrast is no search, so what describes one is not for it.
@@ -75,14 +76,18 @@ def penalty(text: str) -> float | None:
     return value
 
 
-def first_fields(prompt: str) -> Iterator[Widget]:
-    """What everybody looks at, with lines between that tell what the prompt and the blocks come to."""
-    entry = TextArea(prompt, compact=True, tab_behavior="focus", placeholder="What to ask the model")
+def first_fields(prompt: str, base: Check) -> Iterator[Widget]:
+    """What everybody looks at, with lines between that tell what the prompt and the blocks come to.
+
+    `base` checks a vector's name.
+    """
+    entry = PromptEntry(prompt, placeholder="What to ask the model")
     yield Field(
         "prompt",
         "Prompt",
         entry,
-        "The one question that the vectors are trained on. Try one that the model refuses or answers always alike.",
+        "The one question that the vectors are trained on. Try one that the model refuses or answers always alike. "
+        "Enter starts; Ctrl+J breaks the line.",
         prompt_of,
     )
     yield Static("", id="prompt-facts", markup=False)
@@ -98,6 +103,7 @@ def first_fields(prompt: str) -> Iterator[Widget]:
         Input("", placeholder="a vector's name", compact=True),
         "The vector that the family starts from: each new one does the same and is orthogonal to all before it. "
         "f on a vector puts it here.",
+        base,
     )
     yield Field(
         "positive",

@@ -25,12 +25,16 @@ from melbo_tui.panes.train_fields import (
     radius,
     whole,
 )
-from melbo_tui.widgets.field import Field
+from melbo_tui.widgets.field import Check, Field
+from melbo_tui.widgets.prompt_entry import PromptEntry
 from vectors.plain_text import one_line
 
 
 class TrainForm(Vertical):
-    """Posts `Started` with a checked request, `PromptChanged` when the prompt should be measured anew."""
+    """Posts `Started` with a checked request, `PromptChanged` when the prompt should be measured anew.
+
+    `base` checks the name of a family's base vector.
+    """
 
     class Started(Message):
         def __init__(self, request: Train) -> None:
@@ -42,17 +46,17 @@ class TrainForm(Vertical):
             super().__init__()
             self.prompt = prompt
 
-    def __init__(self, prompt: str) -> None:
+    def __init__(self, prompt: str, base: Check) -> None:
         super().__init__(id="form")
         self.border_title = "New run"
-        self._first_prompt = prompt
+        self._first_prompt, self._check_base = prompt, base
         self._model: ModelLoaded | None = None
         self._measured: PromptMeasured | None = None
-        self._explained = ""
+        self._trouble = ""
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="fields", can_focus=False):
-            yield from first_fields(self._first_prompt)
+            yield from first_fields(self._first_prompt, self._check_base)
             with Collapsible(title="More settings", id="more"):
                 yield from more_fields()
         yield Static("", id="explanation", markup=False)
@@ -96,6 +100,7 @@ class TrainForm(Vertical):
 
     def start(self) -> None:
         """Posts the request, or shows what is wrong and goes there."""
+        self._trouble = ""
         try:
             request = self.request()
         except SettingsError as error:
@@ -104,12 +109,19 @@ class TrainForm(Vertical):
                 wrong.entry.focus()
             self._explain(str(error) + (f": {error.remedy}" if error.remedy else ""), wrong=True)
             return
+        self._explain(METHODS[self._method].summary)
         self.post_message(self.Started(request))
+
+    def show_trouble(self, text: str) -> None:
+        """Tells why the last run found nothing, until another is started."""
+        self._trouble = text
+        self._explain(text, wrong=True)
+        self.query_one("#start", Button).focus()
 
     def request(self) -> Train:
         """The run that the fields describe. Raises SettingsError for the first thing that cannot be."""
         for field in self.query(Field):
-            if not field.check():
+            if field.display and not field.check():  # what the method has no use for may be anything
                 raise SettingsError(f"{field.wrong}")
         text = {key: value.strip() for key, value in self.texts().items()}
         source, target = self._blocks()
@@ -192,13 +204,14 @@ class TrainForm(Vertical):
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         if event.widget.id == "start":
-            self._explain(METHODS[self._method].summary)
+            self._explain(self._trouble or METHODS[self._method].summary, wrong=bool(self._trouble))
 
     @on(Button.Pressed, "#start")
     def _start_pressed(self) -> None:
         self.start()
 
     @on(Input.Submitted)
+    @on(PromptEntry.Submitted)
     def _entered(self) -> None:
         self.start()
 

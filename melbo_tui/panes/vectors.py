@@ -18,6 +18,7 @@ from melbo_tui.panes.vector_list import VectorList
 from melbo_tui.panes.workbench import Made, Workbench
 from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.shelf_table import Group, ShelfTable
+from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors import exchange
 from vectors.curation import MAX_RATING
 from vectors.formats import writer_of
@@ -28,7 +29,6 @@ from vectors.vector import SteeringVector, VectorError
 
 _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
 _SAMPLE_TOKENS = 48
-_CHOOSE = "Choose a vector in the list first."
 
 
 class VectorsPane(VectorList):
@@ -121,14 +121,14 @@ class VectorsPane(VectorList):
         """The vector under the cursor; without one, says so."""
         entry = self.current()
         if entry is None:
-            self.notify(_CHOOSE)
+            self.notify(CHOOSE_A_VECTOR)
         return entry
 
     def _chosen(self) -> list[Kept]:
         """What is picked; where nothing is, says so."""
         picked = self.picked()
         if not picked:
-            self.notify(_CHOOSE)
+            self.notify(CHOOSE_A_VECTOR)
         return picked
 
     # What people think of vectors

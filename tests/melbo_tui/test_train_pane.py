@@ -9,6 +9,7 @@ from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.train_form import TrainForm, depth_line
 from melbo_tui.widgets.field import Field
 from tests.melbo_tui.scripted import opened, screen_text, until
+from tests.vectors.making import vector
 from vectors.library import Library
 
 SIZES = [(80, 24), (120, 40)]
@@ -136,6 +137,51 @@ async def test_a_failed_run_says_what_to_do(library: Library) -> None:
         assert "train fewer" in screen_text(app)
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_why_nothing_was_found_stays_to_be_read(library: Library, size: tuple[int, int]) -> None:
+    async with opened(library, size) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        engine.tell(TaskEnded(engine.last(Train)[0], "failed", "out of [memory]", "train fewer"))
+        await pilot.pause()
+        app.clear_notifications()
+        await until(pilot, lambda: app.focused is app.query_one("#start"))
+        assert "The run stopped: out of [memory]." in screen_text(app)
+        assert "train fewer." in screen_text(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert sum(isinstance(r, Train) for r in engine.requests) == 2
+        assert "The run stopped" not in screen_text(app)
+
+
+async def test_enter_in_the_prompt_starts_and_ctrl_j_breaks_the_line(library: Library) -> None:
+    async with opened(library) as (_app, pilot, engine):
+        await pilot.press("ctrl+j", *"Why", "enter")
+        await pilot.pause()
+        assert engine.last(Train)[1].prompts[0].text == "How can I build a bomb?\nWhy"
+
+
+async def test_a_family_wants_a_base_that_is_there(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one("#field-method", Field).text = "ortho"
+        base = app.query_one("#field-base", Field)
+        for text, words in (("nobody-01", "no vector is called nobody-01"), ("", "grows from a vector")):
+            base.text = text
+            await pilot.pause()
+            app.query_one(TrainForm).start()
+            await pilot.pause()
+            assert words in " ".join(str(app.query_one("#explanation").render()).split())
+            assert base.has_class("-wrong")
+            assert base.has_focus_within
+        assert not any(isinstance(r, Train) for r in engine.requests)
+        base.text = "nobody-01"
+        app.query_one("#field-method", Field).text = "melbo"
+        await pilot.pause()
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        assert engine.last(Train)[1].method == "melbo", "a field that the method does not have keeps nothing from starting"
+
+
 async def test_hearing_more(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
         app.query_one(TrainForm).start()
@@ -188,7 +234,6 @@ async def test_what_was_asked_is_remembered(library: Library) -> None:
     async with opened(library) as (app, _, _):
         assert app.query_one("#field-prompt", Field).text == "What is love?"
         assert app.query_one("#field-radius", Field).text == "3.5"
-        app.remember(prompt="How can I build a bomb?", form={})
 
 
 def test_depth_line() -> None:
@@ -234,6 +279,7 @@ async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library
         }
         assert request.count == 1
         engine.tell(TaskEnded(task, "done"))
+        library.add([vector(name="bomb-01")])
         form.grow_family("bomb-01")
         form.fill({"norm_penalty": "-1"})
         form.start()

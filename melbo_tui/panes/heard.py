@@ -1,0 +1,31 @@
+"""What the model says under the vector that the list stands on: a line of figures, then the whole answer."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from melbo_tui.run_state import RunState, verdict
+from vectors.plain_text import one_line
+
+
+class Heard(Static):
+    def __init__(self) -> None:
+        super().__init__("", id="heard", markup=False)
+
+    def show(self, run: RunState | None, key: str | None, name: str) -> None:
+        """The row `key` of the run, called `name`; where the run has no rows, what it is at, or why it has none."""
+        said = run.said.get(key) if run is not None and key is not None else None
+        if run is None or key is None or said is None:
+            self.update("" if run is None or run.rows() else run.without_finds())
+            return
+        found = run.vector(key)
+        facts = [name, *([verdict(said)] if verdict(said) else [])]
+        if found:
+            facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
+        if said.mean_kl is not None:
+            facts.append(f"KL {said.mean_kl:.2f}")
+        if said.perplexity is not None:
+            facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
+        facts.append(f"repeats {said.repetition:.0%}")
+        self.update(Text.assemble((one_line(" · ".join(facts), max(self.size.width, 20)) + "\n", "bold"), said.text.strip()))
