@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from copy import copy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.errors import SettingsError
 from core.language_model import LanguageModel
 from core.replay import record
 from core.residual import added, recorded
+from core.sparing import sparable, spared
 
 # How far the replay may be from the model's own forward, relative to the largest activation, before it is not used.
 _TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
@@ -35,6 +36,8 @@ class Segment:
         self._source, self._target = source, target
         self.tokens = len(self._ids)
         self._whole = record(model, self._ids, source, target)
+        self._last = self.tokens
+        self._spared: tuple[nn.Module, ...] = ()
         self._measure()
         self.reason = self._difference()
 
@@ -49,12 +52,25 @@ class Segment:
         part = copy(self)
         part._source, part._target = source, target
         part._whole = self._whole.part(source - self._source, target - self._source)
+        part._last, part._spared = self.tokens, ()
         part._measure()
         return part
+
+    def watched(self, last: int | None) -> Segment:
+        """The same segment where of the output's tokens only the `last` are asked for (None: all), which costs less."""
+        watched = copy(self)
+        if last is not None and last < self.tokens:
+            watched._last = last
+            watched._spared = sparable(self._whole, last, self._tolerance) if self.replayed else ()
+        return watched
 
     @property
     def half_precision(self) -> bool:
         return self._model.dtype in (torch.float16, torch.bfloat16)
+
+    @property
+    def _tolerance(self) -> float:
+        return _TOLERANCE.get(self._model.dtype, 1e-5)
 
     @property
     def replayed(self) -> bool:
@@ -65,8 +81,9 @@ class Segment:
         return self._whole(thetas) if self.replayed else self._full(thetas)
 
     def change(self, thetas: Tensor) -> Tensor:
-        """Steered minus unsteered output [batch, tokens, d_model], in float32."""
-        return self(thetas).float() - self.base
+        """Steered minus unsteered output [batch, tokens, d_model] in float32, of the tokens that are asked for."""
+        with spared(self._spared, self._last, self.tokens):
+            return self(thetas)[:, -self._last :].float() - self.base[-self._last :]
 
     def _full(self, thetas: Tensor) -> Tensor:
         """By the model's own forward."""
@@ -85,8 +102,7 @@ class Segment:
         except Exception as error:  # blocks of unknown architectures may refuse to run on their own in any way they like
             return f"its blocks cannot be run on their own ({type(error).__name__})"
         worst = float((replayed - full).abs().max() / full.abs().max())
-        limit = _TOLERANCE.get(self._model.dtype, 1e-5)
-        return "" if worst <= limit else f"replayed blocks differ from the model's own forward by {worst:.1g}"
+        return "" if worst <= self._tolerance else f"replayed blocks differ from the model's own forward by {worst:.1g}"
 
 
 def check_blocks(model: LanguageModel, source: int, target: int) -> None:

@@ -70,7 +70,7 @@ class Problem:
         most_rows: int = 64,
         on_shrink: Callable[[int], None] = lambda rows: None,
     ) -> None:
-        self.segments = segments
+        self.segments = [segment.watched(objective.tokens) for segment in segments]
         self.objective = objective
         self.most_rows = most_rows
         self._on_shrink = on_shrink

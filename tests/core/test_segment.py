@@ -7,6 +7,7 @@ from core.errors import ModelError, SettingsError
 from core.language_model import LanguageModel, find_blocks
 from core.residual import added, recorded
 from core.segment import Segment
+from core.sparing import sparable, spared
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 ARCHITECTURES = (
@@ -15,6 +16,8 @@ ARCHITECTURES = (
     "smollm3 lfm2 nemotron helium persimmon"
 ).split()
 IDS = [5, 9, 17, 33, 65, 129, 7]
+# Their feed-forward parts take or give something else than one tensor of all tokens.
+UNSPARED = ("opt", "mpt", "gpt_oss")
 
 
 def _model(model_type: str) -> LanguageModel:
@@ -29,7 +32,32 @@ def test_replay_equals_the_full_forward(model_type: str) -> None:
     thetas = torch.randn(3, model.d_model)
     with added(model.blocks[1], thetas), recorded(model.blocks[4]) as seen, torch.no_grad():
         model.run_blocks(model.ids_tensor(IDS, 3))
-    torch.testing.assert_close(segment(thetas), seen[0], rtol=1e-5, atol=1e-5)
+    assert (segment(thetas) - seen[0]).abs().max() <= 1e-5 * seen[0].abs().max()
+
+
+@pytest.mark.parametrize("model_type", ARCHITECTURES)
+def test_the_last_block_is_spared_the_tokens_that_nobody_sees(model_type: str) -> None:
+    model = _model(model_type)
+    segment = Segment(model, IDS, 1, 4)
+    watched = segment.watched(3)
+    names = {part: name for name, part in model.blocks[4].named_children()}
+    assert bool(watched._spared) == (model_type not in UNSPARED)
+    assert not any(word in names[part] for part in watched._spared for word in ("att", "conv", "norm", "ln_"))
+    thetas = torch.randn(3, model.d_model, requires_grad=True)
+    (whole,) = torch.autograd.grad(segment.change(thetas)[:, -3:].square().sum(), thetas)
+    change = watched.change(thetas)
+    torch.testing.assert_close(change, segment.change(thetas)[:, -3:], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.autograd.grad(change.square().sum(), thetas)[0], whole, rtol=1e-3, atol=1e-4)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for block in model.blocks for m in block.modules())
+
+
+def test_attention_is_never_spared(tiny: LanguageModel) -> None:
+    block = tiny.blocks[4]
+    whole = Segment(tiny, IDS, 1, 4)
+    assert sparable(whole._whole, 3, 1e-5) == (block.mlp,)
+    with spared([block.input_layernorm], 3, len(IDS)), torch.no_grad():
+        wrong = whole._whole(torch.zeros(1, tiny.d_model))[0, -3:]
+    assert (wrong - whole.base[-3:]).abs().max() > 1e-3, "what feeds the attention does change what is seen"
 
 
 @pytest.mark.parametrize("model_type", ["llama", "gpt2", "bloom"])
