@@ -17,9 +17,6 @@ from core.discovery.jacobian import pushed
 from core.discovery.objective import Problem
 from core.discovery.projections import unit
 
-# Converged vectors leave the linear regime sooner than random directions do: about half the radius that random ones say
-# leaves text fluent on the models measured (docs/findings.md).
-CONVERGED_SHARE = 0.5
 _DIRECTIONS = 8
 _STEPS = 12
 
@@ -33,10 +30,8 @@ class Calibration:
     curve: tuple[tuple[float, float], ...]
 
 
-def calibrate(
-    problem: Problem, ratio: float = 0.5, share: float = CONVERGED_SHARE, seed: int = 0
-) -> Generator[None, None, Calibration]:
-    """Yields between the radii tried; returns `share` times the radius at which random directions reach `ratio`."""
+def calibrate(problem: Problem, ratio: float, seed: int = 0) -> Generator[None, None, Calibration]:
+    """Yields between the radii tried; returns the radius at which random directions reach `ratio`."""
     segment = problem.segments[0]
     generator = torch.Generator().manual_seed(seed)
     directions = unit(torch.randn(_DIRECTIONS, segment.base.shape[-1], generator=generator)).to(problem.device)
@@ -51,7 +46,7 @@ def calibrate(
         curve.append((radius, nonlinearity(problem, directions, radius, linear)))
         low, high = (radius, high) if curve[-1][1] < ratio else (low, radius)
         yield
-    return Calibration(share * (low * high) ** 0.5, ratio, tuple(sorted(curve)))
+    return Calibration((low * high) ** 0.5, ratio, tuple(sorted(curve)))
 
 
 def nonlinearity(problem: Problem, directions: Tensor, radius: float, linear: list[Tensor]) -> float:

@@ -20,7 +20,7 @@ from core.discovery.random import draws
 from core.evaluation.hearing import Asked, Fluency, Verdict, distinct, heard
 from core.evaluation.refusal import refuses
 from core.language_model import LanguageModel
-from core.requests import default_blocks
+from core.requests import Train, default_blocks
 from core.segment import Segment
 from core.steering import Steering, SteerTerm
 from vectors.vector import Origin, SteeringVector
@@ -107,7 +107,7 @@ def _found(subject: Subject, trial: Trial, prompt: str) -> Generator[None, None,
     source, target = default_blocks(len(model.blocks))
     ids = model.encode_chat([{"role": "user", "content": prompt}])
     problem = Problem([Segment(model, ids, source, target)], Objective())
-    chosen = yield from calibrate(problem, seed=trial.seed)
+    chosen = yield from calibrate(problem, Train.ratio, trial.seed)
     radius = trial.scale * chosen.radius
     kind = METHODS[method].load()
     job = Job(problem, draws(trial.vectors, model.d_model, trial.seed), kind.Settings(**settings), model, radius)

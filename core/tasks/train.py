@@ -222,7 +222,7 @@ class _Run:
         if not self.method.needs_radius:
             return None
         self._tell("choosing the radius")
-        found = yield from calibrate(problem, self.request.ratio, seed=self.request.seed)
+        found = yield from calibrate(problem, self.request.ratio, self.request.seed)
         self.emit(RadiusChosen(self.task, found.radius, True, found.ratio, found.curve))
         return found.radius
 

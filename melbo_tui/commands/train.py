@@ -43,9 +43,8 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     )
     size = "auto, calibrated" if method.needs_radius else "as the method finds them"
     where.add_argument("--radius", type=_radius, default=None, metavar="auto|R", help=f"the vectors' norm (default: {size})")
-    where.add_argument(
-        "--ratio", type=float, default=0.5, metavar="X", help="the nonlinearity that auto aims at (default: 0.5)"
-    )
+    about = f"the nonlinearity of random pushes that auto goes to (default: {Train.ratio:g})"
+    where.add_argument("--ratio", type=float, default=Train.ratio, metavar="X", help=about)
     where.add_argument(
         "--tokens", default="last:6", metavar="all|last:K", help="positions the objective sees (default: last:6)"
     )

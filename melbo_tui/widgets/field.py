@@ -24,6 +24,7 @@ class Field(Horizontal):
     Field.-tall { height: 3; }
     Field > Label { width: 11; color: $text-muted; }
     Field > Input, Field > TextArea, Field > Select { width: 1fr; }
+    Field > TextArea { padding: 0; }
     Field.-wrong > Label { color: $text-error; text-style: bold; }
     Field:focus-within > Label { color: $text; text-style: bold; }
     """

@@ -18,6 +18,7 @@ from core.discovery.calibration import calibrate
 from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
 from core.draining import drained
+from core.requests import Train
 from core.segment import Segment
 from tests.benchmarks import published
 from tests.benchmarks.setting import setting
@@ -36,7 +37,7 @@ def main() -> None:
 
     began = time.perf_counter()
     problem = Problem([Segment(model, ids, source, target)], Objective(tokens=TOKENS))
-    radius = drained(calibrate(problem)).radius
+    radius = drained(calibrate(problem, Train.ratio)).radius
     calibrated = time.perf_counter() - began
     began = time.perf_counter()
     objectives: list[float] = []

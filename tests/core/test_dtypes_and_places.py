@@ -32,7 +32,7 @@ IDS = list(range(5, 25))
 def test_vectors_are_found_in_any_precision(model_type: str, dtype: torch.dtype) -> None:
     model = LanguageModel(tiny_model(model_type).to(dtype), None, "half")
     problem = Problem([Segment(model, IDS, 1, 4)], Objective(tokens=6))
-    radius = drained(calibrate(problem)).radius
+    radius = drained(calibrate(problem, Train.ratio)).radius
     assert 0 < radius < 1e3
     draws = torch.randn(4, model.d_model, generator=torch.Generator().manual_seed(0))
     (found,) = [e for e in melbo.find(Job(problem, draws, melbo.Settings(), model, radius)) if isinstance(e, Found)]
