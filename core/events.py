@@ -99,6 +99,8 @@ class RadiusChosen(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
+    """`unsteered_kl`: of a family, KL(unsteered || base) of the prompt's next token, nats."""
+
     run: str
     vectors: int
     steps: int
@@ -107,6 +109,7 @@ class RunStarted(Event):
     note: str = ""
     method: str = "melbo"
     resumed: int = 0
+    unsteered_kl: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,10 @@ class Stepped(Event):
 
 @dataclass(frozen=True)
 class VectorFound(Event):
-    """A finished vector, saved in the library already under `id`. `facts` is what else its method knows of it."""
+    """A finished vector, saved in the library already under `id`. `facts` is what else is known of it.
+
+    Of a family's, `kl_to_base` is KL(vector || base) of the prompt's next token in nats, as the post's code computes it.
+    """
 
     index: int
     id: str

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from core.errors import SettingsError
+from core.evaluation.divergence import divergence
 from core.language_model import LanguageModel
 from core.residual import RowSteering
 from core.steering import Steering
@@ -146,6 +147,5 @@ def _pick(state: _Live, logits: Tensor) -> int:
 
 def _score(state: _Live, token: int, steered: Tensor, unsteered: Tensor) -> None:
     """Adds KL(steered || unsteered) in nats, and how much `token` surprises the unsteered model, to the row's record."""
-    own, base = torch.log_softmax(steered, dim=-1), torch.log_softmax(unsteered, dim=-1)
-    state.kl.append(max(float((own.exp() * (own - base)).sum()), 0.0))
-    state.surprise.append(-float(base[token]))
+    state.kl.append(float(divergence(steered, unsteered)))
+    state.surprise.append(float(unsteered.logsumexp(dim=-1) - unsteered[token]))

@@ -86,6 +86,11 @@ class RunState:
         return []
 
     @property
+    def family(self) -> bool:
+        """Whether it grows an orthogonal family off a base vector."""
+        return self.started is not None and self.started.method == "ortho"
+
+    @property
     def running(self) -> bool:
         return self.ended is None
 
@@ -97,6 +102,13 @@ class RunState:
     def vector(self, key: str) -> VectorFound | None:
         """The found vector that a row's key stands for, None for the unsteered model and the controls."""
         return self.found.get(int(key)) if key.isdecimal() else None
+
+    def kl_to_base(self, key: str) -> float | None:
+        """KL(row || base) of the prompt's next token in nats: of a family's vector, or of the unsteered model beside it."""
+        if key == UNSTEERED:
+            return self.started.unsteered_kl if self.started is not None else None
+        found = self.vector(key)
+        return dict(found.facts).get("kl_to_base") if found is not None else None
 
     def effect(self, index: int) -> float:
         """The vector's objective as a share of the run's highest, 0 to 1."""

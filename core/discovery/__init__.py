@@ -47,7 +47,7 @@ METHODS = {
         ("base", "optimizer", "learning_rate", "match", "norm", "norm_penalty", "start_norm", "least_match", "least_norm"),
         needs_radius=False,
         vectors=32,
-        steps="24 for lbfgs, 1000 for adam",
+        steps="32 for lbfgs, 1000 for adam",
         optimizers=("lbfgs", "adam"),
     ),
     "power-steering": Method(

@@ -19,6 +19,7 @@ from torch import Tensor
 from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.projections import unit
 from core.errors import SettingsError
+from core.evaluation.divergence import divergence
 from core.language_model import LanguageModel
 from core.prompting import prompt_ids
 from core.requests import Prompt
@@ -105,7 +106,7 @@ class _Selection(Batch):
         ablated = [self._logits(ids, ablate=vectors) for ids in self.held[0]]
         added = [self._logits(ids, add=(vectors, blocks)) for ids in self.held[1]]
         harmed = [self._logits(ids, ablate=vectors) for ids in self.held[1]]
-        kl = torch.stack([_kl(plain, steered) for plain, steered in zip(self.plain[1], harmed, strict=True)])
+        kl = torch.stack([divergence(plain, steered) for plain, steered in zip(self.plain[1], harmed, strict=True)])
         self.scores[rows] = torch.stack([self._told(ablated), self._told(added), kl.mean(dim=0)], dim=1)
         self.step += 1
         best = self._ranking()[self._best()]
@@ -165,12 +166,6 @@ def telling_tokens(positive: Tensor, negative: Tensor) -> Tensor:
     difference = torch.softmax(positive, dim=-1).mean(dim=0) - torch.softmax(negative, dim=-1).mean(dim=0)
     top = difference.topk(min(_MOST_TELLING, len(difference)))
     return top.indices[top.values >= 0.1 * top.values[0]]
-
-
-def _kl(plain: Tensor, steered: Tensor) -> Tensor:
-    """KL(unsteered || steered) in nats of the next token, [rows]."""
-    base, own = torch.log_softmax(plain, dim=-1), torch.log_softmax(steered, dim=-1)
-    return (base.exp() * (base - own)).sum(dim=-1)
 
 
 def _without(hidden: Tensor, direction: Tensor) -> Tensor:

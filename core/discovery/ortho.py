@@ -24,13 +24,13 @@ from core.discovery.projections import Basis, unit
 from core.discovery.rolling import Rolling
 from core.errors import SettingsError
 
-STEPS = {"lbfgs": 24, "adam": 1000}
+STEPS = {"lbfgs": 32, "adam": 1000}
 _PENALTY = 1.0
 
 
 @dataclass(frozen=True)
 class Settings(Stepping):
-    """`steps` None: 24 for lbfgs, 1000 for adam. `batch`: how many vectors are trained at once; the more, the fewer steps
+    """`steps` None: 32 for lbfgs, 1000 for adam. `batch`: how many vectors are trained at once; the more, the fewer steps
     each is behind the one before it, and the less settled what it must keep off (docs/performance.md).
 
     `match`: `tokens` compares the change at every seen token, `mean` their mean, as the published code does (over all

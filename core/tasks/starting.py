@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.discovery import random
+from core.discovery import METHODS, random
 from core.discovery.objective import Problem
 from core.errors import SettingsError
 from core.language_model import LanguageModel
@@ -32,6 +34,17 @@ def starting_draws(model: LanguageModel, request: Train) -> Tensor:
             f"{request.count} rows of width {model.d_model} are needed",
         )
     return torch.from_numpy(rows[: request.count].copy())
+
+
+def settings_of(request: Train, model: LanguageModel, source: int) -> Any:
+    """The method's own settings, from the request's general and special ones."""
+    kind = METHODS[request.method].load().Settings
+    names = {field.name for field in fields(kind)}
+    given = {name: value for name, value in request.settings.items() if name in names and value is not None}
+    batch = request.batch or (None if model.device.type == "cpu" else kind.gpu_batch)
+    general: dict[str, Any] = {"batch": batch, "steps": request.steps, "source": source}
+    given |= {name: value for name, value in general.items() if name in names and value is not None}
+    return kind(**given)
 
 
 def base_vector(session: Session, request: Train) -> SteeringVector | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from core.discovery.objective import Objective, Problem
 from core.discovery.options import OF_THE_OBJECTIVE
 from core.errors import Cancelled, SettingsError
 from core.evaluation.damage import is_broken, repetition
+from core.evaluation.divergence import Likeness
 from core.evaluation.refusal import refuses
 from core.events import (
     Progressed,
@@ -38,7 +38,7 @@ from core.requests import Train, default_blocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
 from core.tasks.hearing import STEPS_A_TOKEN, Hearing
-from core.tasks.starting import base_vector, doubts, starting_draws
+from core.tasks.starting import base_vector, doubts, settings_of, starting_draws
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.formats import safetensors_file
 from vectors.library import new_run_id
@@ -79,7 +79,7 @@ class _Run:
         self.vectors: list[SteeringVector] = []
         self.losses: list[np.ndarray] = []
         self.failed: dict[int, str] = {}
-        self.settings = self._settings()
+        self.settings = settings_of(request, self.model, self.source)
         self.step_count = int(self.settings.step_count)
         self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell)
         self.turns = Turns(Pace(request.count * self.step_count), self.hearing.pace, STEPS_A_TOKEN)
@@ -100,6 +100,7 @@ class _Run:
             self.emit(Warned(self.task, warning))
         job.radius = yield from self._radius(problem)
         self.origin = self._origin(job)
+        self.likeness = Likeness(self.model, self.ids[0], self.source, base) if base is not None else None
         self.emit(
             RunStarted(
                 self.task,
@@ -111,6 +112,7 @@ class _Run:
                 segments[0].reason,
                 request.method,
                 len(self.vectors),
+                self.likeness.unsteered if self.likeness is not None else None,
             )
         )
         if job.radius is not None:
@@ -143,16 +145,6 @@ class _Run:
         if late is not None:
             self._stepped(late)
         yield from self.hearing.rest()
-
-    def _settings(self) -> Any:
-        """The method's own settings, from the request's general and special ones."""
-        kind = self.method.load().Settings
-        names = {field.name for field in fields(kind)}
-        given = {name: value for name, value in self.request.settings.items() if name in names and value is not None}
-        batch = self.request.batch or (None if self.model.device.type == "cpu" else kind.gpu_batch)
-        general: dict[str, Any] = {"batch": batch, "steps": self.request.steps, "source": self.source}
-        given |= {name: value for name, value in general.items() if name in names and value is not None}
-        return kind(**given)
 
     # Interruptions
 
@@ -199,7 +191,9 @@ class _Run:
         for row, vector in zip(rows, self.vectors, strict=True):
             job.earlier[row] = torch.tensor(vector.direction)
         for row, vector in zip(rows, self.vectors, strict=True):
-            self.emit(VectorFound(self.task, row, vector.id, vector.name, -(vector.origin.loss or 0.0), vector.norm))
+            own = self.origin.settings.keys() | {"draw"}
+            told = tuple((name, float(fact)) for name, fact in vector.origin.settings.items() if name not in own)
+            self.emit(VectorFound(self.task, row, vector.id, vector.name, -(vector.origin.loss or 0.0), vector.norm, told))
             heard = library.samples(vector.id)
             if heard:
                 text = heard[0].text
@@ -243,7 +237,10 @@ class _Run:
         losses = found.losses.detach().cpu().numpy()
         objective, vectors = found.objective.tolist(), found.vectors.detach().cpu()
         fresh: list[int] = []
-        known = [{name: float(values[row]) for name, values in found.facts.items()} for row in range(len(vectors))]
+        facts = dict(found.facts)
+        if self.likeness is not None:
+            facts["kl_to_base"] = self.likeness.kl(vectors)
+        known = [{name: float(values[row]) for name, values in facts.items()} for row in range(len(vectors))]
         for row in range(len(vectors)):
             draw = found.first + row
             if cause := found.cause(row):
@@ -262,8 +259,8 @@ class _Run:
         self._save_state(job)
         new = self.vectors[len(self.vectors) - len(fresh) :]
         for row, vector in zip(fresh, new, strict=True):
-            draw, facts = found.first + row, tuple(known[row].items())
-            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, facts))
+            draw, told = found.first + row, tuple(known[row].items())
+            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, told))
         yield
         if new:
             norm = float(np.median([vector.norm for vector in new]))

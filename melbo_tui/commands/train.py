@@ -163,7 +163,16 @@ def report(run: RunState) -> None:
                 + ", ".join(f"{value:.2f} at {norm:.3g}" for norm, value in _around(run.radius))
             )
     rows = [_cells(run, key) for key in sorted(run.rows(), key=str.isdecimal)]
-    table(("vector", "effect", "KL", "perplexity", "", "what the model says under it"), rows)
+    heads = [
+        "vector",
+        "effect",
+        *(["KL to base"] if run.family else []),
+        "KL",
+        "perplexity",
+        "",
+        "what the model says under it",
+    ]
+    table(heads, rows)
     if run.summary():
         say(f"\n{run.summary()}.")
     if run.found:
@@ -178,11 +187,15 @@ def _around(chosen: RadiusChosen) -> list[tuple[float, float]]:
 def _cells(run: RunState, key: str) -> tuple[str, ...]:
     found, said = run.vector(key), run.said.get(key)
     name, effect = (found.name, f"{found.objective:.1f}") if found else (key, "")
+    start = [name, effect]
+    if run.family:
+        to_base = run.kl_to_base(key)
+        start.append("" if to_base is None else f"{to_base:.2g}")
     if said is None:
-        return (name, effect, "", "", "", "")
+        return (*start, "", "", "", "")
     kl = f"{said.mean_kl:.2f}" if said.mean_kl is not None else ""
     perplexity = f"{min(said.perplexity, 99999):.1f}" if said.perplexity is not None else ""
-    return (name, effect, kl, perplexity, verdict(said), said.text)
+    return (*start, kl, perplexity, verdict(said), said.text)
 
 
 def report_json(run: RunState) -> None:

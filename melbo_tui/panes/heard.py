@@ -23,6 +23,8 @@ class Heard(Static):
         facts = [name, *([verdict(said)] if verdict(said) else [])]
         if found:
             facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
+        if (kl := run.kl_to_base(key)) is not None:
+            facts.append(f"KL to base {kl:.2g}")
         if said.mean_kl is not None:
             facts.append(f"KL {said.mean_kl:.2f}")
         if said.perplexity is not None:

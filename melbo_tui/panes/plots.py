@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.events import CONTROL
+from core.events import CONTROL, UNSTEERED
 from melbo_tui.charts import Color, Series
 from melbo_tui.run_state import RunState
 
@@ -29,8 +29,7 @@ class Plot:
 
 
 def _objective_title(run: RunState | None) -> str:
-    family = run is not None and run.started is not None and run.started.method == "ortho"
-    return "Share of the base's effect" if family else "Objective"
+    return "Share of the base's effect" if run is not None and run.family else "Objective"
 
 
 def _norm_title(run: RunState | None) -> str:
@@ -51,9 +50,25 @@ def _norms(run: RunState, colors: Colors) -> list[Series]:
     return [_series([(i + 1, f.norm) for i, f in sorted(run.found.items())], colors["main"], dots=True)]
 
 
+def _kl_title(run: RunState | None) -> str:
+    return "KL to the base (line: unsteered)" if run is not None and run.family else "KL to unsteered (line: random)"
+
+
 def _kl(run: RunState, colors: Colors) -> list[Series]:
+    """How unlike the unsteered model they act, beside random vectors; of a family how like the base, beside no vector."""
+    if run.family:
+        points = [(i + 1, kl) for i in sorted(run.found) if (kl := run.kl_to_base(str(i))) is not None]
+        unsteered = run.kl_to_base(UNSTEERED)
+        return _dots_and_line(run, points, [] if unsteered is None else [unsteered], colors)
     spoken = [(i + 1, s.mean_kl) for i in sorted(run.found) if (s := run.said.get(str(i))) and s.mean_kl is not None]
     controls = [s.mean_kl for key, s in run.said.items() if key.startswith(CONTROL) and s.mean_kl is not None]
+    return _dots_and_line(run, spoken, controls, colors)
+
+
+def _dots_and_line(
+    run: RunState, spoken: Sequence[tuple[float, float]], controls: Sequence[float], colors: Colors
+) -> list[Series]:
+    """A dot a vector, and the mean of the controls as a line."""
     line = [(x, sum(controls) / len(controls)) for x in (1, run.asked)] if controls else []
     return [_series(line, colors["other"]), _series(spoken, colors["main"], dots=True)]
 
@@ -71,7 +86,7 @@ def _radius(run: RunState, colors: Colors) -> list[Series]:
 PLOTS = (
     Plot(_objective_title, "step", lambda run, colors: _steps(run.objective, run.mean_objective(), colors)),
     Plot(_norm_title, "vector", _norms),
-    Plot(lambda run: "KL to unsteered", "vector", _kl),
+    Plot(_kl_title, "vector", _kl),
     Plot(
         lambda run: "Gradient", "step", lambda run, colors: _steps(run.gradient, run.mean_gradient(), colors), from_zero=False
     ),

@@ -66,6 +66,7 @@ def test_cut_off_anywhere_it_ends_bit_for_bit_the_same(
     events: list[Event] = []
     total = sum(1 for _ in session.start(1, request, events.append))
     expected = _vectors(events, library)
+    facts = [e.facts for e in events if isinstance(e, VectorFound)]
     for stop in sorted(random.Random(name).sample(range(1, total), 6)):
         before = set(Checkpoints(library.folder).unfinished())
         steps = session.start(2, request, lambda event: None)
@@ -78,6 +79,7 @@ def test_cut_off_anywhere_it_ends_bit_for_bit_the_same(
         events = []
         list(session.start(3, Train.from_json({**request.to_json(), "resume": left.pop()}), events.append))
         np.testing.assert_array_equal(_vectors(events, library), expected)
+        assert [e.facts for e in events if isinstance(e, VectorFound)] == facts
         assert {e.key for e in events if isinstance(e, Said)} >= {str(i) for i in range(len(expected))}
     assert len(Checkpoints(library.folder).unfinished()) == 0
 

@@ -38,6 +38,8 @@ def test_every_method_by_its_command(run, library: Library, tmp_path: Path) -> N
     code, out, err = run("train", "ortho", *PROMPT, "--base", "base-01", "--vectors", "3", "--steps", "3", "--block", "2")
     assert code == 0, err
     assert "control:0" in out
+    assert "KL to base" in out
+    assert all(entry.origin.settings["kl_to_base"] > 0 for entry in library.entries(kept_only=False) if entry.method == "ortho")
     code, out, err = run("train", "power-steering", *PROMPT, "--vectors", "2", "--radius", "4", "--steps", "3", "--json")
     assert code == 0, err
     rows = [row for row in json.loads(out.splitlines()[-1])["rows"] if row["id"]]

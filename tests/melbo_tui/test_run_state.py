@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.events import RadiusChosen, Said, Stepped, StepPoint, TaskEnded, VectorFound
+from core.events import RadiusChosen, RunStarted, Said, Stepped, StepPoint, TaskEnded, VectorFound
 from melbo_tui.panes.plots import PLOTS
 from melbo_tui.run_state import RunState, damage, verdict
 
@@ -46,6 +46,22 @@ def test_damage_and_verdict() -> None:
         "broken",
         "",
     )
+
+
+def test_a_family_s_kl_is_to_its_base() -> None:
+    colors = dict.fromkeys(("main", "other", "faint", "axis"), (1, 2, 3))
+    run = RunState(task=1)
+    run.take(RunStarted(1, "r", 3, 32, ("p",), True, method="ortho", unsteered_kl=8.0))
+    for i, kl in enumerate((0.01, 0.5)):
+        run.take(VectorFound(1, i, f"r/{i}", f"v{i}", 1.0, 9.0, (("kl_to_base", kl),)))
+    run.take(VectorFound(1, 2, "r/2", "v2", 1.0, 9.0))
+    run.take(_said("unsteered"))
+    plot = next(plot for plot in PLOTS if plot.title(run).startswith("KL to the base"))
+    line, dots = plot.series(run, colors)
+    assert (dots.xs, dots.ys) == ([1, 2], [0.01, 0.5])
+    assert line.ys == [8.0, 8.0]
+    assert run.kl_to_base("unsteered") == 8.0
+    assert run.kl_to_base("control:0") is None
 
 
 def test_every_plot_draws_a_run_and_nothing_for_an_empty_one() -> None:
