@@ -39,6 +39,7 @@ from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.panes.welcome import Welcome
 from melbo_tui.run_state import RunState
 from melbo_tui.widgets.chart import Chart
+from melbo_tui.widgets.prompt_entry import PromptEntry
 from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.index import LibraryError
@@ -50,7 +51,7 @@ _MORE_TOKENS = 200
 
 class TrainPane(Pane):
     BINDINGS = [
-        Binding("n", "new_run", "Form", id="train.new", tooltip="Show or hide the form"),
+        Binding("n", "new_run", "Form", id="train.new", tooltip="Show the form, its prompt to be typed over; or hide it"),
         Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
         Binding("r", "rename", "Name", show=False, id="train.rename", tooltip="Give the vector a name, which keeps it"),
         Binding("c", "chat", "Chat", id="train.chat", tooltip="Put the vector on the chat's rack"),
@@ -88,7 +89,7 @@ class TrainPane(Pane):
 
     def shown(self) -> None:
         if self.run is None:
-            self.query_one("#field-prompt TextArea").focus()
+            self.query_one(PromptEntry).focus()
         else:
             self.query_one(FoundTable).focus()
 
@@ -228,7 +229,12 @@ class TrainPane(Pane):
     def action_new_run(self) -> None:
         opened = not self.has_class("-form-open")
         self.set_class(opened, "-form-open")
-        self.query_one("#field-prompt TextArea" if opened or self.app.size.width >= 100 else FoundTable).focus()
+        if opened or self.app.size.width >= 100:
+            prompt = self.query_one(PromptEntry)
+            prompt.focus()
+            prompt.select_all()  # what is typed takes its place
+        else:
+            self.query_one(FoundTable).focus()
         self._show_run()
 
     def action_plot(self) -> None:

@@ -211,6 +211,8 @@ async def test_the_drawer_folds_at_eighty_columns(library: Library) -> None:
         await pilot.press("n")
         await pilot.pause()
         assert form.is_on_screen
+        await pilot.press(*"Why?")
+        assert app.query_one("#field-prompt", Field).text == "Why?"
 
 
 async def test_plots_go_round(library: Library) -> None:
