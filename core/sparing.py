@@ -22,7 +22,7 @@ _WORTH = 0.1  # parts with less than this share of the block's weights are left 
 def sparable(replay: Replay, last: int, tolerance: float) -> tuple[nn.Module, ...]:
     """The parts of the last block without whose other tokens its output on the `last` tokens stays what it is.
 
-    `tolerance` is relative to the largest activation of these tokens.
+    `tolerance` is relative to what the block adds to them, for a few huge activations that pass through it would hide anything.
     """
     block, final = replay.calls[-1][0], replay.part(len(replay.calls) - 1, len(replay.calls))
     still = final.base.new_zeros(2, final.base.shape[-1])
@@ -32,16 +32,17 @@ def sparable(replay: Replay, last: int, tolerance: float) -> tuple[nn.Module, ..
             return final(still)[:, -last:].float()
 
     expected = seen(())
+    own = (expected - final.residual[:, -last:].float()).norm()
     weights = _weights(block)
     parts: tuple[nn.Module, ...] = ()
     for part in block.children():
         if _weights(part) < _WORTH * weights:
             continue
         try:
-            worst = (seen((*parts, part)) - expected).abs().max() / expected.abs().max()
+            wrong = (seen((*parts, part)) - expected).norm() / own
         except Exception:  # a part that takes or gives something else than one tensor fails in a way of its own
             continue
-        if float(worst) <= tolerance:
+        if float(wrong) <= tolerance:
             parts = (*parts, part)
     return parts
 

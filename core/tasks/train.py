@@ -192,8 +192,12 @@ class _Run:
             job.earlier[row] = torch.tensor(vector.direction)
         for row, vector in zip(rows, self.vectors, strict=True):
             own = self.origin.settings.keys() | {"draw"}
-            told = tuple((name, float(fact)) for name, fact in vector.origin.settings.items() if name not in own)
-            self.emit(VectorFound(self.task, row, vector.id, vector.name, -(vector.origin.loss or 0.0), vector.norm, told))
+            facts = (
+                (name, fact) for name, fact in vector.origin.settings.items() if isinstance(fact, float) and name not in own
+            )
+            self.emit(
+                VectorFound(self.task, row, vector.id, vector.name, -(vector.origin.loss or 0.0), vector.norm, tuple(facts))
+            )
             heard = library.samples(vector.id)
             if heard:
                 text = heard[0].text
