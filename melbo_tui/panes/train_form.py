@@ -123,7 +123,7 @@ class TrainForm(Vertical):
         for field in self.query(Field):
             if field.display and not field.check():  # what the method has no use for may be anything
                 raise SettingsError(f"{field.wrong}")
-        text = {key: value.strip() for key, value in self.texts().items()}
+        text = {key: self._said(key) for key in self.texts()}
         source, target = self._blocks()
         method = self._method
         settings = {
@@ -150,7 +150,7 @@ class TrainForm(Vertical):
 
     def _blocks(self) -> tuple[int | None, int | None]:
         read = whole(0, auto=True)
-        source, target = read(self._field("source").text), read(self._field("target").text)
+        source, target = read(self._said("source")), read(self._said("target"))
         if self._model is not None:
             last = self._model.n_blocks - 1
             auto_source, auto_target = default_blocks(self._model.n_blocks)
@@ -222,6 +222,11 @@ class TrainForm(Vertical):
 
     def _field(self, key: str) -> Field:
         return self.query_one(f"#field-{key}", Field)
+
+    def _said(self, key: str) -> str:
+        """What stands in the field; nothing where the method has no such field."""
+        field = self._field(key)
+        return field.text.strip() if field.display else ""
 
     def _explain(self, text: str, wrong: bool = False) -> None:
         panel = self.query_one("#explanation", Static)

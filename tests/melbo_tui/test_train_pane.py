@@ -174,7 +174,7 @@ async def test_a_family_wants_a_base_that_is_there(library: Library) -> None:
             assert base.has_class("-wrong")
             assert base.has_focus_within
         assert not any(isinstance(r, Train) for r in engine.requests)
-        base.text = "nobody-01"
+        base.text, app.query_one("#field-norm_penalty", Field).text = "nobody-01", "much"
         app.query_one("#field-method", Field).text = "melbo"
         await pilot.pause()
         app.query_one(TrainForm).start()
