@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.divergence import divergence
 from core.errors import SettingsError
-from core.evaluation.divergence import divergence
 from core.language_model import LanguageModel
 from core.residual import RowSteering
 from core.steering import Steering

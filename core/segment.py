@@ -36,13 +36,13 @@ class Segment:
         self._source, self._target = source, target
         self.tokens = len(self._ids)
         self._whole = record(model, self._ids, source, target)
-        self._last = self.tokens
-        self._spared: tuple[nn.Module, ...] = ()
         self._measure()
         self.reason = self._difference()
 
     def _measure(self) -> None:
         self.base = self._whole.base
+        self._last = self.tokens
+        self._spared: tuple[nn.Module, ...] = ()
         # Median over positions, because the first tokens' norm (attention sinks) is far above the rest.
         self.residual_norm = float(self._whole.residual[0].float().norm(dim=-1).median())
 
@@ -52,7 +52,6 @@ class Segment:
         part = copy(self)
         part._source, part._target = source, target
         part._whole = self._whole.part(source - self._source, target - self._source)
-        part._last, part._spared = self.tokens, ()
         part._measure()
         return part
 

@@ -9,7 +9,7 @@ what to find. Out come behaviours the model usually hides: answers where it refu
 
 ## In five steps
 
-1. **Train** (F1): type a prompt, press Start. Each vector that is found is let speak beside random vectors of the same
+1. **Train** (F1): type a prompt, press Enter. Each vector that is found is let speak beside random vectors of the same
    size. *effect* is how much it changes the model, *damage* how little sense its text makes to the unsteered model.
 2. Move with the arrows, read below what it says; `space` lets it go on. `k` keeps it, `r` names it. `f` grows a family off
    it (**MELBO-ortho**): up to hundreds of vectors, each at a right angle to all before, that do the same. `p` changes the

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.projections import unit
+from core.divergence import divergence
 from core.errors import SettingsError
-from core.evaluation.divergence import divergence
 from core.language_model import LanguageModel
 from core.prompting import prompt_ids
 from core.requests import Prompt

@@ -84,7 +84,7 @@ class Problem:
 
         def change(segment: Segment, rows: slice) -> Tensor:
             with torch.no_grad():
-                return self.objective.seen(segment.change(thetas[rows]))
+                return segment.change(thetas[rows])
 
         return [torch.cat(self._in_chunks(len(thetas), partial(change, segment))) for segment in self.segments]
 
@@ -110,7 +110,7 @@ class Problem:
         def one(prompt: int, rows: slice) -> tuple[Tensor, Tensor]:
             with torch.enable_grad():
                 leaf = thetas[rows].detach().requires_grad_()
-                value = measure(self.objective.seen(self.segments[prompt].change(leaf)), prompt, rows)
+                value = measure(self.segments[prompt].change(leaf), prompt, rows)
                 return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
 
         values, gradient = [], torch.zeros_like(thetas)

@@ -15,9 +15,9 @@ from core.discovery.calibration import calibrate
 from core.discovery.climb import Ended, Found, Job, Step
 from core.discovery.objective import Objective, Problem
 from core.discovery.options import OF_THE_OBJECTIVE
+from core.divergence import Likeness
 from core.errors import Cancelled, SettingsError
 from core.evaluation.damage import is_broken, repetition
-from core.evaluation.divergence import Likeness
 from core.evaluation.refusal import refuses
 from core.events import (
     Progressed,
@@ -188,16 +188,12 @@ class _Run:
         if left.tensors:
             job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}
         job.earlier = torch.zeros_like(job.draws[: job.done])
+        own = self.origin.settings.keys() | {"draw"}
         for row, vector in zip(rows, self.vectors, strict=True):
             job.earlier[row] = torch.tensor(vector.direction)
-        for row, vector in zip(rows, self.vectors, strict=True):
-            own = self.origin.settings.keys() | {"draw"}
-            facts = (
-                (name, fact) for name, fact in vector.origin.settings.items() if isinstance(fact, float) and name not in own
-            )
-            self.emit(
-                VectorFound(self.task, row, vector.id, vector.name, -(vector.origin.loss or 0.0), vector.norm, tuple(facts))
-            )
+            loss, settings = vector.origin.loss or 0.0, vector.origin.settings
+            facts = tuple((name, fact) for name, fact in settings.items() if isinstance(fact, float) and name not in own)
+            self.emit(VectorFound(self.task, row, vector.id, vector.name, -loss, vector.norm, facts))
             heard = library.samples(vector.id)
             if heard:
                 text = heard[0].text

@@ -163,16 +163,8 @@ def report(run: RunState) -> None:
                 + ", ".join(f"{value:.2f} at {norm:.3g}" for norm, value in _around(run.radius))
             )
     rows = [_cells(run, key) for key in sorted(run.rows(), key=str.isdecimal)]
-    heads = [
-        "vector",
-        "effect",
-        *(["KL to base"] if run.family else []),
-        "KL",
-        "perplexity",
-        "",
-        "what the model says under it",
-    ]
-    table(heads, rows)
+    to_base = ("KL to base",) if run.family else ()
+    table(("vector", "effect", *to_base, "KL", "perplexity", "", "what the model says under it"), rows)
     if run.summary():
         say(f"\n{run.summary()}.")
     if run.found:

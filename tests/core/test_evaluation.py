@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.divergence import Likeness
 from core.evaluation.damage import is_broken, repetition
-from core.evaluation.divergence import Likeness
 from core.evaluation.refusal import refuses
 from core.language_model import LanguageModel
 from core.pace import Pace, Turns
