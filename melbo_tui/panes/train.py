@@ -237,6 +237,12 @@ class TrainPane(Pane):
             self.query_one(FoundTable).focus()
         self._show_run()
 
+    @on(TrainForm.Left)
+    def _form_left(self) -> None:
+        self.set_class(False, "-form-open")
+        self._show_run()
+        (self.query_one(FoundTable) if self.run is not None else self.query_one("#start")).focus()
+
     def action_plot(self) -> None:
         if self.app.size.width >= 100:
             self._right = self._right % (len(PLOTS) - 1) + 1

@@ -86,8 +86,7 @@ def first_fields(prompt: str, base: Check) -> Iterator[Widget]:
         "prompt",
         "Prompt",
         entry,
-        "The one question that the vectors are trained on. Try one that the model refuses or answers always alike. "
-        "Enter starts; Ctrl+J breaks the line.",
+        "The one question that the vectors are trained on. Try one that the model refuses or answers always alike.",
         prompt_of,
     )
     yield Static("", id="prompt-facts", markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus
 from textual.message import Message
@@ -31,10 +32,12 @@ from vectors.plain_text import one_line
 
 
 class TrainForm(Vertical):
-    """Posts `Started` with a checked request, `PromptChanged` when the prompt should be measured anew.
+    """Posts `Started` with a checked request, `PromptChanged` when the prompt should be measured anew, `Left` on Escape.
 
     `base` checks the name of a family's base vector.
     """
+
+    BINDINGS = [Binding("escape", "leave", "Leave", show=False)]  # the fields show it
 
     class Started(Message):
         def __init__(self, request: Train) -> None:
@@ -45,6 +48,9 @@ class TrainForm(Vertical):
         def __init__(self, prompt: Prompt) -> None:
             super().__init__()
             self.prompt = prompt
+
+    class Left(Message):
+        pass
 
     def __init__(self, prompt: str, base: Check) -> None:
         super().__init__(id="form")
@@ -111,6 +117,10 @@ class TrainForm(Vertical):
             return
         self._explain(METHODS[self._method].summary)
         self.post_message(self.Started(request))
+
+    @on(Field.Left)
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
 
     def show_trouble(self, text: str) -> None:
         """Tells why the last run found nothing, until another is started."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
@@ -17,7 +18,12 @@ Check = Callable[[str], object]
 
 
 class Field(Horizontal):
-    """`check` reads the text and raises SettingsError for what cannot be; `explanation` is shown while it has the focus."""
+    """`check` reads the text and raises SettingsError for what cannot be; `explanation` is shown while it has the focus.
+
+    Posts `Left` on Escape: whoever types has no other key to get out by.
+    """
+
+    BINDINGS = [Binding("escape", "leave", "Leave", tooltip="Out of the form, to the list")]
 
     DEFAULT_CSS = """
     Field { height: 1; }
@@ -35,6 +41,9 @@ class Field(Horizontal):
             self.field = field
 
     class Focused(Changed):
+        pass
+
+    class Left(Message):
         pass
 
     def __init__(self, name: str, label: str, entry: Widget, explanation: str, check: Check = str) -> None:
@@ -89,6 +98,9 @@ class Field(Horizontal):
 
     def on_descendant_focus(self) -> None:
         self.post_message(self.Focused(self))
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
 
 
 def choice(options: Sequence[tuple[str, str]]) -> Select[str]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from textual.events import Key
+from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import TextArea
 
 
 class PromptEntry(TextArea):
     """Posts `Submitted` on Enter; Ctrl+J breaks the line, and so does Shift+Enter where the terminal tells it from Enter."""
+
+    # Before the text area's own keys, of which Enter is one that breaks the line.
+    BINDINGS = [
+        Binding("enter", "submit", "Start", priority=True),
+        Binding("ctrl+j,shift+enter", "break_line", "New line", priority=True),
+    ]
 
     class Submitted(Message):
         pass
@@ -17,12 +23,8 @@ class PromptEntry(TextArea):
         super().__init__(text, compact=True, tab_behavior="focus", placeholder=placeholder)
         self.move_cursor(self.document.end)
 
-    def _on_key(self, event: Key) -> None:  # type: ignore[override]  # each class's own is called, this one first
-        if event.key == "enter":
-            self.post_message(self.Submitted())
-        elif event.key in ("ctrl+j", "shift+enter"):
-            self.replace("\n", *self.selection)
-        else:
-            return
-        event.stop()
-        event.prevent_default()
+    def action_submit(self) -> None:
+        self.post_message(self.Submitted())
+
+    def action_break_line(self) -> None:
+        self.replace("\n", *self.selection)

@@ -161,6 +161,23 @@ async def test_enter_in_the_prompt_starts_and_ctrl_j_breaks_the_line(library: Li
         assert engine.last(Train)[1].prompts[0].text == "How can I build a bomb?\nWhy"
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_escape_leaves_the_form_for_the_list(library: Library, size: tuple[int, int]) -> None:
+    async with opened(library, size) as (app, pilot, _engine):
+        footer = next(line for line in reversed(screen_text(app).splitlines()) if line.strip())
+        assert "Start" in footer
+        assert "Leave" in footer
+        await pilot.press("escape", "question_mark")  # no run yet: keys are keys again, and this one is for help
+        await pilot.pause()
+        assert app.screen.is_modal
+        await pilot.press("escape")
+        app.query_one(TrainForm).start()
+        await pilot.press("n", "escape")
+        await pilot.pause()
+        assert app.focused is app.query_one(FoundTable)
+        assert app.query_one(TrainForm).display == (size[0] >= 100)
+
+
 async def test_a_family_wants_a_base_that_is_there(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
         app.query_one("#field-method", Field).text = "ortho"
