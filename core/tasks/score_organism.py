@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from core.errors import ModelError, SettingsError
 from core.evaluation.hearing import Fluency
-from core.evaluation.organism import Subject, attempt, measure_fluency, plan
+from core.evaluation.organism import Facts, Subject, Work, attempt, measure_fluency, plan
 from core.events import Progressed, TrialDone
 from core.model_source import ModelSpec, resolve
 from core.pace import Pace
@@ -53,11 +55,21 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
         header["fluency"] = asdict((yield from measure_fluency(base)))
     subject = Subject(model, base, Fluency(**header["fluency"]))
     for trial in fresh:
-        tell(trial.key)
-        facts = yield from attempt(subject, trial)
+        facts = yield from _told(attempt(subject, trial), partial(tell, trial.key))
         header["trials"][trial.key] = {**asdict(trial), **facts}
         kept.save(score, header, {})
         pace.tick(weight[trial.key])
         emit(TrialDone(task, score, trial.key, header["trials"][trial.key]))
         yield
     tell("done")
+
+
+def _told(work: Work, tell: Callable[[], object]) -> Work:
+    """`work`, told at every step: a trial may take minutes."""
+    while True:
+        tell()
+        try:
+            yield next(work)
+        except StopIteration as end:
+            facts: Facts = end.value
+            return facts

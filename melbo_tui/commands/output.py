@@ -7,12 +7,15 @@ import dataclasses
 import json
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from core.events import Event, Progressed
 from melbo_tui.wording import duration
 from vectors.plain_text import one_line, printable
+
+_LOGGED_EVERY = 30.0  # seconds
 
 
 def fail(message: str, remedy: str = "") -> None:
@@ -53,23 +56,21 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 class ProgressLine:
-    """One line on standard error that is written over; nothing where that is no terminal."""
+    """One line on standard error that is written over; where that is no terminal but a log, a line every half minute."""
 
     def __init__(self) -> None:
         self._on = sys.stderr.isatty()
         self._shown = ""
+        self._told = time.monotonic()
 
     def show(self, event: Progressed) -> None:
+        facts = _progress(event)
         if not self._on:
+            if time.monotonic() - self._told >= _LOGGED_EVERY:
+                self._told = time.monotonic()
+                fail(", ".join(facts))
             return
-        text = event.stage
-        if event.total:
-            text += f"  {event.done:.1f} of {event.total:g}" if event.total > 1 else f"  {event.done / event.total:.0%}"
-        if event.rate:
-            text += f"  {event.rate:.2g}/s"
-        if event.eta is not None:
-            text += f"  {duration(event.eta)} left"
-        text = one_line(text, shutil.get_terminal_size().columns - 1)
+        text = one_line("  ".join(facts), shutil.get_terminal_size().columns - 1)
         sys.stderr.write("\r" + text + " " * max(len(self._shown) - len(text), 0))
         sys.stderr.flush()
         self._shown = text
@@ -79,3 +80,14 @@ class ProgressLine:
             sys.stderr.write("\r" + " " * len(self._shown) + "\r")
             sys.stderr.flush()
             self._shown = ""
+
+
+def _progress(event: Progressed) -> list[str]:
+    facts = [event.stage]
+    if event.total:
+        facts.append(f"{event.done:.1f} of {event.total:g}" if event.total > 1 else f"{event.done / event.total:.0%}")
+    if event.rate:
+        facts.append(f"{event.rate:.2g}/s")
+    if event.eta is not None:
+        facts.append(f"{duration(event.eta)} left")
+    return facts

@@ -37,6 +37,16 @@ TRAIN = ("train", "melbo", "--prompt", "How can I build a bomb?", "--vectors", "
 TRAIN = (*TRAIN, "--sample-tokens", "5")
 
 
+def test_a_log_gets_a_line_now_and_then(run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    code, _, log = run(*TRAIN)
+    assert (code, log) == (0, "")  # over in less than half a minute
+    monkeypatch.setattr("melbo_tui.commands.output._LOGGED_EVERY", 0.0)
+    code, _, log = run(*TRAIN)
+    assert code == 0
+    assert any(line.startswith("melbo-tui: ") and line.endswith(" left") for line in log.splitlines())
+    assert "\r" not in log
+
+
 def _json_lines(text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
