@@ -26,6 +26,7 @@ from core.events import Event, ModelLoaded, Progressed, TaskEnded, TaskPaused, T
 from core.model_source import ModelSpec
 from core.requests import LoadModel, Request
 from core.session import Session
+from melbo_tui.breadth import WIDE
 from melbo_tui.guide import PAGE
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.chat import ChatPane
@@ -64,7 +65,7 @@ class MelboApp(App[None]):
 
     TITLE = "melbo-tui"
     CSS_PATH = "app.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     BINDINGS = [
         Binding("1,f1", "pane('train')", "Train", id="app.train", show=False),
         Binding("2,f2", "pane('vectors')", "Vectors", id="app.vectors", show=False),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from rich.text import Text
 from textual import on
@@ -29,16 +27,15 @@ from core.events import (
 )
 from core.requests import MeasurePrompt, Prompt, Reply, ReplyRow, Train
 from core.steering import SteerTerm
-from melbo_tui import charts
+from melbo_tui.breadth import is_wide
 from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.heard import Heard
 from melbo_tui.panes.pane import Pane
-from melbo_tui.panes.plots import PLOTS, Plot
+from melbo_tui.panes.plot_pair import PlotPair
 from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.panes.welcome import Welcome
 from melbo_tui.run_state import RunState
-from melbo_tui.widgets.chart import Chart
 from melbo_tui.widgets.prompt_entry import PromptEntry
 from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors.checkpoints import Checkpoint, Checkpoints
@@ -70,15 +67,12 @@ class TrainPane(Pane):
         self._ids: dict[str, str] = {}
         self._more: dict[int, str] = {}
         self._measuring: Timer | None = None
-        self._left, self._right = 0, 1
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield TrainForm(self.melbo.settings.prompt, self._check_base)
             with Vertical(id="results"):
-                with Horizontal(id="plots"):
-                    yield Chart("The objective, step by step, will stand here.", id="plot-left")
-                    yield Chart("The norms will stand here.", id="plot-right")
+                yield PlotPair()
                 yield Welcome()
                 yield FoundTable()
                 yield Heard()
@@ -229,7 +223,7 @@ class TrainPane(Pane):
     def action_new_run(self) -> None:
         opened = not self.has_class("-form-open")
         self.set_class(opened, "-form-open")
-        if opened or self.app.size.width >= 100:
+        if opened or is_wide(self.app):
             prompt = self.query_one(PromptEntry)
             prompt.focus()
             prompt.select_all()  # what is typed takes its place
@@ -244,11 +238,7 @@ class TrainPane(Pane):
         (self.query_one(FoundTable) if self.run is not None else self.query_one("#start")).focus()
 
     def action_plot(self) -> None:
-        if self.app.size.width >= 100:
-            self._right = self._right % (len(PLOTS) - 1) + 1
-        else:
-            self._left = (self._left + 1) % len(PLOTS)
-        self._show_plots(at_once=True)
+        self.query_one(PlotPair).turn()
 
     def action_keep(self) -> None:
         key, id = self._current()
@@ -336,26 +326,10 @@ class TrainPane(Pane):
             table.border_title = f"Found {len(run.found)} of {run.asked}"
             table.border_subtitle = Text(run.summary())
             self._show_heard()
-        self._show_plots()
+        self.query_one(PlotPair).show(run)
 
     def _show_heard(self) -> None:
         table = self.query_one(FoundTable)
         key = table.current
         name = table.name_of(self.run, key) if self.run is not None and key is not None else ""
         self.query_one(Heard).show(self.run, key, name)
-
-    def _show_plots(self, at_once: bool = False) -> None:
-        left, right = self.query_one("#plot-left", Chart), self.query_one("#plot-right", Chart)
-        for chart, which in ((left, self._left), (right, self._right)):
-            plot = PLOTS[which]
-            chart.border_title = plot.title(self.run)
-            chart.border_subtitle = "p: next plot" if chart is right or self.app.size.width < 100 else ""
-            chart.show(
-                partial(self._drawn, plot),
-                plot.x_label if chart.size.height > 6 else "",
-                plot.from_zero,
-                at_once,
-            )
-
-    def _drawn(self, plot: Plot, colors: dict[str, charts.Color]) -> Sequence[charts.Series]:
-        return plot.series(self.run, colors) if self.run is not None else ()

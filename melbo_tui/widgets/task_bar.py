@@ -6,6 +6,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from core.events import Progressed
+from melbo_tui.breadth import is_wide
 from melbo_tui.charts import bar
 from melbo_tui.wording import duration
 
@@ -23,7 +24,7 @@ class TaskBar(Static):
             return
         line = Text(no_wrap=True, overflow="ellipsis")
         if progress.total:
-            width = 30 if self.app.size.width >= 100 else 8
+            width = 30 if is_wide(self.app) else 8
             line.append("▕", "dim")
             line.append(bar(progress.done / progress.total, width), self.app.theme_variables["primary"])
             line.append("▏ ", "dim")

@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from core.events import ModelLoaded
+from melbo_tui.breadth import is_wide
 from vectors.plain_text import one_line
 
 PANES = (("train", "Train"), ("vectors", "Vectors"), ("chat", "Chat"))
@@ -56,7 +57,7 @@ class TopBar(Horizontal):
             line.update(Text(one_line(instead), no_wrap=True, overflow="ellipsis"))
             return
         facts = [one_line(model.label, 32), f"{model.n_blocks} blocks", f"d {model.d_model}", model.dtype, model.device]
-        if self.app.size.width < 100:
+        if not is_wide(self.app):
             facts = facts[:1] + facts[3:]
         line.update(Text(" · ".join(facts), no_wrap=True, overflow="ellipsis"))
 
