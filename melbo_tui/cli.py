@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from core.errors import MelboError
 from core.model_source import ModelSpec
+from core.spinning import spin_briefly
 from melbo_tui import __version__
 from melbo_tui.commands import atlas, chat, doctor, evaluate, models, train, vectors
 from melbo_tui.commands.output import fail
@@ -70,6 +71,7 @@ def model_spec(args: argparse.Namespace) -> ModelSpec:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    spin_briefly()
     parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:  # set by the shell that wants a word completed
         import argcomplete

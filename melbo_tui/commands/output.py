@@ -85,7 +85,7 @@ class ProgressLine:
 def _progress(event: Progressed) -> list[str]:
     facts = [event.stage]
     if event.total:
-        facts.append(f"{event.done:.1f} of {event.total:g}" if event.total > 1 else f"{event.done / event.total:.0%}")
+        facts.append(f"{round(event.done, 1):g} of {event.total:g}" if event.total > 1 else f"{event.done / event.total:.0%}")
     if event.rate:
         facts.append(f"{event.rate:.2g}/s")
     if event.eta is not None:

@@ -1,8 +1,10 @@
-"""What a user waits for: the first frame, a loaded model, the first token, a key's echo while a run goes on.
+"""What a user waits for: the first frame, a loaded model, the first token, a key's echo while a run goes on, a run.
 
     python -m tests.benchmarks.interface [--model M]
 
-The real program runs in a pseudo-terminal of 120x40 cells; times are from its start, or from the key.
+The real program runs in a pseudo-terminal of 120x40 cells; times are from its start, or from the key. The run is timed a second
+time beside a process that keeps one core busy. How long torch's threads spin is taken from GOMP_SPINCOUNT where it is set
+(300000 is what they do of themselves).
 """
 
 from __future__ import annotations
@@ -97,6 +99,25 @@ def main() -> None:
     print(
         f"key to paint, training       {1e3 * statistics.median(busy):6.0f} ms  (worst of {args.keys}: {1e3 * max(busy):.0f})"
     )
+
+    print(f"16 vectors, found and heard  {_run_seconds(args.model):6.1f} s")
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            print(f"the same, one core taken     {_run_seconds(args.model):6.1f} s")
+        finally:
+            other.kill()
+
+
+def _run_seconds(model: str) -> float:
+    """From Enter in the form to the run's end."""
+    terminal = Terminal(sys.executable, "-m", "melbo_tui", "--model", model)
+    try:
+        terminal.wait_for(b"float32")
+        started = terminal.press(b"\r")
+        terminal.wait_for(b"Found 16 of 16", 900)
+        return terminal.wait_for(b"idle", 900) - started
+    finally:
+        terminal.close()
 
 
 def _echoes(terminal: Terminal, count: int) -> list[float]:
