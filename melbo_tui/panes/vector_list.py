@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from textual import on, work
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
@@ -28,6 +30,22 @@ _REST_SECONDS = 0.4
 _WATCH_SECONDS = 3.0
 
 
+class Filter(Input):
+    """Enter keeps its words, Escape takes them back; both lead to the list."""
+
+    BINDINGS = [Binding("enter", "submit", "Keep"), Binding("escape", "leave", "Clear")]
+
+    class Left(Message):
+        pass
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="Filter: words, tag:code, norm>5, rating>=3, -method:random", id="filter", compact=True)
+
+    def action_leave(self) -> None:
+        self.value = ""
+        self.post_message(self.Left())
+
+
 class VectorList(Pane):
     """Shows the library. `current()` is under the cursor, `picked()` what is marked, or else what is under the cursor."""
 
@@ -44,7 +62,7 @@ class VectorList(Pane):
     def compose(self) -> ComposeResult:
         with Horizontal():
             with Vertical(id="shelf"):
-                yield Input(placeholder="Filter: words, tag:code, norm>5, rating>=3, -method:random", id="filter", compact=True)
+                yield Filter()
                 yield ShelfTable("table")
                 yield Static("", id="nothing", markup=False)
             yield VectorDetail(id="detail")
@@ -166,6 +184,7 @@ class VectorList(Pane):
         self._look(words=event.value)
 
     @on(Input.Submitted, "#filter")
+    @on(Filter.Left)
     def _filter_done(self) -> None:
         self._table.focus()
 

@@ -64,6 +64,19 @@ async def test_a_family_is_grown_before_anything_was_trained(stocked: Library) -
         await until(pilot, lambda: engine.last(Train)[1].method == "ortho")
 
 
+async def test_escape_takes_the_filter_back_and_leads_to_the_list(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, _):
+        await pilot.press("f2")
+        await pilot.pause()
+        every = _listed(app)
+        await pilot.press("slash", *"02")
+        await until(pilot, lambda: _listed(app) == ["bomb-02"])
+        await pilot.press("escape")
+        await until(pilot, lambda: _listed(app) == every)
+        await pilot.press("slash", "escape", "end", "d")  # the keys are the list's again
+        await until(pilot, lambda: len(_listed(app)) == len(every) - 1)
+
+
 async def test_filter_delete_undo_rename_note(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, _):
         await pilot.press("f2", "slash", *"02", "enter")
