@@ -36,6 +36,7 @@ class Segment:
         self._source, self._target = source, target
         self.tokens = len(self._ids)
         self._whole = record(model, self._ids, source, target)
+        self._rounded = False
         self._measure()
         self.reason = self._difference()
 
@@ -63,9 +64,31 @@ class Segment:
             watched._spared = sparable(self._whole, last, self._tolerance) if self.replayed else ()
         return watched
 
+    def rounded(self) -> Segment:
+        """The same segment with its matrix products in bfloat16 (torch's autocast); the residual stream and the norms stay in
+        float32. This one where the model is in half precision anyway, or where bfloat16 comes out too far off.
+        """
+        if self.half_precision:
+            return self
+        rounded = copy(self)
+        rounded._rounded = True
+        nothing = torch.zeros(1, self._model.d_model, device=self.base.device)
+        try:
+            with torch.no_grad():
+                rounded.base = rounded(nothing)[0].float()
+        except Exception:  # blocks that mix their numbers by hand may not bear it, each in its own way
+            return self
+        off = float((rounded.base - self.base).abs().max() / self.base.abs().max())
+        return rounded if off <= _TOLERANCE[torch.bfloat16] else self
+
     @property
     def half_precision(self) -> bool:
         return self._model.dtype in (torch.float16, torch.bfloat16)
+
+    @property
+    def precision(self) -> str:
+        """What its matrix products are made in."""
+        return "bfloat16" if self._rounded else str(self._model.dtype).removeprefix("torch.")
 
     @property
     def _tolerance(self) -> float:
@@ -77,7 +100,8 @@ class Segment:
 
     def __call__(self, thetas: Tensor) -> Tensor:
         """Block target's output [batch, tokens, d_model] under `thetas` [batch, d_model] at block source; differentiable."""
-        return self._whole(thetas) if self.replayed else self._full(thetas)
+        with torch.autocast(self.base.device.type, torch.bfloat16, enabled=self._rounded):
+            return self._whole(thetas) if self.replayed else self._full(thetas)
 
     def change(self, thetas: Tensor) -> Tensor:
         """Steered minus unsteered output [batch, tokens, d_model] in float32, of the tokens that are asked for."""

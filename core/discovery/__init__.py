@@ -33,18 +33,19 @@ class Method:
 
 
 _OBJECTIVE = OF_THE_OBJECTIVE
+_FAMILY_ENDS = ("least_match", "least_norm")
 METHODS = {
     "melbo": Method(
         "core.discovery.melbo",
         "MELBO looks for pushes of one fixed size that change what the model does the most.",
-        ("optimizer", "learning_rate", "orthogonal", "orthogonal_effects", *_OBJECTIVE),
+        ("optimizer", "learning_rate", "orthogonal", "orthogonal_effects", "precision", *_OBJECTIVE),
         steps="5 for power, 300 for adamw",
         optimizers=("power", "adamw"),
     ),
     "ortho": Method(
         "core.discovery.ortho",
         "MELBO-ortho grows a family from a base vector: each does the same, orthogonal to all before it.",
-        ("base", "optimizer", "learning_rate", "match", "norm", "norm_penalty", "start_norm", "least_match", "least_norm"),
+        ("base", "optimizer", "learning_rate", "match", "norm", "norm_penalty", "start_norm", *_FAMILY_ENDS, "precision"),
         needs_radius=False,
         vectors=32,
         steps="32 for lbfgs, 1000 for adam",

@@ -80,6 +80,11 @@ class Stepping:
     def step_count(self) -> int:
         return 1
 
+    @property
+    def bears_bfloat16(self) -> bool:
+        """Whether the same is found where matrix products are rounded to bfloat16, as was measured (docs/performance.md)."""
+        return False
+
 
 class Climb(ABC):
     """Vectors on their way, put down by `state` and taken up again by `restore`."""

@@ -51,6 +51,10 @@ class Settings(Stepping):
     def step_count(self) -> int:
         return self.steps or STEPS[self.optimizer]
 
+    @property
+    def bears_bfloat16(self) -> bool:
+        return self.optimizer == "power"  # adamw would, too, but is there to be exact
+
 
 def find(job: Job) -> Iterator[Event]:
     """One vector of norm `job.radius` from each draw. Yields after every step of every batch; may be closed at any yield."""

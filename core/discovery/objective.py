@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -74,6 +75,13 @@ class Problem:
         self.objective = objective
         self.most_rows = most_rows
         self._on_shrink = on_shrink
+
+    def in_precision(self, precision: str) -> Problem:
+        """The same problem; for `precision` bfloat16 with matrix products in it, on the prompts whose segments bear that."""
+        problem = copy(self)
+        if precision == "bfloat16":
+            problem.segments = [segment.rounded() for segment in self.segments]
+        return problem
 
     @property
     def device(self) -> torch.device:

@@ -16,9 +16,13 @@ class Option:
     repeatable: bool = False
 
 
+# What a float32 model's matrix products are made in while vectors are looked for; see core/mixed_precision.py.
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 OPTIONS = {
     "optimizer": Option("--optimizer", ("power", "adamw", "lbfgs", "adam"), "how it climbs"),
     "learning_rate": Option("--lr", float, "the rate of adamw (default: 0.001) or adam (default: 0.01)", "X"),
+    "precision": Option("--precision", PRECISIONS, "of the products; auto: bfloat16 where it is faster and finds the same"),
     "power": Option("--power", float, "the objective's inner exponent (default: 2)", "P"),
     "root": Option("--root", float, "the objective's outer root (default: 2)", "Q"),
     "norm_axis": Option("--norm-axis", ("features", "tokens"), "tokens: as the published code computes it (default: features)"),

@@ -73,6 +73,10 @@ class Settings(Stepping):
     def step_count(self) -> int:
         return self.steps or STEPS[self.optimizer]
 
+    @property
+    def bears_bfloat16(self) -> bool:
+        return self.optimizer == "lbfgs"
+
 
 def find(job: Job) -> Iterator[Event]:
     """A vector from each draw, until the family ends. `job.base` is the base vector [d_model]."""

@@ -20,6 +20,7 @@ from core.discovery.random import draws
 from core.evaluation.hearing import Asked, Fluency, Verdict, distinct, heard
 from core.evaluation.refusal import refuses
 from core.language_model import LanguageModel
+from core.mixed_precision import precision_of
 from core.requests import Train, default_blocks
 from core.segment import Segment
 from core.steering import Steering, SteerTerm
@@ -110,7 +111,9 @@ def _found(subject: Subject, trial: Trial, prompt: str) -> Generator[None, None,
     chosen = yield from calibrate(problem, Train.ratio, trial.seed)
     radius = trial.scale * chosen.radius
     kind = METHODS[method].load()
-    job = Job(problem, draws(trial.vectors, model.d_model, trial.seed), kind.Settings(**settings), model, radius)
+    own = kind.Settings(**settings)
+    problem = problem.in_precision(precision_of(model, "auto", own.bears_bfloat16))
+    job = Job(problem, draws(trial.vectors, model.d_model, trial.seed), own, model, radius)
     rows = []
     for event in kind.find(job):
         rows += [row for row in event.vectors.cpu() if bool(row.isfinite().all())] if isinstance(event, Found) else []

@@ -32,6 +32,7 @@ from core.events import (
     Warned,
 )
 from core.language_model import LanguageModel
+from core.mixed_precision import precision_of
 from core.pace import Pace, Turns
 from core.prompting import prompt_ids
 from core.requests import Train, default_blocks, parse_tokens
@@ -81,6 +82,7 @@ class _Run:
         self.failed: dict[int, str] = {}
         self.settings = settings_of(request, self.model, self.source)
         self.step_count = int(self.settings.step_count)
+        self.precision = self._precision()
         self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell)
         self.turns = Turns(Pace(request.count * self.step_count), self.hearing.pace, STEPS_A_TOKEN)
         self.saved_at = time.monotonic()
@@ -99,6 +101,7 @@ class _Run:
         for warning in doubts(problem):
             self.emit(Warned(self.task, warning))
         job.radius = yield from self._radius(problem)
+        job.problem = problem.in_precision(self.precision)
         self.origin = self._origin(job)
         self.likeness = Likeness(self.model, self.ids[0], self.source, base) if base is not None else None
         self.emit(
@@ -148,6 +151,11 @@ class _Run:
 
     # Interruptions
 
+    def _precision(self) -> str:
+        """What the search's matrix products are made in."""
+        wanted = str(self.request.settings.get("precision", "auto"))
+        return precision_of(self.model, wanted, self.settings.bears_bfloat16)
+
     def _checkpoint(self, run: str) -> Checkpoint:
         if self.checkpoints is None:
             raise SettingsError("runs are kept in the library, and there is none")
@@ -165,6 +173,8 @@ class _Run:
         stamp, spec = self.model.stamp, self.session.spec
         # The steps by number: another version may have another default.
         request = replace(self.request, steps=self.step_count)
+        if "precision" in self.method.options:  # another machine may choose another
+            request = replace(request, settings={**request.settings, "precision": self.precision})
         header = {
             "request": request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
             "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done, "failed": self.failed,
@@ -280,6 +290,8 @@ class _Run:
         own = {k: v for k, v in vars(job.settings).items() if isinstance(v, (bool, int, float, str, list, tuple))}
         chosen = {**own, **vars(job.problem.objective), **request.settings, "tokens": request.tokens, "init": request.init}
         first = request.prompts[0]
+        if "precision" in self.method.options:
+            chosen["precision"] = job.problem.segments[0].precision
         chosen |= {"steps": self.step_count, "raw": first.raw, "template": dict(first.template)}
         return Origin(
             request.method,

@@ -17,7 +17,9 @@ from core.discovery import melbo
 from core.discovery.calibration import calibrate
 from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
+from core.discovery.options import PRECISIONS
 from core.draining import drained
+from core.mixed_precision import precision_of
 from core.requests import Train
 from core.segment import Segment
 from tests.benchmarks import published
@@ -30,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--vectors", type=int, default=16)
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS)
     parser.add_argument("--published-steps", type=int, default=PUBLISHED_STEPS)
     args = parser.parse_args()
     model, ids, source, target = setting(args.model)
@@ -38,6 +41,8 @@ def main() -> None:
     began = time.perf_counter()
     problem = Problem([Segment(model, ids, source, target)], Objective(tokens=TOKENS))
     radius = drained(calibrate(problem, Train.ratio)).radius
+    precision = precision_of(model, args.precision, melbo.Settings().bears_bfloat16)
+    problem = problem.in_precision(precision)
     calibrated = time.perf_counter() - began
     began = time.perf_counter()
     objectives: list[float] = []
@@ -56,7 +61,7 @@ def main() -> None:
     theirs = statistics.median(seconds) * PUBLISHED_STEPS
     print(
         f"model {model.stamp.name}, {model.device}, {torch.get_num_threads()} threads; "
-        f"blocks {source} -> {target}; R {radius:.3g}"
+        f"blocks {source} -> {target}; R {radius:.3g}; ours in {precision}"
     )
     print(f"calibration            {calibrated:8.1f} s")
     print(f"published, a vector    {theirs:8.1f} s   objective {objective:8.1f} after {args.published_steps} steps")

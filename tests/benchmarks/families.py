@@ -21,9 +21,11 @@ from core.discovery import melbo, ortho
 from core.discovery.climb import Ended, Found, Job
 from core.discovery.goal import Goal
 from core.discovery.objective import Objective, Problem
+from core.discovery.options import PRECISIONS
 from core.discovery.projections import unit
 from core.generation import Row, Sampling, generate
 from core.language_model import LanguageModel
+from core.mixed_precision import precision_of
 from core.requests import parse_tokens
 from core.segment import Segment
 from core.steering import SteerTerm
@@ -45,17 +47,19 @@ def main() -> None:
     parser.add_argument("--penalty", type=float)
     parser.add_argument("--match", default="tokens", choices=["tokens", "mean"])
     parser.add_argument("--tokens", default="last:6")
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS)
     parser.add_argument("--published", type=int, nargs="*", default=[])
     args = parser.parse_args()
     model, ids, source, target = setting(args.model)
     base = code_vector(model, ids, source, target)
 
     tokens = parse_tokens(args.tokens)
-    problem = Problem([Segment(model, ids, source, target)], Objective(tokens=tokens))
     settings = ortho.Settings(args.steps, args.batch, match=args.match, norm_penalty=args.penalty)
+    precision = precision_of(model, args.precision, settings.bears_bfloat16)
+    problem = Problem([Segment(model, ids, source, target)], Objective(tokens=tokens)).in_precision(precision)
     draws = torch.randn(args.vectors, model.d_model, generator=torch.Generator().manual_seed(0))
     job = Job(problem, draws, settings, model, base=base)
-    told = f"match {args.match}, tokens {args.tokens}, penalty {settings.penalty:g}"
+    told = f"match {args.match}, tokens {args.tokens}, penalty {settings.penalty:g}, in {precision}"
     print(f"{settings.step_count} steps, {settings.batch} at once, {told}")
     size = float(Goal(problem, base, args.match).size)
     vectors, shares = torch.zeros(0, model.d_model), torch.zeros(0)

@@ -15,6 +15,7 @@ import torch
 from core.discovery import melbo, ortho
 from core.discovery.climb import Found, Job
 from core.discovery.objective import Objective, Problem
+from core.mixed_precision import precision_of
 from core.segment import Segment
 from tests.benchmarks.setting import setting
 
@@ -55,7 +56,8 @@ def main() -> None:
         ("melbo", melbo, melbo.Settings()),
         ("ortho", ortho, ortho.Settings(12, least_match=-1e9, least_norm=0.0)),
     ):
-        job = Job(problem, draws, settings, model, 5.0, base=draws[0] * 7 / draws[0].norm())
+        rounded = problem.in_precision(precision_of(model, "auto", settings.bears_bfloat16))
+        job = Job(rounded, draws, settings, model, 5.0, base=draws[0] * 7 / draws[0].norm())
         marks: list[int] = []
         for event in method.find(job):
             if isinstance(event, Found) and event.first + len(event.vectors) >= (len(marks) + 1) * args.vectors // 4:

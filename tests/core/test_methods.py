@@ -218,7 +218,7 @@ def test_every_method_has_what_its_options_name() -> None:
 
     for method in METHODS.values():
         names = {field.name for field in fields(method.load().Settings)}
-        assert set(method.options) <= names | set(OF_THE_OBJECTIVE) | {"base"}
+        assert set(method.options) <= names | set(OF_THE_OBJECTIVE) | {"base", "precision"}
         assert set(method.options) <= set(OPTIONS)
 
 
