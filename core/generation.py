@@ -112,13 +112,9 @@ def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Complet
     steering = [*(row.steering for row in rows), *(() for _ in watched)]
     prompt = len(rows[0].ids)
     limit = getattr(model.config, "max_position_embeddings", None) or 1 << 30
-    ids = torch.tensor([list(rows[i].ids) for i in order], device=model.device)
-    cache: Any = None
-    hooks = RowSteering(model, steering, prompt)
-    while not all(state.finished for state in live):
-        with hooks.applied():
-            logits, cache = model.forward(ids, cache)
-        logits = logits.cpu()
+    logits, cache = _read(model, [rows[i].ids for i in order], steering)
+    hooks = RowSteering(model, steering, prompt, begin=prompt)
+    while True:
         chosen = [_pick(state, logits[i]) for i, state in enumerate(live)]
         for shadow, i in enumerate(watched):
             if not live[i].finished:
@@ -131,7 +127,30 @@ def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Complet
             state.ids.append(token)
             state.finished = len(state.ids) >= min(state.row.sampling.max_new_tokens, limit - prompt)
         yield [state.completion(model) for state, _ in unfinished]
-        ids = torch.tensor([[chosen[i]] for i in order], device=model.device)
+        if all(state.finished for state in live):
+            return
+        with hooks.applied():
+            logits, cache = model.forward(torch.tensor([[chosen[i]] for i in order], device=model.device), cache)
+        logits = logits.cpu()
+
+
+def _read(model: LanguageModel, prompts: Sequence[tuple[int, ...]], steering: Sequence[Steering]) -> tuple[Tensor, Any]:
+    """The prompts of all rows under their steering: the last token's logits [rows, vocab], on the CPU, and the cache.
+
+    Unsteered rows of one prompt, which all shadows are, read it as one.
+    """
+    kinds = [(ids, None if not terms else row) for row, (ids, terms) in enumerate(zip(prompts, steering, strict=True))]
+    readers = {kind: row for row, kind in reversed(list(enumerate(kinds)))}
+    read = sorted(readers.values())
+    ids = torch.tensor([list(prompts[row]) for row in read], device=model.device)
+    with RowSteering(model, [steering[row] for row in read], len(prompts[0])).applied():
+        logits, cache = model.forward(ids)
+    logits = logits.cpu()
+    if len(read) < len(kinds):
+        rows = torch.tensor([read.index(readers[kind]) for kind in kinds])
+        cache.reorder_cache(rows.to(model.device))
+        logits = logits[rows]
+    return logits, cache
 
 
 def _pick(state: _Live, logits: Tensor) -> int:

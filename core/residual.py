@@ -55,16 +55,16 @@ def recorded(block: nn.Module) -> Iterator[list[Tensor]]:
 
 
 class RowSteering:
-    """Steers row r of a batch by `rows[r]`: first a prefill from position 0, then decode steps behind it.
+    """Steers row r of a batch by `rows[r]`: tokens from position `begin` on, first a prefill, then decode steps behind it.
 
     `applied()` is to be entered around each forward: between forwards the model is as it was, so that several streams
     and a training run can take turns on it. The tokens that pass are counted, so positions are absolute under a KV cache.
     """
 
-    def __init__(self, model: LanguageModel, rows: Sequence[Steering], prompt_length: int) -> None:
+    def __init__(self, model: LanguageModel, rows: Sequence[Steering], prompt_length: int, begin: int = 0) -> None:
         blocks = sorted({term.vector.block for row in rows for term in row})
         self._changes = [
-            (model.blocks[i], _RowSteerer([[t for t in row if t.vector.block == i] for row in rows], prompt_length))
+            (model.blocks[i], _RowSteerer([[t for t in row if t.vector.block == i] for row in rows], prompt_length, begin))
             for i in blocks
         ]
 
@@ -79,10 +79,10 @@ class RowSteering:
 class _RowSteerer:
     """What happens at one block: for each row, its terms in order, each on its own span of absolute positions."""
 
-    def __init__(self, rows: Sequence[Sequence[SteerTerm]], prompt_length: int) -> None:
+    def __init__(self, rows: Sequence[Sequence[SteerTerm]], prompt_length: int, begin: int) -> None:
         self._rows = rows
         self._prompt_length = prompt_length
-        self._seen = 0
+        self._seen = begin
         everywhere = all(t.operation == "add" and t.positions.kind == "all" for terms in rows for t in terms)
         self._sum = torch.stack([_summed(terms, self._width()) for terms in rows]) if everywhere else None
 

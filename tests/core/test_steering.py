@@ -111,6 +111,25 @@ def test_each_row_comes_out_as_it_would_alone(speaker: LanguageModel) -> None:
     assert len(set(together.values())) > 3
 
 
+# Sliding windows, convolutions, linear attention, compressed keys: each has a cache of its own kind.
+@pytest.mark.parametrize("model_type", "llama gpt2 falcon bloom gemma3_text lfm2 qwen3_next deepseek_v3".split())
+def test_the_unsteered_read_a_prompt_once_for_all(model_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LanguageModel(tiny_model(model_type), tiny_tokenizer(), model_type)
+    read: list[tuple[int, ...]] = []
+    plain = model.forward
+    monkeypatch.setattr(model, "forward", lambda ids, cache=None: read.append(tuple(ids.shape)) or plain(ids, cache))
+    six = Sampling(max_new_tokens=6)
+    rows = [Row("plain", IDS, (), six), Row("other", IDS[::-1], (), six)]
+    rows += [Row(f"{i}", IDS, (SteerTerm(_vector(model, seed=i), 2.0),), six, watched=True) for i in range(3)]
+    together = {one.key: one for chunk in generate(model, rows) for one in chunk}
+    assert read[0] == (5, 5), "two prompts unsteered, one under three vectors"
+    assert set(read[1:]) == {(8, 1)}
+    for row in rows:
+        alone = list(generate(model, [row]))[-1][0]
+        assert alone.ids == together[row.key].ids
+        assert together[row.key].kl == pytest.approx(alone.kl, rel=1e-2, abs=1e-4)
+
+
 def test_sampling_is_the_row_s_own(speaker: LanguageModel) -> None:
     def row(key: str, seed: int, top_p: float = 1.0) -> Row:
         return Row(key, IDS, (), Sampling(1.0, top_p, 10, seed))
