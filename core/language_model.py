@@ -27,6 +27,7 @@ from core.errors import Cancelled, ModelError, first_line
 from core.model_source import adapter_name
 from core.model_store import Progress, bar_class
 from core.offloading import execution_device, first_numbers
+from core.thin_products import thin
 from vectors.vector import ModelStamp
 
 Message = Mapping[str, str]
@@ -42,6 +43,7 @@ class LanguageModel:
 
     def __init__(self, model: Any, tokenizer: Any, name: str, revision: str = "", adapter: str = "") -> None:
         self.model = model.eval().requires_grad_(False)
+        thin(self.model)
         self.tokenizer = tokenizer
         self.config = model.config.get_text_config(decoder=True)
         self.blocks = find_blocks(model)
