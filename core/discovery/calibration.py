@@ -7,7 +7,8 @@ directions v of ||f(Rv) - R Jv|| / ||R Jv|| reaches `ratio`.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import math
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,11 @@ from core.discovery.objective import Problem
 from core.discovery.projections import unit
 
 _DIRECTIONS = 8
-_STEPS = 12
+# Radii tried lie on a grid between these multiples of the usual norm of the residual stream; a cell is a quarter of a percent.
+_LEAST, _MOST, _CELLS = 1e-3, 30.0, 4096
+_GUESSES = 4
+# At these multiples of the chosen radius the curve is measured for whoever looks at it.
+_SHOWN = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,45 @@ def calibrate(problem: Problem, ratio: float, seed: int = 0) -> Generator[None, 
     scale = segment.residual_norm
     linear = pushed(problem, directions)
     yield
-    # Bisection on the logarithm, between a thousandth of and thirty times the usual norm of the residual stream.
-    low, high = 1e-3 * scale, 30 * scale
-    curve: list[tuple[float, float]] = []
-    for _ in range(_STEPS):
-        radius = (low * high) ** 0.5
-        curve.append((radius, nonlinearity(problem, directions, radius, linear)))
-        low, high = (radius, high) if curve[-1][1] < ratio else (low, radius)
+
+    def radius(cell: float) -> float:
+        return scale * _LEAST * float((_MOST / _LEAST) ** (cell / _CELLS))
+
+    cell, tried = yield from crossing(lambda cell: nonlinearity(problem, directions, radius(cell), linear), ratio)
+    chosen, curve = radius(cell + 0.5), {radius(cell): value for cell, value in tried.items()}
+    for multiple in _SHOWN:
+        curve[multiple * chosen] = nonlinearity(problem, directions, multiple * chosen, linear)
         yield
-    return Calibration((low * high) ** 0.5, ratio, tuple(sorted(curve)))
+    return Calibration(chosen, ratio, tuple(sorted(curve.items())))
+
+
+def crossing(value: Callable[[int], float], ratio: float) -> Generator[None, None, tuple[int, dict[int, float]]]:
+    """The grid's cell at whose lower end `value` is below `ratio` and at its upper end is not, and what was tried on the way.
+
+    The one that bisection finds where `value` rises, in half the trials where it is smooth. Yields between trials.
+    """
+    tried: dict[int, float] = {}
+    low, high = 0, _CELLS
+    while high - low > 1:
+        halve = len(tried) >= _GUESSES and len(tried) % 3 == 2  # where the curve defies guesses
+        cell = (low + high) // 2 if halve else _guess(tried, low, high, ratio)
+        tried[cell] = value(cell)
+        low, high = (cell, high) if tried[cell] < ratio else (low, cell)
+        yield
+    return low, tried
+
+
+def _guess(tried: Mapping[int, float], low: int, high: int, ratio: float) -> int:
+    """The next cell to try, strictly between `low` and `high`: where the line through the two nearest trials, on logarithms of
+    both, meets `ratio`; through one, as if nonlinearity grew in proportion to the radius."""
+    grown = {cell: math.log(value / ratio) for cell, value in tried.items() if 0 < value < math.inf}
+    if not grown:
+        return (low + high) // 2
+    nearest = sorted(grown, key=lambda cell: abs(grown[cell]))[:2]
+    slope = math.log(_MOST / _LEAST) / _CELLS
+    if len(nearest) == 2:
+        slope = max((grown[nearest[1]] - grown[nearest[0]]) / (nearest[1] - nearest[0]), slope / 8)
+    return min(max(math.floor(nearest[0] - grown[nearest[0]] / slope), low + 1), high - 1)
 
 
 def nonlinearity(problem: Problem, directions: Tensor, radius: float, linear: list[Tensor]) -> float:

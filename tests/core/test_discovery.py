@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.discovery import melbo
-from core.discovery.calibration import Calibration, calibrate
+from core.discovery.calibration import Calibration, calibrate, crossing
 from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
 from core.discovery.projections import Basis, unit
@@ -101,6 +101,27 @@ def test_the_radius_lies_where_nonlinearity_reaches_the_ratio(tiny: LanguageMode
     assert below == pytest.approx(0.3, abs=0.02)
     assert above == pytest.approx(0.3, abs=0.02)
     assert _calibrated(problem, ratio=0.2).radius < found.radius
+
+
+@given(st.floats(1, 4095), st.floats(0.2, 4), st.sampled_from(["power", "saturating", "stairs", "overflowing", "flat"]))
+def test_the_cell_is_bisection_s(at: float, slope: float, shape: str) -> None:
+    def value(cell: int) -> float:
+        power = math.exp(slope * 0.0025 * (cell - at))
+        return {
+            "power": power,
+            "saturating": 2 * power / (1 + power),
+            "stairs": 0.0 if cell < at else 1.0,
+            "overflowing": power if cell < at + 50 else math.inf,
+            "flat": 1 + 1e-9 * (cell - at),
+        }[shape]
+
+    low, high = 0, 4096
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if value(middle) < 1 else (low, middle)
+    found, tried = drained(crossing(value, 1.0))
+    assert found == low
+    assert len(tried) <= (6 if shape == "power" else 32)
 
 
 @given(st.integers(1, 12), st.integers(0, 10_000))
