@@ -74,9 +74,7 @@ class _Live:
     finished: bool = False
 
     def completion(self, model: LanguageModel) -> Completion:
-        text = model.decode(self.ids)
-        if not self.finished:
-            text = text.rstrip("\ufffd")  # half of a character whose other bytes have not come yet
+        text = model.decode(self.ids).rstrip("\ufffd")  # half of a character whose other bytes have not come, or never will
         perplexity = math.exp(min(sum(self.surprise) / len(self.surprise), 50.0)) if self.surprise else None
         return Completion(self.row.key, printable(text), tuple(self.ids), self.finished, tuple(self.kl), perplexity)
 

@@ -130,6 +130,14 @@ def test_the_unsteered_read_a_prompt_once_for_all(model_type: str, monkeypatch: 
         assert together[row.key].kl == pytest.approx(alone.kl, rel=1e-2, abs=1e-4)
 
 
+def test_half_a_character_is_not_shown_even_where_the_answer_is_cut_off(
+    speaker: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speaker, "decode", lambda ids: f"{len(ids)} \u2615\ufffd\ufffd")
+    rows = [Row("cut", IDS, (), Sampling(max_new_tokens=2))]
+    assert [one.text for chunk in generate(speaker, rows) for one in chunk] == ["1 \u2615", "2 \u2615"]
+
+
 def test_sampling_is_the_row_s_own(speaker: LanguageModel) -> None:
     def row(key: str, seed: int, top_p: float = 1.0) -> Row:
         return Row(key, IDS, (), Sampling(1.0, top_p, 10, seed))
