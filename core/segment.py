@@ -36,12 +36,12 @@ class Segment:
         self._source, self._target = source, target
         self.tokens = len(self._ids)
         self._whole = record(model, self._ids, source, target)
-        self._rounded = False
         self._measure()
         self.reason = self._difference()
 
     def _measure(self) -> None:
         self.base = self._whole.base
+        self._rounded = False
         self._last = self.tokens
         self._spared: tuple[nn.Module, ...] = ()
         # Median over positions, because the first tokens' norm (attention sinks) is far above the rest.
