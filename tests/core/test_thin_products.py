@@ -25,6 +25,21 @@ def test_the_numbers_are_the_linear_layer_s(shape: tuple[int, ...], bias: bool) 
     torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shape", "other_way"), [((1, 1), True), ((32, 1), True), ((33, 1), False), ((1, 7), False), ((7,), False)]
+)
+def test_an_answer_s_tokens_go_the_other_way_and_a_prompt_s_do_not(
+    shape: tuple[int, ...], other_way: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, products = nn.Linear(24, 40).requires_grad_(False), list[torch.Size]()
+    thin(layer)
+    plain = torch.mm
+    monkeypatch.setattr(torch, "mm", lambda a, b: products.append(b.shape) or plain(a, b))
+    with torch.no_grad():
+        layer(torch.randn(*shape, 24))
+    assert bool(products) == other_way
+
+
 def test_gradients_go_the_usual_way() -> None:
     layer, rows = nn.Linear(24, 40), torch.randn(2, 24, requires_grad=True)
     (expected,) = torch.autograd.grad(layer(rows).square().sum(), rows)
