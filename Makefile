@@ -49,6 +49,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.discovery $(if $(MODEL),--model $(MODEL))
 	$(if $(MODEL),$(BIN)/python -m tests.benchmarks.families --model $(MODEL))
 	$(BIN)/python -m tests.benchmarks.memory $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m tests.benchmarks.decoding $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python -m tests.benchmarks.library
 	$(BIN)/python -m tests.benchmarks.interface
 

@@ -137,15 +137,15 @@ def _read(model: LanguageModel, prompts: Sequence[tuple[int, ...]], steering: Se
 
     Unsteered rows of one prompt, which all shadows are, read it as one.
     """
-    kinds = [(ids, None if not terms else row) for row, (ids, terms) in enumerate(zip(prompts, steering, strict=True))]
-    readers = {kind: row for row, kind in reversed(list(enumerate(kinds)))}
-    read = sorted(readers.values())
-    ids = torch.tensor([list(prompts[row]) for row in read], device=model.device)
-    with RowSteering(model, [steering[row] for row in read], len(prompts[0])).applied():
+    # A steered row is of a kind of its own.
+    kinds = [(ids, row if terms else None) for row, (ids, terms) in enumerate(zip(prompts, steering, strict=True))]
+    read = list(dict.fromkeys(kinds))
+    ids = torch.tensor([list(ids) for ids, _ in read], device=model.device)
+    with RowSteering(model, [() if row is None else steering[row] for _, row in read], len(prompts[0])).applied():
         logits, cache = model.forward(ids)
     logits = logits.cpu()
     if len(read) < len(kinds):
-        rows = torch.tensor([read.index(readers[kind]) for kind in kinds])
+        rows = torch.tensor([read.index(kind) for kind in kinds])
         cache.reorder_cache(rows.to(model.device))
         logits = logits[rows]
     return logits, cache

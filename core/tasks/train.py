@@ -82,7 +82,8 @@ class _Run:
         self.failed: dict[int, str] = {}
         self.settings = settings_of(request, self.model, self.source)
         self.step_count = int(self.settings.step_count)
-        self.precision = self._precision()
+        wanted = str(request.settings.get("precision", "auto"))
+        self.precision = precision_of(self.model, wanted, self.settings.bears_bfloat16)
         self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell)
         self.turns = Turns(Pace(request.count * self.step_count), self.hearing.pace, STEPS_A_TOKEN)
         self.saved_at = time.monotonic()
@@ -150,11 +151,6 @@ class _Run:
         yield from self.hearing.rest()
 
     # Interruptions
-
-    def _precision(self) -> str:
-        """What the search's matrix products are made in."""
-        wanted = str(self.request.settings.get("precision", "auto"))
-        return precision_of(self.model, wanted, self.settings.bears_bfloat16)
 
     def _checkpoint(self, run: str) -> Checkpoint:
         if self.checkpoints is None:
