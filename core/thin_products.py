@@ -1,7 +1,7 @@
 """Products of a few rows with a large matrix, which is what decoding on a CPU is made of, by the faster way round.
 
 x W^T of one to four rows is a product that MKL, which torch uses on a CPU, gives to a single core, and is slow at; W x^T, the
-same numbers, it shares among all. One or two answers come 1.6 to 3.6 times as fast (docs/performance.md).
+same numbers, it shares among all. One or two answers come 1.6 to 3.5 times as fast (docs/performance.md).
 """
 
 from __future__ import annotations
