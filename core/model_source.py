@@ -8,10 +8,13 @@ from pathlib import Path
 
 from core.bundled import weights
 from core.errors import ModelError
-from vectors.vector import model_label
+from vectors.given_path import given_path
+from vectors.vector import VectorError, model_label
 
 # `bundled` is smollm2 with the project's own adapter, or with the one that is asked for.
 DEFAULT_NAMES = ("bundled", "smollm2")
+_MODELS = "name a model folder, a .gguf file or a hub id"
+_ADAPTERS = "name the folder of a PEFT adapter"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[A-Za-z0-9][\w.\-]{0,95})?")
 
 
@@ -42,7 +45,7 @@ class ModelSource:
 
     def wearing(self, adapter: str | None) -> ModelSource:
         """The same with the adapter in that folder, where one is named, in place of its own."""
-        return self if adapter is None else replace(self, adapter=Path(adapter).expanduser().resolve())
+        return self if adapter is None else replace(self, adapter=_given(adapter, _ADAPTERS).resolve())
 
     @property
     def label(self) -> str:
@@ -55,6 +58,13 @@ def adapter_name(folder: Path | None) -> str:
     return folder.name if folder is not None else ""
 
 
+def _given(text: str, remedy: str) -> Path:
+    try:
+        return given_path(text)
+    except VectorError as error:
+        raise ModelError(str(error), remedy) from error
+
+
 def resolve(model: str) -> ModelSource:
     """What `model` names. Raises ModelError when it can be nothing of the kind; nothing is read or fetched yet."""
     if model in DEFAULT_NAMES:
@@ -64,8 +74,8 @@ def resolve(model: str) -> ModelSource:
             return ModelSource("gguf", str(path), "smollm2", weights.GGUF_SHA256, adapter)
         return ModelSource("hub", weights.HUB_ID, "smollm2", adapter=adapter)
     if not model.strip():
-        raise ModelError("there is no model without a name", "name a model folder, a .gguf file or a hub id")
-    path = Path(model).expanduser()
+        raise ModelError("there is no model without a name", _MODELS)
+    path = _given(model, _MODELS)
     if path.is_dir():
         if not (path / "config.json").is_file():
             ggufs = sorted(path.glob("*.gguf"))
@@ -74,7 +84,7 @@ def resolve(model: str) -> ModelSource:
         return ModelSource("folder", str(path.resolve()), path.resolve().name)
     if path.is_file():
         if path.suffix.lower() != ".gguf":
-            raise ModelError(f"{model} is a file, but not a .gguf file", "name a model folder, a .gguf file or a hub id")
+            raise ModelError(f"{model} is a file, but not a .gguf file", _MODELS)
         return ModelSource("gguf", str(path.resolve()), path.stem)
     looks_local = model.startswith(("/", ".", "~")) or model.endswith(".gguf") or model.count("/") > 1
     if looks_local or not _HUB_ID.fullmatch(model):

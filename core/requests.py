@@ -252,7 +252,7 @@ def parse_tokens(text: str) -> int | None:
     if text == "all":
         return None
     kind, _, number = text.partition(":")
-    if kind != "last" or not number.isdecimal() or int(number) < 1:
+    if kind != "last" or not number.isdecimal() or len(number) > 9 or int(number) < 1:
         raise SettingsError(f"{text!r} names no tokens", "use all or last:K, for example last:6")
     return int(number)
 

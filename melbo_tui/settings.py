@@ -11,12 +11,13 @@ from typing import Any
 import platformdirs
 
 from vectors.atomic import write_atomically
+from vectors.given_path import given_path
 
 
 def library_folder(chosen: str | None) -> Path:
-    """The library's folder: as chosen, else MELBO_TUI_LIBRARY, else the platform's user data folder."""
+    """The library's folder: as chosen, else MELBO_TUI_LIBRARY, else the platform's user data folder. Raises VectorError."""
     named = chosen or os.environ.get("MELBO_TUI_LIBRARY")
-    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("melbo-tui")) / "library"
+    return given_path(named) if named else Path(platformdirs.user_data_dir("melbo-tui")) / "library"
 
 
 def settings_file() -> Path:

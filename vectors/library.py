@@ -4,7 +4,7 @@
     mixtures/<mixture>.json       recipes over other vectors (vectors/recipe.py), computed when they are asked for
     changes.jsonl                 names, stars, ratings, tags, notes, samples, the trash: a line a change
     index.sqlite3                 all of that in a form that is quick to look up; made again from the files where it is lost
-    talks/<talk>.json             conversations, written after every answer
+    talks/<talk>.json             conversations, written after every answer (vectors/talks.py)
 
 A file is written before the index speaks of it, and files the index does not know are taken in when the library is
 opened, so a process killed at any moment loses nothing that was reported saved.
@@ -16,7 +16,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -158,10 +158,6 @@ class Library(Curation):
         self.keep([id])
         self.made(f"mixing {name}", [id], before)
         return self.get(id)
-
-    def save_talk(self, talk: str, turns: Sequence[Mapping[str, Any]]) -> None:
-        """Keeps a conversation as talks/<talk>.json: per turn the message, the steering and the answers."""
-        self.write(Path("talks") / f"{talk}.json", json.dumps(list(turns), indent=1).encode(), "the conversation")
 
     # Reading
 

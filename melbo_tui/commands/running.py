@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 from core.errors import Cancelled
 from core.events import Event, ModelLoaded, Progressed, Warned
@@ -91,13 +90,3 @@ def _interruptions() -> Iterator[threading.Event]:
         yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def existing_folder_of(path: str) -> Path:
-    """`path` as a file to be written, its folder existing. Raises VectorError before any work is done for it."""
-    from vectors.vector import VectorError
-
-    file = Path(path).expanduser()
-    if not file.parent.is_dir():
-        raise VectorError(f"{file}: its folder does not exist")
-    return file

@@ -16,9 +16,10 @@ from core.requests import Train
 from core.session import Session
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
-from melbo_tui.commands.running import Runner, existing_folder_of, open_library
+from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.run_state import RunState, verdict
 from vectors.checkpoints import Checkpoints
+from vectors.given_path import file_to_write, given_path
 from vectors.library import Library
 
 
@@ -117,11 +118,11 @@ def _request(args: argparse.Namespace) -> Train:
     settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
     for name in PROMPT_SETS:
         if file := getattr(args, f"{name}_file", None):
-            settings[name] = [*settings.get(name, ()), *_lines_of(Path(file))]
+            settings[name] = [*settings.get(name, ()), *_lines_of(given_path(file))]
     # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
     prompts = prompts_of(args, settings.get("negative", [])[:1])
     vectors = args.vectors if args.vectors is not None or args.init is None else _rows_of(args.init)
-    out = str(existing_folder_of(args.out)) if args.out else None
+    out = str(file_to_write(args.out)) if args.out else None
     given = {name: getattr(args, name) for name in _PASSED_ON}
     return Train(prompts=prompts, vectors=vectors, steps=getattr(args, "steps", None), settings=settings, out=out, **given)
 
@@ -141,7 +142,7 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
 
 def _lines_of(path: Path) -> list[str]:
     try:
-        lines = path.expanduser().read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({first_line(error)})") from error
     return [line.strip() for line in lines if line.strip()]

@@ -13,11 +13,12 @@ from core.model_source import DEFAULT_NAMES
 from melbo_tui.commands import curate
 from melbo_tui.commands.naming import completed, find, model_of, pick
 from melbo_tui.commands.output import fail, say, say_done, say_json, table
-from melbo_tui.commands.running import existing_folder_of, open_library
+from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
 from melbo_tui.wording import age, story
 from vectors import exchange, similarity, upkeep
 from vectors.formats.raw import Reading
+from vectors.given_path import file_to_write, given_path
 from vectors.library import Kept
 from vectors.plain_text import one_line
 from vectors.query import SORTS, Line, chosen, ordered
@@ -135,13 +136,13 @@ def _import(args: argparse.Namespace) -> int:
     library = open_library(args)
     model = (model_of(args) if args.model in DEFAULT_NAMES else Path(args.model or "").name) or ""
     how = Reading(args.block, model, args.tensor, args.columns, args.base_row)
-    saved = exchange.take_in(library, Path(args.file).expanduser(), how, args.name or "")
+    saved = exchange.take_in(library, given_path(args.file), how, args.name or "")
     return say_done(args, f"imported {', '.join(entry.name for entry in saved)}", [entry.name for entry in saved])
 
 
 def _export(args: argparse.Namespace) -> int:
     library = open_library(args)
-    path = existing_folder_of(args.out)
+    path = file_to_write(args.out)
     picks = [pick(library, args, name) for name in args.names]
     if args.of_run or args.filter:
         samples = library.first_samples()

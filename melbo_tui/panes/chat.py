@@ -2,99 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
+from core.errors import SettingsError
 from core.events import Event, ModelLoaded, Said, TaskEnded, Warned
 from core.requests import Reply, ReplyRow
-from core.steering import Steering
-from melbo_tui.charts import sparkline
+from core.steering import Positions
 from melbo_tui.panes.pane import Pane
-from melbo_tui.panes.rack import Rack
+from melbo_tui.panes.rack import Rack, Slot
+from melbo_tui.panes.talk import STEERED, UNSTEERED, LiveTurn, Talk, recipe, terms_of
 from melbo_tui.widgets.dialogs import Choose
 from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
-from vectors.vector import SteeringVector, VectorError
+from vectors.talks import Talks, Term
+from vectors.vector import SteeringVector
 
-STEERED, UNSTEERED = "steered", "unsteered"
 _MAX_NEW_TOKENS = 400
 
 
-@dataclass
-class Turn:
-    """One message and its answers, by who gave them; `under` says what steered."""
+@dataclass(frozen=True)
+class _Reply:
+    """The answer being given, by its task: to the last of `turns`, of the conversation `talk`, be it on the screen or not."""
 
-    message: str
-    under: str
-    steering: Steering = ()
-    said: dict[str, Said] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        terms = [{"id": t.vector.id, "name": t.vector.name, "coefficient": t.coefficient, "operation": t.operation,
-                  "positions": str(t.positions)} for t in self.steering]  # fmt: skip
-        return {"message": self.message, "steering": terms, "answers": {who: said.text for who, said in self.said.items()}}
-
-
-class Talk(Vertical):
-    """One column: the turns of a conversation as one of the two models had it, with figures under it."""
-
-    def __init__(self, who: str) -> None:
-        super().__init__(id=who, classes="talk")
-        self.who = who
-        self.border_title = who.capitalize()
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(can_focus=False):
-            yield Static("", classes="turns", markup=False)
-        yield Static("", classes="figures", markup=False)
-
-    def show(self, turns: list[Turn], waiting: bool) -> None:
-        """Draws the turns; the view follows the text only while its end is in sight."""
-        colors = self.app.theme_variables
-        scroll = self.query_one(VerticalScroll)
-        at_end = scroll.scroll_offset.y >= scroll.max_scroll_y - 2
-        text = Text()
-        if not turns:
-            text.append("Nothing said yet. What you type below is answered under the rack's steering.", "dim")
-        for i, turn in enumerate(turns):
-            said = turn.said.get(self.who)
-            text.append("you  ", "bold " + colors["primary"])
-            text.append(turn.message + "\n")
-            if said is not None or (waiting and i == len(turns) - 1):
-                label = turn.under if self.who == STEERED else "unsteered"
-                text.append(f"{label}\n", "italic " + colors["text-warning"] if self.who == STEERED else "italic dim")
-                text.append(
-                    (said.text.strip() if said else "…") + ("▌" if said and not said.finished and waiting else "") + "\n"
-                )
-            text.append("\n")
-        self.query_one(".turns", Static).update(text)
-        if at_end:
-            scroll.scroll_end(animate=False)
-        self._show_figures(turns[-1].said.get(self.who) if turns else None)
-
-    def _show_figures(self, said: Said | None) -> None:
-        figures = self.query_one(".figures", Static)
-        if said is None:
-            figures.update("")
-            return
-        parts = []
-        if said.mean_kl is not None:
-            parts.append(f"KL {sparkline(said.kl, 12)} {said.mean_kl:.2f}")
-        if said.perplexity is not None:
-            parts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
-        parts.append(f"repeats {said.repetition:.0%}")
-        if said.tokens_per_second:
-            parts.append(f"{said.tokens_per_second:.1f} tokens/s")
-        figures.update(Text(" · ".join(parts)))  # a second line where the pane is narrow
+    task: int
+    talk: str
+    turns: list[LiveTurn]
 
 
 class ChatPane(Pane):
@@ -104,6 +46,7 @@ class ChatPane(Pane):
         Binding("b,f6", "beside", "Beside", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
         Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the present steering"),
         Binding("n", "clear", "New", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
+        Binding("h,f4", "earlier", "Earlier", id="chat.earlier", tooltip="Go on with an earlier conversation"),
         Binding("u", "undo_clear", "Undo", id="chat.undo", show=False),
         Binding("enter,i", "write", "Write", id="chat.write", show=False, tooltip="Go to the message line"),
         Binding("shift+up", "rack('move', -1)", "Pick", show=False, priority=True),
@@ -114,10 +57,10 @@ class ChatPane(Pane):
 
     def __init__(self) -> None:
         super().__init__(id="chat")
-        self.turns: list[Turn] = []
-        self._cleared: list[Turn] = []
+        self.turns: list[LiveTurn] = []
+        self._cleared: list[LiveTurn] = []
         self._talk = self._cleared_talk = new_run_id()
-        self._replying: int | None = None
+        self._reply: _Reply | None = None
         self._beside = False
 
     def compose(self) -> ComposeResult:
@@ -140,37 +83,30 @@ class ChatPane(Pane):
     def add(self, ids: tuple[str, ...]) -> None:
         """Puts vectors of the library on the rack."""
         for id in ids:
-            try:
-                vector = self.melbo.library.load(id)
-            except (LibraryError, VectorError) as error:
-                self.notify(str(error), severity="error", markup=False)
-                continue
-            model = self.melbo.model
-            if model is not None and vector.d_model != model.d_model:
-                own = vector.origin.model.label()
-                self.notify(
-                    f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it.",
-                    severity="error",
-                    markup=False,
-                )
-                continue
-            self.query_one(Rack).add(vector)
+            vector = self._fitting(id)
+            if vector is not None:
+                self.query_one(Rack).add(vector)
 
     def take(self, event: Event) -> None:
         if isinstance(event, ModelLoaded):
             self._show()
-        if event.task != self._replying or self._replying is None:
+        reply = self._reply
+        if reply is None or event.task != reply.task:
             return
         if isinstance(event, Said):
-            self.turns[-1].said[event.key] = event
+            reply.turns[-1].said[event.key] = event
         elif isinstance(event, Warned):
             self.notify(event.message, severity="warning", markup=False)
         elif isinstance(event, TaskEnded):
-            self._replying = None
-            self._save()
+            self._save(reply)
+            self._reply = None
             if event.outcome == "failed":
                 self.notify(f"{event.message}\n{event.remedy}".strip(), severity="error", markup=False, timeout=12)
         self._show()
+
+    def put_away(self) -> None:
+        if self._reply is not None:
+            self._save(self._reply)
 
     @on(Rack.Changed)
     def _steering_changed(self) -> None:
@@ -187,18 +123,17 @@ class ChatPane(Pane):
     def action_again(self) -> None:
         if not self.turns:
             self.notify("Nothing has been asked yet.")
-        elif self._replying is None:
-            self._ask(self.turns.pop().message)
+        elif self._may_ask():
+            self._submit(self.turns.pop().asked_again(terms_of(self.query_one(Rack).steering)))
 
     def action_beside(self) -> None:
         self._beside = not self._beside
         self._show()
-        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._replying is None:
-            self._submit((UNSTEERED,))
+        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._reply is None and self.melbo.model:
+            self._submit(self.turns.pop(), (UNSTEERED,))
 
     def action_clear(self) -> None:
-        if self._replying is not None:
-            self.melbo.engine.cancel(self._replying)
+        self._stop()
         if self.turns:
             self._cleared, self.turns = self.turns, []
             self._talk, self._cleared_talk = new_run_id(), self._talk
@@ -210,12 +145,29 @@ class ChatPane(Pane):
             self.turns, self._cleared = self._cleared, []
             self._talk = self._cleared_talk
             self._show()
+        else:
+            self.notify("Nothing was cleared just now; h goes on with an earlier conversation.")
 
     def action_out(self) -> None:
-        if self._replying is not None:
-            self.melbo.engine.cancel(self._replying)
-        else:
+        if not self._stop():
             self.query_one(Rack).focus()
+
+    def action_earlier(self) -> None:
+        kept: list[tuple[str, str]] = []
+
+        def read() -> None:
+            for one in self._talks.listed():
+                if one.id != self._talk or not self.turns:
+                    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.changed))
+                    answers = f"{one.turns} answers" if one.turns > 1 else "1 answer"
+                    kept.append((one.id, f"{when}  {answers:<10}  {one_line(one.message, 80)}"))
+
+        if not self.attempt(read):
+            return
+        if not kept:
+            self.notify("No earlier conversation is kept yet: each is, after every answer.")
+            return
+        self.app.push_screen(Choose("Go on with", kept), lambda id: None if id is None else self._open(id))
 
     def action_write(self) -> None:
         self.query_one("#message", Input).focus()
@@ -246,25 +198,75 @@ class ChatPane(Pane):
         self.app.push_screen(Choose("Steer with", lines), chosen)
 
     def _ask(self, message: str) -> bool:
-        if self.melbo.model is None:
-            self.notify("The model is not loaded yet; send again in a moment.", severity="warning")
+        if not self._may_ask():
             return False
-        if self._replying is not None:
-            self.notify("An answer is being given: Esc stops it.", severity="warning")
-            return False
-        steering = self.query_one(Rack).steering
-        self.turns.append(Turn(message, recipe(steering), steering))
-        self._submit((STEERED, UNSTEERED) if self._beside else (STEERED,))
+        self._submit(LiveTurn(message, terms_of(self.query_one(Rack).steering)))
         return True
 
-    def _submit(self, who: tuple[str, ...]) -> None:
+    def _may_ask(self) -> bool:
+        if self.melbo.model is None:
+            self.notify("The model is not loaded yet; send again in a moment.", severity="warning")
+        elif self._reply is not None:
+            self.notify("An answer is being given: Esc stops it.", severity="warning")
+        else:
+            return True
+        return False
+
+    def _submit(self, turn: LiveTurn, who: tuple[str, ...] = ()) -> None:
+        """Lets `who`, or all that are seen, answer `turn`, which becomes the last of the conversation."""
+        self.turns.append(turn)
         steering = self.query_one(Rack).steering
         rows = tuple(
             ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS)
-            for name in who
+            for name in who or ((STEERED, UNSTEERED) if self._beside else (STEERED,))
         )
-        self._replying = self.melbo.engine.submit(Reply(rows))
+        self._reply = _Reply(self.melbo.engine.submit(Reply(rows)), self._talk, self.turns)
         self._show()
+
+    def _stop(self) -> bool:
+        """Ends the answer being given, if one is."""
+        if self._reply is not None:
+            self.melbo.engine.cancel(self._reply.task)
+        return self._reply is not None
+
+    def _open(self, talk: str) -> None:
+        """Goes on with an earlier conversation; what steered its last answer is put on the rack where that is empty."""
+        opened: list[LiveTurn] = []
+        if not self.attempt(lambda: opened.extend(map(LiveTurn.of, self._talks.load(talk)))):
+            return
+        self._stop()
+        self.turns, self._talk = opened, talk
+        rack = self.query_one(Rack)
+        if not rack.slots:
+            slots = [slot for term in opened[-1].steering if (slot := self._slot(term)) is not None]
+            rack.put_back(slots)
+        self._show()
+        self.query_one("#message", Input).focus()
+
+    def _slot(self, term: Term) -> Slot | None:
+        vector = self._fitting(term.id)
+        try:
+            where = Positions.parse(term.positions)
+            return Slot(vector, term.coefficient, False, term.operation, where) if vector is not None else None
+        except SettingsError:
+            return None
+
+    def _fitting(self, id: str) -> SteeringVector | None:
+        """The library's vector, if the model can be steered by it; else says why not."""
+        loaded: list[SteeringVector] = []
+        if not self.attempt(lambda: loaded.append(self.melbo.library.load(id))):
+            return None
+        vector, model = loaded[0], self.melbo.model
+        if model is not None and vector.d_model != model.d_model:
+            own = vector.origin.model.label()
+            wrong = f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it."
+            self.notify(wrong, severity="error", markup=False)
+            return None
+        return vector
+
+    @property
+    def _talks(self) -> Talks:
+        return Talks(self.melbo.library.folder)
 
     def _keep(self, terms: tuple[tuple[str, float], ...], name: str) -> SteeringVector | None:
         """Keeps the sum of coefficient x vector, by id, as a mixture; None, and a word why, where they do not fit together."""
@@ -273,9 +275,10 @@ class ChatPane(Pane):
         self.attempt(lambda: saved.append(library.load(library.save_mixture(Recipe(terms), name).id)))
         return saved[0] if saved else None
 
-    def _save(self) -> None:
-        """Puts the conversation in the library, so that it outlives the program."""
-        self.attempt(lambda: self.melbo.library.save_talk(self._talk, [turn.to_json() for turn in self.turns]))
+    def _save(self, reply: _Reply) -> None:
+        """Puts the conversation that was answered in the library, so that it outlives the program."""
+        kept = [turn.kept() for turn in reply.turns]
+        self.attempt(lambda: self._talks.save(reply.talk, kept))
 
     def _history(self, who: str) -> tuple[tuple[str, str], ...]:
         """The conversation as `who` had it; a turn it did not answer is told with the other's answer."""
@@ -292,25 +295,10 @@ class ChatPane(Pane):
         steered, unsteered = self.query_one(f"#{STEERED}", Talk), self.query_one(f"#{UNSTEERED}", Talk)
         unsteered.display = self._beside
         # Content, not a string: names are other people's words and must not be read as markup.
-        title = f"Steered · {recipe(rack.steering)}" if rack.steering else "Unsteered (the rack is empty)"
+        title = f"Steered · {recipe(terms_of(rack.steering))}" if rack.steering else "Unsteered (the rack is empty)"
         steered.border_title = Content(title)
         steered.border_subtitle = "F5 again · F6 alone" if self._beside else "F5 again · F6 unsteered beside"
-        waiting = self._replying is not None
+        waiting = self._reply is not None and self._reply.turns is self.turns
         steered.show(self.turns, waiting)
         if self._beside:
             unsteered.show(self.turns, waiting)
-
-
-def recipe(steering: Steering) -> str:
-    """A steering in a line: `1.5 bomb-03 - 0.5 calm-02`."""
-    if not steering:
-        return "unsteered"
-    parts = []
-    for i, term in enumerate(steering):
-        name = one_line(term.vector.name, 24)
-        if term.operation != "add":
-            parts.append(f"{', ' if i else ''}{term.operation} {name}")
-            continue
-        sign = "−" if term.coefficient < 0 else "+" if i else ""
-        parts.append(f"{sign}{' ' if i else ''}{abs(term.coefficient):g} {name}")
-    return " ".join(parts)

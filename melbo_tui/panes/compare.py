@@ -13,6 +13,8 @@ from vectors.plain_text import one_line
 
 
 class Compare(ModalScreen[None]):
+    """Raises LibraryError or VectorError, when it is made, where one of the two cannot be read."""
+
     DEFAULT_CSS = """
     Compare { align: center middle; }
     Compare > Vertical { width: 96%; height: 92%; padding: 0 1; background: $surface; border: round $primary; }
@@ -23,7 +25,9 @@ class Compare(ModalScreen[None]):
 
     def __init__(self, library: Library, one: Kept, other: Kept) -> None:
         super().__init__()
-        self._library, self._pair = library, (one, other)
+        self._pair = (one, other)
+        self._vectors = [library.load(entry.id) for entry in self._pair]
+        self._samples = {entry.id: library.samples(entry.id) for entry in self._pair}
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -37,8 +41,7 @@ class Compare(ModalScreen[None]):
                         yield Static(self._side(entry, self._pair[1 - i]), markup=False)
 
     def _between(self) -> Text:
-        """Raises LibraryError or VectorError where one cannot be read."""
-        one, other = (self._library.load(entry.id) for entry in self._pair)
+        one, other = self._vectors
         text = Text()
         if one.d_model == other.d_model:
             text.append(f"cosine {one.cosine(other):+.3f}", "bold")
@@ -54,10 +57,9 @@ class Compare(ModalScreen[None]):
         for name, value in facts[entry.id].items():
             text.append(f"{name:<10}", "dim")
             text.append(value + "\n", "bold" if facts[other.id].get(name) != value else "")
-        samples = self._library.samples(entry.id)
-        if not samples:
+        if not self._samples[entry.id]:
             text.append("\nno samples yet: space in the list makes some", "dim")
-        for sample in samples:
+        for sample in self._samples[entry.id]:
             text.append(f"\n{sample.coefficient:+g}  ", "bold " + self.app.theme_variables["primary"])
             text.append(sample.text.strip() + "\n")
         return text

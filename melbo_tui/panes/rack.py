@@ -85,6 +85,11 @@ class Rack(Widget, can_focus=True):
         self.selected = len(self.slots) - 1
         self._changed()
 
+    def put_back(self, slots: list[Slot]) -> None:
+        """Puts slots on the rack as they once stood there."""
+        self.slots, self.selected = slots, 0
+        self._changed()
+
     def action_turn(self, steps: int) -> None:
         slot = self._slot()
         if slot is not None:

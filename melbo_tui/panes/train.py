@@ -40,7 +40,7 @@ from melbo_tui.widgets.prompt_entry import PromptEntry
 from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.index import LibraryError
-from vectors.library import Sample
+from vectors.library import Kept, Sample
 
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 _MORE_TOKENS = 200
@@ -241,31 +241,29 @@ class TrainPane(Pane):
         self.query_one(PlotPair).turn()
 
     def action_keep(self) -> None:
-        key, id = self._current()
-        if id is None:
+        key, entry = self._current()
+        if entry is None:
             return
-        kept = not self.melbo.library.get(id).kept
-        if not self.attempt(lambda: self.melbo.library.keep([id], kept)):
-            return
-        name = self.melbo.library.get(id).name
-        self._mark(key, kept, name)
-        self.notify(f"{name} is kept: it stands under Vectors." if kept else f"{name} is no longer kept.", markup=False)
+        kept = not entry.kept
+        if self.attempt(lambda: self.melbo.library.keep([entry.id], kept)):
+            self._mark(key, kept, entry.name)
+            said = f"{entry.name} is kept: it stands under Vectors." if kept else f"{entry.name} is no longer kept."
+            self.notify(said, markup=False)
 
     def action_rename(self) -> None:
-        key, id = self._current()
-        if id is not None:
-            name = self.melbo.library.get(id).name
-            self.ask_name(id, name, lambda given: self._mark(key, True, given))
+        key, entry = self._current()
+        if entry is not None:
+            self.ask_name(entry.id, entry.name, lambda given: self._mark(key, True, given))
 
     def action_chat(self) -> None:
-        _, id = self._current()
-        if id is not None:
-            self.post_message(SteerWith((id,)))
+        _, entry = self._current()
+        if entry is not None:
+            self.post_message(SteerWith((entry.id,)))
 
     def action_family(self) -> None:
-        _, id = self._current()
-        if id is not None:
-            self.post_message(GrowFamily(self.melbo.library.get(id).name))
+        _, entry = self._current()
+        if entry is not None:
+            self.post_message(GrowFamily(entry.name))
 
     def action_hear_more(self) -> None:
         key = self.query_one(FoundTable).current
@@ -277,8 +275,10 @@ class TrainPane(Pane):
             return
         prompt = self._asked_prompt
         messages = ((("system", prompt.system),) if prompt.system else ()) + (("user", prompt.text),)
-        steering = (SteerTerm(self.melbo.library.load(id)),) if id else ()
-        task = self.melbo.engine.submit(Reply((ReplyRow("more", messages, steering, max_new_tokens=_MORE_TOKENS),)))
+        steering: list[SteerTerm] = []
+        if id and not self.attempt(lambda: steering.append(SteerTerm(self.melbo.library.load(id)))):
+            return
+        task = self.melbo.engine.submit(Reply((ReplyRow("more", messages, tuple(steering), max_new_tokens=_MORE_TOKENS),)))
         self._more[task] = key
 
     @on(DataTable.RowHighlighted)
@@ -291,12 +291,15 @@ class TrainPane(Pane):
         if self.melbo.model is not None and self.melbo.model.has_tokenizer:
             self.melbo.engine.submit(MeasurePrompt(prompt))
 
-    def _current(self) -> tuple[str, str | None]:
+    def _current(self) -> tuple[str, Kept | None]:
+        """The key of the row under the cursor, and its vector; where there is none, says so."""
         key = self.query_one(FoundTable).current or ""
-        id = self._ids.get(key)
-        if id is None:
+        entries: list[Kept] = []
+        if key not in self._ids:
             self.notify(CHOOSE_A_VECTOR if key == "" else "Only found vectors can be kept, named or chatted with.")
-        return key, id
+        else:
+            self.attempt(lambda: entries.append(self.melbo.library.get(self._ids[key])))
+        return key, entries[0] if entries else None
 
     def _mark(self, key: str, kept: bool, name: str) -> None:
         table = self.query_one(FoundTable)
@@ -312,7 +315,8 @@ class TrainPane(Pane):
         self.run.said[key] = event
         self._show_heard()
         if event.finished and key in self._ids and self._asked_prompt is not None:
-            self.melbo.library.add_sample(self._ids[key], Sample(self._asked_prompt.shown(), 1.0, event.text))
+            sample = Sample(self._asked_prompt.shown(), 1.0, event.text)
+            self.attempt(lambda: self.melbo.library.add_sample(self._ids[key], sample))
 
     def _show_run(self) -> None:
         run = self.run

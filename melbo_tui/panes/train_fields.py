@@ -22,6 +22,8 @@ ONLY_FOR = {
     "target": SEARCHES, "vectors": SEARCHES, "steps": SEARCHES,
 }  # fmt: skip
 
+_MOST_DIGITS = 12  # more than any field can mean
+
 
 def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[str], int | None]:
     """A check for whole numbers from `low` to `high`; with `auto`, the word auto means None."""
@@ -30,7 +32,7 @@ def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[st
         text = text.strip()
         if auto and text in ("auto", ""):
             return None
-        if not text.isdecimal() or int(text) < low or (high is not None and int(text) > high):
+        if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < low or (high is not None and int(text) > high):
             span = f"from {low} to {high}" if high is not None else f"of at least {low}"
             raise SettingsError(f"a whole number {span}" + (" or auto" if auto else "") + " is needed")
         return int(text)

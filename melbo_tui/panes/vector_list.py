@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -118,7 +119,7 @@ class VectorList(Pane):
         try:
             rows, count = shelf.rows(self._lines, self._view)
         except VectorError as error:
-            box.border_subtitle = str(error)
+            box.border_subtitle = Text(str(error))
             return
         columns = shelf.fitting_columns(self.melbo.settings.columns, self._table.size.width, self._lines)
         self._table.show(rows, columns, self._view.sort, self._view.backwards)
@@ -139,19 +140,22 @@ class VectorList(Pane):
         entry = self.current()
         if entry is not None:
             library = self.melbo.library
-            self._facts.samples = library.samples(entry.id)
-            recipe = None
             try:
+                self._read_samples()
                 self._facts.losses = library.losses(entry.id)
                 recipe = library.recipe(entry.id)
+                if recipe is not None:
+                    self._facts.recipe = recipe.written(library.names())
             except (LibraryError, VectorError) as error:
                 self._facts.recipe = str(error)
-            if recipe is not None:
-                self._facts.recipe = recipe.written(library.names())
         self._show_detail()
         if self._rest is not None:
             self._rest.stop()
         self._rest = self.set_timer(_REST_SECONDS, self._look_around)
+
+    def _read_samples(self) -> None:
+        if self._table.current is not None:
+            self._facts.samples = self.melbo.library.samples(self._table.current)
 
     def _show_detail(self) -> None:
         entry = self.current()

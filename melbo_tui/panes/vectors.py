@@ -23,6 +23,7 @@ from vectors import exchange
 from vectors.curation import MAX_RATING
 from vectors.formats import writer_of
 from vectors.formats.raw import Reading
+from vectors.given_path import file_to_write, given_path
 from vectors.index import LibraryError
 from vectors.library import Kept, Sample
 from vectors.vector import SteeringVector, VectorError
@@ -100,7 +101,7 @@ class VectorsPane(VectorList):
             if self.attempt(lambda: self.melbo.library.add_sample(id, sample)):
                 del streaming[prompt, coefficient]
         if id == self._table.current:
-            self._facts.samples = self.melbo.library.samples(id)
+            self.attempt(self._read_samples)
             self._show_detail()
 
     @on(ShelfTable.Chosen)
@@ -277,18 +278,18 @@ class VectorsPane(VectorList):
             return
 
         def check(text: str) -> str:
-            path = Path(text).expanduser()
             try:
+                path = file_to_write(text)
                 if path.suffix.lower() != ".json":
                     writer_of(path)
             except VectorError as error:
                 return str(error)
-            return "" if path.parent.is_dir() else "its folder does not exist"
+            return "there is such a file already: choose another name" if path.exists() else ""
 
         def done(text: str | None) -> None:
             if text is None:
                 return
-            path = Path(text).expanduser()
+            path = Path(text).expanduser()  # as it was checked
             if self.attempt(lambda: exchange.export(self.melbo.library, [(entry.id, 1.0) for entry in picked], path)):
                 self.notify(f"{_called(picked)} written to {path}", markup=False)
 
@@ -298,25 +299,27 @@ class VectorsPane(VectorList):
     def action_import(self) -> None:
         def done(text: str | None) -> None:
             if text is not None:
-                self._take_in(Path(text).expanduser(), Reading())
+                self._take_in(text)
 
         hint = "safetensors, .pt, .npy, .gguf, .svec, .json recipes, or a refusal_direction folder"
         self.app.push_screen(Ask("Import a file", "", hint), done)
 
-    def _take_in(self, path: Path, how: Reading) -> None:
+    def _take_in(self, file: str, block: str = "") -> None:
         model = self.melbo.model.label if self.melbo.model is not None else ""
 
         def with_block(text: str | None) -> None:
             if text is not None:
-                self._take_in(path, Reading(int(text), model))
+                self._take_in(file, text)
 
         try:
-            taken = exchange.take_in(self.melbo.library, path, how)
+            how = Reading(int(block), model) if block else Reading()
+            taken = exchange.take_in(self.melbo.library, given_path(file), how)
         except (LibraryError, VectorError) as error:
             # A file of bare numbers says nothing of where they act, but its user may know.
-            if how.block is None and "the block" in str(error):
-                check = lambda text: "" if text.isdecimal() else "a block's number, counted from 0"  # noqa: E731
-                self.app.push_screen(Ask(f"Which block's output does {path.name} act on?", "", str(error), check), with_block)
+            if not block and "the block" in str(error):
+                check = lambda text: "" if text.isdecimal() and len(text) < 6 else "a block's number, counted from 0"  # noqa: E731
+                question = f"Which block's output does {Path(file).name} act on?"
+                self.app.push_screen(Ask(question, "", str(error), check), with_block)
             else:
                 self.notify(str(error), severity="error", markup=False)
             return

@@ -134,10 +134,12 @@ class Workbench(ModalScreen[Made | None]):
         if isinstance(mixed, str):
             text.append(mixed, self.app.theme_variables["text-error"])
         else:
-            text.append(self._recipe().written(self._names))
+            recipe = self._recipe()
+            text.append(recipe.written(self._names))
             text.append(f"\nnorm {mixed.norm:.4g}", "bold")
-            parents = [(entry, self._library.load(entry.id)) for entry in self._entries[:6]]
-            text.append("   cosine to " + ", ".join(f"{e.name} {mixed.cosine(v):+.2f}" for e, v in parents), "dim")
+            # One that is not in the mixture may be unreadable, or another model's.
+            parents = [self._library.load(id) for id, _ in recipe.terms[:6]]
+            text.append("   cosine to " + ", ".join(f"{v.name} {mixed.cosine(v):+.2f}" for v in parents), "dim")
         self.query_one("#facts", Static).update(text)
         for button in ("#keep", "#hear"):
             off = isinstance(mixed, str) or (button == "#hear" and self._hear is None)

@@ -7,11 +7,13 @@ from textual.widgets import Input
 
 from core.events import Said, TaskEnded, TaskStarted
 from core.requests import Reply
-from melbo_tui.panes.chat import ChatPane, recipe
+from melbo_tui.panes.chat import ChatPane
 from melbo_tui.panes.rack import Rack, Slot, slider
+from melbo_tui.panes.talk import recipe, terms_of
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text
 from tests.vectors.making import vector
 from vectors.library import Library
+from vectors.talks import Talks
 from vectors.vector import ModelStamp
 
 
@@ -141,7 +143,87 @@ def test_recipe_and_slider() -> None:
         Slot(vector(1, "b"), -0.5).term(),
         Slot(vector(2, "c"), 1, operation="ablate").term(),
     )
-    assert recipe(terms) == "1.5 a − 0.5 b , ablate c"
+    assert recipe(terms_of(terms)) == "1.5 a − 0.5 b , ablate c"
     for value in (-99.0, -3.0, 0.0, 1.0, 99.0):
         assert slider(value, 20).count("●") == 1
         assert len(slider(value, 20)) == 20
+
+
+async def test_an_answer_that_comes_after_its_conversation_was_cleared(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("f3", *"Hi", "enter")
+        await pilot.pause()
+        task, _ = engine.last(Reply)
+        engine.tell(Said(task, "steered", "Hello", 1, False))
+        app.query_one(Rack).focus()
+        await pilot.press("n")
+        engine.tell(Said(task, "steered", "Hello there", 2, False))
+        engine.tell(TaskEnded(task, "cancelled"))
+        await pilot.pause()
+        assert "Nothing said yet" in screen_text(app)
+        (talk,) = (library.folder / "talks").glob("*.json")
+        assert json.loads(talk.read_text())[0]["answers"] == {"steered": "Hello there"}
+        await pilot.press("u")
+        await pilot.pause()
+        assert "Hello there" in screen_text(app)
+
+
+async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("f3", *"Hi", "enter")
+        await pilot.pause()
+        _answer(engine, "the first answer")
+        await pilot.pause()
+        await pilot.press("f5")
+        await pilot.pause()
+        _answer(engine, "the second")
+        await pilot.pause()
+        (talk,) = Talks(library.folder).listed()
+        (turn,) = Talks(library.folder).load(talk.id)
+        assert turn.answers == {"steered": "the second"}
+        assert [before.answers for before in turn.earlier] == [{"steered": "the first answer"}]
+        app.load_model(app.spec)
+        await pilot.press("f5")
+        await pilot.pause()
+        assert "the second" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_an_earlier_conversation_is_gone_on_with(library: Library, two: tuple[str, ...], size: tuple[int, int]) -> None:
+    async with opened(library, size) as (app, pilot, engine):
+        await pilot.press("f3", "f4")
+        await pilot.pause()
+        assert "No earlier conversation" in screen_text(app)
+        app.query_one(ChatPane).add(two)
+        app.query_one("#message").focus()
+        await pilot.press("shift+left", *"Hi", "enter")
+        await pilot.pause()
+        _answer(engine, "Hello [bold]there[/bold]")
+        await pilot.pause()
+    async with opened(library, size) as (app, pilot, engine):
+        await pilot.press("f3", "f4")
+        await pilot.pause()
+        assert "1 answer" in screen_text(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "Hello [bold]there[/bold]" in screen_text(app)
+        assert [slot.coefficient for slot in app.query_one(Rack).slots] == [1.0, 0.9]
+        await pilot.press(*"And", "enter")
+        await pilot.pause()
+        assert [m for _, m in engine.last(Reply)[1].rows[0].messages] == ["Hi", "Hello [bold]there[/bold]", "And"]
+        _answer(engine, "Indeed")
+        await pilot.pause()
+        (talk,) = Talks(library.folder).listed()
+        assert talk.turns == 2
+
+
+async def test_what_is_being_answered_is_kept_when_the_app_is_left(library: Library) -> None:
+    async with opened(library) as (_, pilot, engine):
+        await pilot.press("f3", *"Hi", "enter")
+        await pilot.pause()
+        engine.tell(Said(engine.last(Reply)[0], "steered", "Half an", 2, False))
+        await pilot.pause()
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+    (talk,) = Talks(library.folder).listed()
+    assert Talks(library.folder).load(talk.id)[0].answers == {"steered": "Half an"}

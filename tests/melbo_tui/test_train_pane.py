@@ -10,6 +10,7 @@ from melbo_tui.panes.train_form import TrainForm, depth_line
 from melbo_tui.widgets.field import Field
 from tests.melbo_tui.scripted import opened, screen_text, until
 from tests.vectors.making import vector
+from vectors import upkeep
 from vectors.library import Library
 
 SIZES = [(80, 24), (120, 40)]
@@ -214,6 +215,21 @@ async def test_hearing_more(library: Library) -> None:
         await pilot.pause()
         await pilot.press("x")
         assert engine.cancelled == [engine.last(Reply)[0]]
+
+
+async def test_a_vector_that_has_gone_for_good(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        (first, *_) = engine.find(engine.last(Train)[0])
+        await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+        library.delete([first])
+        upkeep.empty_trash(library)
+        for key in ("k", "r", "f", "space"):
+            await pilot.press(key)
+            await until(pilot, lambda: "there is no vector with the id" in " ".join(screen_text(app).split()))
+            app.clear_notifications()
+            await pilot.pause()
 
 
 async def test_the_drawer_folds_at_eighty_columns(library: Library) -> None:

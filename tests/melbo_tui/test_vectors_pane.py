@@ -18,6 +18,7 @@ from tests.vectors.making import vector
 from vectors.formats import safetensors_file
 from vectors.library import Library, Sample, new_run_id
 from vectors.query import Line
+from vectors.vector import ModelStamp
 
 
 @pytest.fixture
@@ -229,7 +230,11 @@ async def test_import_asks_for_the_block_where_the_file_says_nothing(stocked: Li
         await pilot.press(*"six", "enter")
         await pilot.pause()
         assert "counted from 0" in screen_text(app)
-        await pilot.press(*["backspace"] * 3, *"6", "enter")
+        await pilot.press(*["backspace"] * 3, *"99999", "enter")
+        await until(pilot, lambda: "block 99999 does not exist" in screen_text(app))
+        await pilot.press("i", *str(tmp_path / "theirs.npy"), "enter")
+        await pilot.pause()
+        await pilot.press(*"6", "enter")
         await pilot.pause()
         assert stocked.find("theirs-01").block == 6
         assert stocked.find("theirs-01").model == "smollm2"
@@ -282,7 +287,18 @@ async def test_steer_with_this_and_export(stocked: Library, tmp_path: Path) -> N
         await pilot.press("enter")
         await until(pilot, lambda: (tmp_path / "x.safetensors").exists())
         name = safetensors_file.read(tmp_path / "x.safetensors")[0].name
-        await pilot.press("s")
+        await pilot.press("e")
+        await pilot.pause()
+        for wrong, words in (
+            (str(tmp_path / "x.safetensors"), "already"),
+            ("~no-such-user/x.npy", "cannot be used as a path"),
+            ("a" * 300 + "/x.npy", "File name too long"),
+        ):
+            app.screen.query_one(Input).value = wrong
+            await pilot.press("enter")
+            await pilot.pause()
+            assert words in screen_text(app)
+        await pilot.press("escape", "s")
         await pilot.pause()
         assert [slot.vector.name for slot in app.query_one(Rack).slots] == [name]
         assert "Steered" in screen_text(app)
@@ -302,3 +318,39 @@ async def test_a_lens_or_a_preview_that_fails_is_told(stocked: Library) -> None:
         engine.tell(TaskEnded(engine.last(Reply)[0], "failed", "no such thing"))
         await pilot.pause()
         assert "no such thing" in screen_text(app)
+
+
+async def test_a_filter_that_means_nothing_is_told_as_it_was_typed(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, _):
+        await pilot.press("f2", "slash", *"norm>")
+        app.query_one("#filter", Input).value = "norm>[/]"
+        await pilot.pause()
+        assert "not with '[/]'" in screen_text(app)
+
+
+async def test_a_vector_of_another_width_may_stand_in_the_workbench_at_nought(stocked: Library) -> None:
+    (wide,) = stocked.add([vector(0, "wide", 7, d_model=12, stamp=ModelStamp("other", 12, 4, "x"))])
+    async with opened(stocked) as (app, pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "wide" in screen_text(app))
+        app.query_one(VectorsPane)._table.marked = {wide.id, stocked.find("bomb-01").id}
+        await pilot.press("w")
+        await until(pilot, lambda: "has width" in " ".join(screen_text(app).split()))
+        shown = [line for line in screen_text(app).splitlines() if "(norm" in line]
+        at = next(i for i, line in enumerate(shown) if "wide" in line)
+        app.screen.query_one(f"#coefficient-{at}", Input).value = "0"
+        await until(pilot, lambda: "cosine to bomb-01 +1.00" in screen_text(app))
+
+
+async def test_two_that_can_no_longer_be_read_are_not_compared(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("x", "x")
+        for file in (stocked.folder / "runs").glob("*"):
+            file.unlink()
+        await pilot.press("c")
+        await until(pilot, lambda: "there is no such file" in screen_text(app))
+        await pilot.press("space", "s", "l")
+        await pilot.pause()
+        assert app._exception is None

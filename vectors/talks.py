@@ -1,0 +1,104 @@
+"""Conversations with steered models: talks/<talk>.json in the library's folder, written whole after every answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vectors.atomic import sweep, write_atomically
+from vectors.index import LibraryError
+from vectors.plain_text import one_line, printable
+
+_MAX_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Term:
+    """What one vector did while an answer was given; `positions` as the command line writes them."""
+
+    id: str
+    name: str
+    coefficient: float
+    operation: str = "add"
+    positions: str = "all"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A message and its answers, by who gave them (`steered`, `unsteered`), under `steering`.
+
+    `earlier` are the answers that it had before it was asked again, the oldest first.
+    """
+
+    message: str
+    steering: tuple[Term, ...] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
+    earlier: tuple[Turn, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Turn:
+        """Raises KeyError, TypeError or ValueError for what is none."""
+        return cls(
+            printable(str(data["message"])),
+            tuple(
+                Term(str(t["id"]), one_line(str(t["name"])), float(t["coefficient"]), str(t["operation"]), str(t["positions"]))
+                for t in data["steering"]
+            ),
+            {str(who): printable(str(text)) for who, text in dict(data["answers"]).items()},
+            tuple(cls.from_json({**turn, "earlier": ()}) for turn in data.get("earlier", ())),
+        )
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A conversation as it is listed: `changed` in seconds since the epoch."""
+
+    id: str
+    changed: float
+    turns: int
+    message: str
+
+
+class Talks:
+    """The conversations in the library's `folder`. Every method raises LibraryError with one clear line."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "talks"
+
+    def save(self, talk: str, turns: Sequence[Turn]) -> None:
+        try:
+            self._folder.mkdir(exist_ok=True)
+            write_atomically(self._folder / f"{talk}.json", json.dumps([asdict(turn) for turn in turns], indent=1).encode())
+        except OSError as error:
+            raise LibraryError(f"the conversation could not be saved in {self._folder} ({error.strerror or error})") from error
+
+    def load(self, talk: str) -> list[Turn]:
+        path = self._folder / f"{Path(talk).name}.json"
+        try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise LibraryError(f"{path.name}: too large for a conversation")
+            return [Turn.from_json(turn) for turn in json.loads(path.read_bytes())]
+        except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
+            raise LibraryError(f"{path.name}: holds no conversation, or a damaged one ({one_line(str(error), 80)})") from error
+
+    def listed(self, most: int = 200) -> list[Heading]:
+        """The conversations that can be read, the one that was spoken last first."""
+        if not self._folder.is_dir():
+            return []
+        sweep(self._folder)
+        try:
+            files = sorted(((path.stat().st_mtime, path.stem) for path in self._folder.glob("*.json")), reverse=True)
+        except OSError as error:
+            raise LibraryError(f"{self._folder} cannot be read ({error.strerror or error})") from error
+        found = []
+        for changed, id in files[:most]:
+            try:
+                turns = self.load(id)
+            except LibraryError:  # one that is damaged does not hide the others
+                continue
+            if turns:
+                found.append(Heading(id, changed, len(turns), turns[0].message))
+        return found
