@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.errors import SettingsError
+from vectors.talks import Term
 from vectors.vector import ModelStamp, SteeringVector
 
 OPERATIONS = ("add", "ablate", "set")
@@ -57,6 +58,11 @@ class SteerTerm:
 
 
 Steering = tuple[SteerTerm, ...]
+
+
+def terms_of(steering: Steering) -> tuple[Term, ...]:
+    """A steering as it is kept with the answers that were given under it."""
+    return tuple(Term(t.vector.id, t.vector.name, t.coefficient, t.operation, str(t.positions)) for t in steering)
 
 
 def check_fits(steering: Sequence[SteerTerm], model: ModelStamp) -> list[str]:

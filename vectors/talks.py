@@ -12,6 +12,7 @@ from vectors.atomic import sweep, write_atomically
 from vectors.index import LibraryError
 from vectors.plain_text import one_line, printable
 
+STEERED, UNSTEERED = "steered", "unsteered"  # who gives an answer
 _MAX_BYTES = 32 << 20
 
 
@@ -28,7 +29,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Turn:
-    """A message and its answers, by who gave them (`steered`, `unsteered`), under `steering`.
+    """A message and its answers, by who gave them, under `steering`.
 
     `earlier` are the answers that it had before it was asked again, the oldest first.
     """
@@ -50,6 +51,15 @@ class Turn:
             {str(who): printable(str(text)) for who, text in dict(data["answers"]).items()},
             tuple(cls.from_json({**turn, "earlier": ()}) for turn in data.get("earlier", ())),
         )
+
+
+def messages_for(who: str, turns: Sequence[Turn]) -> list[tuple[str, str]]:
+    """The conversation as `who` had it, (role, text) by turn; one that it did not answer is told with the other's answer."""
+    messages: list[tuple[str, str]] = []
+    for turn in turns:
+        answer = turn.answers.get(who) or next(iter(turn.answers.values()), "")
+        messages += [("user", turn.message), ("assistant", answer)]
+    return messages
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from core.errors import SettingsError
 from core.events import Event, Said
 from core.requests import Reply, ReplyRow
 from core.session import Session
-from core.steering import OPERATIONS, Positions, SteerTerm
+from core.steering import OPERATIONS, Positions, Steering, SteerTerm, terms_of
 from melbo_tui.commands.naming import completed
 from melbo_tui.commands.output import fail, say, say_json
 from melbo_tui.commands.running import Runner, open_library
-from vectors.plain_text import printable
+from vectors.library import new_run_id
+from vectors.plain_text import one_line, printable
+from vectors.talks import STEERED, UNSTEERED, Talks, Turn, messages_for
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -40,6 +42,13 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--message", action="append", metavar="TEXT", help="what to say (repeatable); without it, a conversation"
     )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="TALK",
+        help="go on with a conversation, the latest by default, under what steered its last answer unless --steer is given",
+    )
     parser.add_argument("--system", metavar="TEXT", help="the system text")
     parser.add_argument("--raw", action="store_true", help="no chat template: complete the message as it stands")
     parser.add_argument("--beside", action="store_true", help="show the unsteered answer as well")
@@ -54,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("the message is empty", "say something for the model to answer")
     library = open_library(args)
     positions = Positions.parse(args.positions)
+    talks = Talks(library.folder)
+    talk, turns = _resumed(args.resume, talks) if args.resume is not None else (new_run_id(), [])
     for name, _ in args.steer:
         library.called(name)  # a slip in a name is told before the model takes its seconds to load
     runner = Runner(args, Session(library))
@@ -63,25 +74,43 @@ def run(args: argparse.Namespace) -> int:
         SteerTerm(library.load(library.find(name, label).id), coefficient, args.operation, positions)
         for name, coefficient in args.steer
     )
-    talks = {"steered" if steering else "unsteered": steering}
+    if turns and not steering:
+        steering = tuple(
+            SteerTerm(library.load(term.id), term.coefficient, term.operation, Positions.parse(term.positions))
+            for term in turns[-1].steering
+        )
+    who = {STEERED: steering} if steering else {UNSTEERED: steering}
     if args.beside:
-        talks["unsteered"] = ()
-    history: dict[str, list[tuple[str, str]]] = {key: [("system", args.system)] if args.system else [] for key in talks}
+        who[UNSTEERED] = ()
+    # One message is as a rule a script's, and nothing to come back to.
+    kept = args.message is None or args.resume is not None
+    system = [("system", args.system)] if args.system else []
     for message in args.message if args.message is not None else _typed():
-        for messages in history.values():
-            messages.append(("user", message))
-        answers = _answer(args, runner, talks, history)
-        for key, messages in history.items():
-            messages.append(("assistant", answers[key].text))
+        history = {key: (*system, *messages_for(key, turns), ("user", message)) for key in who}
+        said = _answer(args, runner, who, history)
+        turns.append(Turn(message, terms_of(steering), {key: answer.text for key, answer in said.items()}))
+        if kept:
+            talks.save(talk, turns)
     return 0
 
 
+def _resumed(talk: str, talks: Talks) -> tuple[str, list[Turn]]:
+    """The conversation `talk`, or the latest, and its turns."""
+    there = talks.listed()
+    if not talk and not there:
+        raise SettingsError("no conversation is kept yet", "one that is typed is, after every answer")
+    if talk and talk not in [one.id for one in there]:
+        latest = ", ".join(f"{one.id} ({one_line(one.message, 30)})" for one in there[:3]) or "none"
+        raise SettingsError(f"there is no conversation {one_line(talk, 60)}", f"the latest are: {latest}")
+    return talk or there[0].id, talks.load(talk or there[0].id)
+
+
 def _answer(
-    args: argparse.Namespace, runner: Runner, talks: dict[str, Any], history: dict[str, list[tuple[str, str]]]
+    args: argparse.Namespace, runner: Runner, who: dict[str, Steering], history: dict[str, tuple[tuple[str, str], ...]]
 ) -> dict[str, Said]:
-    """One answer a talk; streamed as it comes when there is only one."""
+    """One answer each of `who`; streamed as it comes when there is only one."""
     said: dict[str, Said] = {}
-    streaming = len(talks) == 1 and not args.json
+    streaming = len(who) == 1 and not args.json
 
     def listen(event: Event) -> None:
         if isinstance(event, Said):
@@ -92,8 +121,8 @@ def _answer(
             said[event.key] = event
 
     rows = tuple(
-        ReplyRow(key, tuple(history[key]), steering, args.temperature, args.top_p, args.seed, args.max_new_tokens, raw=args.raw)
-        for key, steering in talks.items()
+        ReplyRow(key, history[key], steering, args.temperature, args.top_p, args.seed, args.max_new_tokens, raw=args.raw)
+        for key, steering in who.items()
     )
     runner.perform(Reply(rows), listen)
     for key, event in said.items():

@@ -15,16 +15,16 @@ from textual.widgets import Input
 from core.errors import SettingsError
 from core.events import Event, ModelLoaded, Said, TaskEnded, Warned
 from core.requests import Reply, ReplyRow
-from core.steering import Positions
+from core.steering import Positions, terms_of
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.rack import Rack, Slot
-from melbo_tui.panes.talk import STEERED, UNSTEERED, LiveTurn, Talk, recipe, terms_of
+from melbo_tui.panes.talk import LiveTurn, Talk, recipe
 from melbo_tui.widgets.dialogs import Choose
 from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
-from vectors.talks import Talks, Term
+from vectors.talks import STEERED, UNSTEERED, Talks, Term, messages_for
 from vectors.vector import SteeringVector
 
 _MAX_NEW_TOKENS = 400
@@ -281,14 +281,9 @@ class ChatPane(Pane):
         self.attempt(lambda: self._talks.save(reply.talk, kept))
 
     def _history(self, who: str) -> tuple[tuple[str, str], ...]:
-        """The conversation as `who` had it; a turn it did not answer is told with the other's answer."""
-        messages: list[tuple[str, str]] = []
-        for turn in self.turns:
-            messages.append(("user", turn.message))
-            said = turn.said.get(who) or next(iter(turn.said.values()), None)
-            if turn is not self.turns[-1]:
-                messages.append(("assistant", said.text if said else ""))
-        return tuple(messages)
+        """The conversation as `who` had it, up to the message that is to be answered."""
+        *before, last = self.turns
+        return (*messages_for(who, [turn.kept() for turn in before]), ("user", last.message))
 
     def _show(self) -> None:
         rack = self.query_one(Rack)

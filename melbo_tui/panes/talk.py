@@ -11,12 +11,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from core.events import Said
-from core.steering import Steering
 from melbo_tui.charts import sparkline
 from vectors.plain_text import one_line
-from vectors.talks import Term, Turn
-
-STEERED, UNSTEERED = "steered", "unsteered"
+from vectors.talks import STEERED, Term, Turn
 
 
 @dataclass
@@ -95,11 +92,6 @@ class Talk(Vertical):
         if said.tokens_per_second:
             parts.append(f"{said.tokens_per_second:.1f} tokens/s")
         figures.update(Text(" · ".join(parts)))  # a second line where the pane is narrow
-
-
-def terms_of(steering: Steering) -> tuple[Term, ...]:
-    """A steering as it is kept with the answers given under it."""
-    return tuple(Term(t.vector.id, t.vector.name, t.coefficient, t.operation, str(t.positions)) for t in steering)
 
 
 def recipe(terms: Sequence[Term]) -> str:

@@ -7,9 +7,10 @@ from textual.widgets import Input
 
 from core.events import Said, TaskEnded, TaskStarted
 from core.requests import Reply
+from core.steering import terms_of
 from melbo_tui.panes.chat import ChatPane
 from melbo_tui.panes.rack import Rack, Slot, slider
-from melbo_tui.panes.talk import recipe, terms_of
+from melbo_tui.panes.talk import recipe
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text
 from tests.vectors.making import vector
 from vectors.library import Library

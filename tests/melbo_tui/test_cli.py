@@ -18,6 +18,7 @@ from safetensors import safe_open
 from melbo_tui.cli import main
 from tests.conftest import GOLDEN
 from vectors.checkpoints import Checkpoints
+from vectors.talks import Talks
 
 
 @pytest.fixture
@@ -276,3 +277,29 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
                 time.sleep(0.2)
     finally:
         tmux("kill-server")
+
+
+def test_a_conversation_is_gone_on_with(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert "no conversation is kept yet" in run("chat", "--resume", "--message", "x")[2]
+    run(*TRAIN)
+    lines = iter(["Hi", "", "And then?"])
+
+    def typed(prompt: str = "") -> str:
+        try:
+            return next(lines)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", typed)
+    assert run("chat", "--steer", "bomb-02=5", "--max-new-tokens", "4")[0] == 0
+    talks = Talks(tmp_path / "library")
+    (talk,) = talks.listed()
+    assert (talk.turns, talk.message) == (2, "Hi")
+    assert run("chat", "--message", "no part of it", "--max-new-tokens", "2")[0] == 0
+    assert run("chat", "--resume", "--message", "Go on", "--max-new-tokens", "4", "--json")[0] == 0
+    assert [one.turns for one in talks.listed()] == [3]
+    *_, last = talks.load(talk.id)
+    assert (last.message, [(term.name, term.coefficient) for term in last.steering]) == ("Go on", [("bomb-02", 5.0)])
+    code, _, err = run("chat", "--resume", "nosuch", "--message", "x")
+    assert code == 1
+    assert talk.id in err
