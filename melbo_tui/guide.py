@@ -16,7 +16,7 @@ what to find. Out come behaviours the model usually hides: answers where it refu
    plot: a family's norms rise and then fall to zero, and its KL to the base stays small for long.
 3. `c` takes it to **Chat** (F3). In the message line, shift+left and shift+right turn its coefficient; Esc goes to the
    rack, where the arrows turn it, `-` negates, `v` averages, `0` mutes, `x` removes. `g` asks again, `b` shows the
-   unsteered answer beside it.
+   unsteered answer beside it, `n` starts anew, `h` goes on with an earlier conversation: all are kept.
 4. **Vectors** (F2) has everything: `a` switches between what was kept and what runs have found, `/` filters (words,
    `tag:code norm>5 rating>=3 -method:random`), `space` hears one at -1, 0, 1 and 2, `p` on a prompt of yours. `0` to `5`
    rate, `t` tags, `m` notes, `x` marks several, `w` mixes them, `c` compares two, `l` is the logit lens, `z` folds by run,
