@@ -7,6 +7,7 @@ were called with, is kept; from then on a batch of thetas costs only the blocks 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import copy
 
 import torch
@@ -100,7 +101,8 @@ class Segment:
 
     def __call__(self, thetas: Tensor) -> Tensor:
         """Block target's output [batch, tokens, d_model] under `thetas` [batch, d_model] at block source; differentiable."""
-        with torch.autocast(self.base.device.type, torch.bfloat16, enabled=self._rounded):
+        # Not every device knows autocast, so where nothing is rounded it is not even named.
+        with torch.autocast(self.base.device.type, torch.bfloat16) if self._rounded else nullcontext():
             return self._whole(thetas) if self.replayed else self._full(thetas)
 
     def change(self, thetas: Tensor) -> Tensor:

@@ -1,0 +1,137 @@
+"""What must run on a GPU, run on a simulated one; tests/core/test_gpu.py starts these in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.discovery import METHODS
+from core.events import Event, Said, VectorFound, Warned
+from core.language_model import LanguageModel
+from core.requests import MapBlocks, MeasurePrompt, Prompt, ReadLens, Reply, ReplyRow, Request, Train
+from core.session import Session
+from core.steering import Positions, SteerTerm
+from tests.simulated_gpu import GPU, simulated_gpu
+from tests.tiny_models import tiny_model, tiny_tokenizer
+from tests.vectors.making import vector
+from vectors.library import Library
+
+_SETS = {"positive": ["a", "b", "c", "d"], "negative": ["e", "f", "g", "h"]}
+_METHODS: list[dict[str, Any]] = [
+    {"method": "melbo"},
+    {"method": "melbo", "settings": {"optimizer": "adamw"}, "radius": 3.0},
+    {"method": "melbo", "settings": {"orthogonal": True}, "radius": 3.0},
+    {"method": "melbo", "settings": {"orthogonal_effects": True}, "radius": 3.0},
+    {"method": "random", "radius": 3.0},
+    {"method": "power-steering", "steps": None},
+    {"method": "dct", "steps": None},
+    {"method": "ortho", "settings": {"base": "base", "least_match": -1e9}},
+    {"method": "ortho", "settings": {"base": "base", "optimizer": "adam"}, "batch": 1},
+    {"method": "contrast", "steps": None, "vectors": None, "target": None, "settings": _SETS},
+    {"method": "contrast", "steps": None, "vectors": None, "settings": {**_SETS, "select": True}},
+]
+
+
+@pytest.fixture(autouse=True)
+def gpu() -> Iterator[None]:
+    with simulated_gpu():
+        yield
+
+
+def _session(folder: Path, device: torch.device | str, kind: str = "llama") -> Session:
+    session = Session(Library(folder / "library"))
+    session.model = LanguageModel(tiny_model(kind).to(device), tiny_tokenizer(), "tiny")
+    assert session.model.device == torch.device(device)
+    session.library.add([vector(0, "base", 1, d_model=32, stamp=session.model.stamp)])  # type: ignore[union-attr]
+    return session
+
+
+def _run(session: Session, request: Request) -> list[Event]:
+    events: list[Event] = []
+    for _ in session.start(1, request, events.append):
+        pass
+    assert not [e for e in events if isinstance(e, Warned)]
+    return events
+
+
+def _train(session: Session, **how: Any) -> list[np.ndarray]:
+    given = {"prompts": (Prompt("How?"),), "vectors": 4, "steps": 3, "batch": 2, "sample_tokens": 3, "controls": 1, **how}
+    events = _run(session, Train(**given))
+    assert session.library is not None
+    found = [session.library.load(e.id).direction for e in events if isinstance(e, VectorFound)]
+    spoken = [e for e in events if isinstance(e, Said) and e.finished]
+    assert len(spoken) >= len(found) + 1
+    return found
+
+
+@pytest.mark.parametrize("how", _METHODS, ids=str)
+def test_every_method_finds_there_what_it_finds_on_the_cpu(tmp_path: Path, how: dict[str, Any]) -> None:
+    if "precision" in METHODS[how["method"]].options:
+        how = {**how, "settings": {**how.get("settings", {}), "precision": "float32"}}  # as CPUs choose each their own
+    found = np.stack(_train(_session(tmp_path / "gpu", GPU), **how))
+    same = np.stack(_train(_session(tmp_path / "cpu", "cpu"), **how))
+    if how["method"] == "power-steering":  # a singular vector is one either way round
+        found, same = (rows * np.sign(rows[:, :1]) for rows in (found, same))
+    np.testing.assert_allclose(found, same, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "gemma2", "qwen2_moe", "qwen3_next", "falcon", "mpt", "gpt_oss", "lfm2"])
+def test_any_model_trains_there(tmp_path: Path, kind: str) -> None:
+    assert len(_train(_session(tmp_path, GPU, kind), radius=3.0)) == 4
+
+
+def test_a_run_is_taken_up_there(tmp_path: Path) -> None:
+    session = _session(tmp_path, GPU)
+    request = Train((Prompt("How?"),), vectors=6, steps=3, batch=2, radius=2.0, sample_tokens=3)
+    events: list[Event] = []
+    task = session.start(1, request, events.append)
+    while not any(isinstance(e, VectorFound) for e in events):
+        next(task)
+    task.close()
+    run = events and next(e.run for e in events if hasattr(e, "run"))
+    rest = _run(session, Train((Prompt("How?"),), vectors=6, steps=3, batch=2, radius=2.0, sample_tokens=3, resume=run))
+    assert len([e for e in rest if isinstance(e, VectorFound)]) == 6
+
+
+@pytest.mark.parametrize(
+    ("operation", "positions", "temperature"),
+    [("add", "all", 0.0), ("ablate", "generated", 1.0), ("set", "last:2", 1.0), ("add", "from:1", 0.7)],
+)
+def test_chat_there(tmp_path: Path, operation: str, positions: str, temperature: float) -> None:
+    session = _session(tmp_path, GPU)
+    terms = (
+        SteerTerm(vector(0, "base", 1, d_model=32, stamp=session.model.stamp), 2.0, operation, Positions.parse(positions)),
+    )
+    rows = tuple(
+        ReplyRow(key, (("user", "Hi"),), s, temperature, 0.9, max_new_tokens=5) for key, s in (("a", terms), ("b", ()))
+    )
+    last = {e.key: e for e in _run(session, Reply(rows)) if isinstance(e, Said)}
+    assert {key: said.finished for key, said in last.items()} == {"a": True, "b": True}
+    assert last["a"].kl
+
+
+def test_the_rest_there(tmp_path: Path) -> None:
+    session = _session(tmp_path, GPU)
+    _run(session, MeasurePrompt(Prompt("Hello")))
+    _run(session, ReadLens(vector(0, "base", 1, d_model=32, stamp=session.model.stamp)))
+    _run(session, MapBlocks((Prompt("Hello"),), every=2, top=2))
+
+
+def test_the_simulation_minds_what_a_gpu_minds() -> None:
+    there, here = torch.ones(2, device=GPU), torch.ones(2)
+    for wrong in (
+        lambda: there + here,
+        lambda: torch.cat([there, here]),
+        lambda: here[there.long()],
+        lambda: there.multinomial(1, generator=torch.Generator()),
+        lambda: there.numpy(),
+    ):
+        with pytest.raises((RuntimeError, TypeError)):
+            wrong()
+    assert (there.cpu() + here).tolist() == [2.0, 2.0]
+    assert there[here.long()].device == GPU
