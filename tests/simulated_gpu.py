@@ -1,5 +1,5 @@
-"""A GPU for machines without one: tensors that say they are elsewhere, compute on the CPU, and refuse to be mixed with the CPU's
-as a GPU's do. What runs on them has forgotten no `.to(device)`.
+"""A GPU for machines without one: tensors that say they are elsewhere, compute on the CPU, and refuse to be mixed with its
+own as a GPU's do. What runs on them has forgotten no `.to(device)`.
 """
 
 from __future__ import annotations
@@ -107,7 +107,10 @@ class _FromNumbers(TorchFunctionMode):
             return torch.tensor(args[1], dtype=kwargs.get("dtype", args[0].dtype)).to(GPU)
         if func is Tensor.__getitem__ and isinstance(args[0], _OnGpu):
             places = args[1] if isinstance(args[1], tuple) else (args[1],)
-            return func(args[0], tuple(torch.tensor(at) if isinstance(at, list) else at for at in places))
+            return func(
+                args[0],
+                tuple(torch.tensor(at, dtype=None if at else torch.long) if isinstance(at, list) else at for at in places),
+            )
         return func(*args, **kwargs)
 
 

@@ -1,6 +1,6 @@
 """How many times faster a vector is found than by the published loop, at an objective at least as high, in one run.
 
-    python -m tests.benchmarks.discovery [--model M] [--vectors 16] [--published-steps 300]
+    python -m tests.benchmarks.discovery [--model M|shape:qwen1.5-1.8b] [--vectors 16] [--published-steps 300]
 
 The published loop runs once in full, for its objective; its time a vector is the median step times 300.
 """

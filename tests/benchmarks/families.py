@@ -61,7 +61,7 @@ def main() -> None:
     job = Job(problem, draws, settings, model, base=base)
     told = f"match {args.match}, tokens {args.tokens}, penalty {settings.penalty:g}, in {precision}"
     print(f"{settings.step_count} steps, {settings.batch} at once, {told}")
-    size = float(Goal(problem, base, args.match).size)
+    size = float(Goal(problem, base.to(model.device), args.match).size)
     vectors, shares = torch.zeros(0, model.d_model), torch.zeros(0)
 
     def lowered(share: Tensor, vector: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def main() -> None:
     for event in ortho.find(job):
         if isinstance(event, Found):
             good = [row for row in range(len(event.vectors)) if not event.cause(row)]
-            vectors, shares = torch.cat([vectors, event.vectors[good]]), torch.cat([shares, event.objective[good]])
+            vectors, shares = torch.cat([vectors, event.vectors[good].cpu()]), torch.cat([shares, event.objective[good].cpu()])
             if len(vectors) - told_to >= 16:
                 tell(told_to)
                 told_to = len(vectors)
@@ -92,7 +92,7 @@ def main() -> None:
     print(f"a vector                 {ours:8.2f} s   greatest |cosine| of any two {cosine:.1e}")
 
     _, _, step_seconds = published.train(
-        model.model, model.ids_tensor(ids), model.blocks, source, target, draws[0].clone(), 7.0, 20, 6
+        model.model, model.ids_tensor(ids), model.blocks, source, target, draws[0].to(model.device), 7.0, 20, 6
     )
     theirs = statistics.median(step_seconds) * STEPS
     print(f"published, a vector      {theirs:8.1f} s   ({theirs / ours:.0f} times as long)")
@@ -104,9 +104,11 @@ def main() -> None:
         adam = replace(settings, optimizer="adam", batch=1, steps=STEPS, norm_penalty=settings.penalty)
         one = Job(problem, draws[place - 1][None], adam, model, base=base, earlier=vectors[: place - 1])
         (found,) = [event for event in ortho.find(one) if isinstance(event, Found)]
-        print(f"  vector {place}: published {reached(found.vectors[0], found.objective[0])}")
+        print(f"  vector {place}: published {reached(found.vectors[0].cpu(), found.objective[0].cpu())}")
         print(f"  {'':{len(str(place)) + 6}}  ours      {reached(vectors[place - 1], shares[place - 1])}", flush=True)
 
+    if not model.has_tokenizer:
+        return
     random = unit(torch.randn(args.controls, model.d_model, generator=torch.Generator().manual_seed(5))) * norms.median()
     for name, shown in (("the family", vectors), (f"random at norm {float(norms.median()):.1f}", random)):
         writes = [writes_code(text) for text in answers(model, ids, source, shown)]
@@ -115,11 +117,15 @@ def main() -> None:
 
 
 def code_vector(model: LanguageModel, ids: list[int], source: int, target: int) -> Tensor:
-    """The first of 16 orthogonal MELBO vectors of norm 7 under which the answer begins with code."""
+    """The first of 16 orthogonal MELBO vectors of norm 7 under which the answer begins with code; of a model that cannot be
+    heard, the first.
+    """
     problem = Problem([Segment(model, ids, source, target)], Objective())
     draws = torch.randn(16, model.d_model, generator=torch.Generator().manual_seed(0))
     found = melbo.find(Job(problem, draws, melbo.Settings(12, orthogonal=True), model, 7.0))
-    vectors = torch.cat([event.vectors for event in found if isinstance(event, Found)])
+    vectors = torch.cat([event.vectors for event in found if isinstance(event, Found)]).cpu()
+    if not model.has_tokenizer:
+        return vectors[0]
     texts = answers(model, ids, source, vectors)
     best = next((i for i, text in enumerate(texts) if text.strip().startswith(("class ", "import ", "def ", "```"))), None)
     if best is None:

@@ -23,7 +23,7 @@ def train(model: Any, ids: torch.Tensor, blocks: Any, source: int, target: int, 
     on = {"steer": False}
 
     def steer(module: Any, args: Any, output: Any) -> Any:
-        return with_hidden(output, hidden_of(output) + theta) if on["steer"] else output
+        return with_hidden(output, hidden_of(output) + theta.to(hidden_of(output).dtype)) if on["steer"] else output
 
     def watch(module: Any, args: Any, output: Any) -> None:
         seen["target"] = hidden_of(output)

@@ -43,9 +43,9 @@ def gpu() -> Iterator[None]:
         yield
 
 
-def _session(folder: Path, device: torch.device | str, kind: str = "llama") -> Session:
+def _session(folder: Path, device: torch.device | str, kind: str = "llama", dtype: torch.dtype = torch.float32) -> Session:
     session = Session(Library(folder / "library"))
-    session.model = LanguageModel(tiny_model(kind).to(device), tiny_tokenizer(), "tiny")
+    session.model = LanguageModel(tiny_model(kind).to(device, dtype), tiny_tokenizer(), "tiny")
     assert session.model.device == torch.device(device)
     session.library.add([vector(0, "base", 1, d_model=32, stamp=session.model.stamp)])  # type: ignore[union-attr]
     return session
@@ -83,6 +83,12 @@ def test_every_method_finds_there_what_it_finds_on_the_cpu(tmp_path: Path, how: 
 @pytest.mark.parametrize("kind", ["gpt2", "gemma2", "qwen2_moe", "qwen3_next", "falcon", "mpt", "gpt_oss", "lfm2"])
 def test_any_model_trains_there(tmp_path: Path, kind: str) -> None:
     assert len(_train(_session(tmp_path, GPU, kind), radius=3.0)) == 4
+
+
+def test_half_precision_there(tmp_path: Path) -> None:
+    session = _session(tmp_path, GPU, dtype=torch.bfloat16)
+    assert len(_train(session)) == 4
+    assert _train(session, method="ortho", settings={"base": "base", "least_match": -1e9})
 
 
 def test_a_run_is_taken_up_there(tmp_path: Path) -> None:
