@@ -19,6 +19,7 @@ from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.vector_detail import Facts, VectorDetail
 from melbo_tui.widgets.dialogs import Choose, PickMany
 from melbo_tui.widgets.shelf_table import Group, ShelfTable
+from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors import similarity
 from vectors.index import LibraryError
 from vectors.library import Kept
@@ -48,7 +49,9 @@ class Filter(Input):
 
 
 class VectorList(Pane):
-    """Shows the library. `current()` is under the cursor, `picked()` what is marked, or else what is under the cursor."""
+    """Shows the library. `current()` is under the cursor, `picked()` what is marked, or else what is under the cursor;
+    `chosen()` is the same and speaks where it is nothing.
+    """
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -95,6 +98,13 @@ class VectorList(Pane):
         marked = [line.entry for line in self._lines if line.entry.id in self._table.marked]
         here = self.current()
         return marked or ([here] if here is not None else [])
+
+    def chosen(self) -> list[Kept]:
+        """What is picked; where nothing is, says so."""
+        picked = self.picked()
+        if not picked:
+            self.notify(CHOOSE_A_VECTOR)
+        return picked
 
     @property
     def _table(self) -> ShelfTable:
@@ -241,3 +251,7 @@ class VectorList(Pane):
         if self._table.marked:
             self._table.marked.clear()
             self._show_rows()
+
+
+def called(entries: list[Kept]) -> str:
+    return entries[0].name if len(entries) == 1 else f"{len(entries)} vectors"

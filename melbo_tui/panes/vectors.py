@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from textual import on
 from textual.binding import Binding
@@ -13,26 +12,22 @@ from core.requests import ReadLens, Reply, ReplyRow
 from core.steering import SteerTerm
 from melbo_tui.messages import GrowFamily, SteerWith
 from melbo_tui.panes.compare import Compare
+from melbo_tui.panes.exchanging import ExchangingList
 from melbo_tui.panes.vector_detail import NoteEditor, VectorDetail
-from melbo_tui.panes.vector_list import VectorList
+from melbo_tui.panes.vector_list import called
 from melbo_tui.panes.workbench import Made, Workbench
 from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.shelf_table import Group, ShelfTable
 from melbo_tui.wording import CHOOSE_A_VECTOR
-from vectors import exchange
 from vectors.curation import MAX_RATING
-from vectors.formats import writer_of
-from vectors.formats.raw import Reading
-from vectors.given_path import file_to_write, given_path
-from vectors.index import LibraryError
 from vectors.library import Kept, Sample
-from vectors.vector import SteeringVector, VectorError
+from vectors.vector import SteeringVector
 
 _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
 _SAMPLE_TOKENS = 48
 
 
-class VectorsPane(VectorList):
+class VectorsPane(ExchangingList):
     """Actions on what is picked in the list: curate, mix, compare, hear, steer, exchange."""
 
     BINDINGS = [
@@ -60,8 +55,6 @@ class VectorsPane(VectorList):
         Binding("o", "sort", "Sort", show=False, id="vectors.sort", tooltip="Sort by a column"),
         Binding("O", "reverse", "Reverse", show=False, id="vectors.reverse", tooltip="Sort the other way round"),
         Binding("v", "columns", "Columns", show=False, id="vectors.columns", tooltip="Choose the columns"),
-        Binding("e", "export", "Export", show=False, id="vectors.export", tooltip="Write to a file"),
-        Binding("i", "import", "Import", show=False, id="vectors.import", tooltip="Take in a file"),
         Binding("escape", "stop", "Stop", show=False, tooltip="Stop making samples; unmark all"),
     ]
 
@@ -125,13 +118,6 @@ class VectorsPane(VectorList):
             self.notify(CHOOSE_A_VECTOR)
         return entry
 
-    def _chosen(self) -> list[Kept]:
-        """What is picked; where nothing is, says so."""
-        picked = self.picked()
-        if not picked:
-            self.notify(CHOOSE_A_VECTOR)
-        return picked
-
     # What people think of vectors
 
     def action_rate(self, rating: int) -> None:
@@ -143,7 +129,7 @@ class VectorsPane(VectorList):
             self._change(lambda ids: self.melbo.library.keep(ids, not entry.kept))
 
     def action_tag(self) -> None:
-        picked = self._chosen()
+        picked = self.chosen()
 
         def done(text: str | None) -> None:
             words = (text or "").replace(",", " ").split()
@@ -154,7 +140,7 @@ class VectorsPane(VectorList):
         if picked:
             known = sorted({tag for line in self._lines for tag in line.entry.tags})
             hint = "Words; one with a - before it is taken off." + (f" There are: {' '.join(known[:30])}" if known else "")
-            self.app.push_screen(Ask(f"Tag {_called(picked)}", "", hint), done)
+            self.app.push_screen(Ask(f"Tag {called(picked)}", "", hint), done)
 
     def action_rename(self) -> None:
         entry = self._here()
@@ -178,7 +164,7 @@ class VectorsPane(VectorList):
     def action_delete(self) -> None:
         picked = self.picked()
         if self._change(self.melbo.library.delete):
-            self.notify(f"{_called(picked)} in the trash; u brings back what was deleted.", markup=False)
+            self.notify(f"{called(picked)} in the trash; u brings back what was deleted.", markup=False)
 
     def action_undo(self) -> None:
         undone: list[str | None] = []
@@ -188,7 +174,7 @@ class VectorsPane(VectorList):
 
     def _change(self, change: Callable[[list[str]], object]) -> bool:
         """Does `change` to what is picked, and shows the list as it is then."""
-        picked = self._chosen()
+        picked = self.chosen()
         if not picked or not self.attempt(lambda: change([entry.id for entry in picked])):
             return False
         self.refresh_list()
@@ -197,7 +183,7 @@ class VectorsPane(VectorList):
     # Using vectors
 
     def action_steer(self) -> None:
-        if picked := self._chosen():
+        if picked := self.chosen():
             self.post_message(SteerWith(tuple(entry.id for entry in picked)))
 
     def action_family(self) -> None:
@@ -211,28 +197,35 @@ class VectorsPane(VectorList):
             self._lenses.add(self.melbo.engine.submit(ReadLens(vector)))
 
     def action_hear(self) -> None:
-        entry = self._here()
-        if entry is not None:
-            trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
-            self._hear(entry, trained or self.melbo.settings.prompt)
+        self._hear_all(self.chosen(), None)
 
     def action_hear_on(self) -> None:
-        entry = self._here()
-        if entry is None:
+        picked = self.chosen()
+        if not picked:
             return
 
         def done(prompt: str | None) -> None:
             if prompt is not None:
                 self.melbo.remember(sample_prompt=prompt)
-                self._hear(entry, prompt)
+                self._hear_all(picked, prompt)
 
-        self.app.push_screen(Ask(f"Hear {entry.name} on", self.melbo.settings.sample_prompt, "A prompt of yours."), done)
+        self.app.push_screen(Ask(f"Hear {called(picked)} on", self.melbo.settings.sample_prompt, "A prompt of yours."), done)
+
+    def _hear_all(self, picked: list[Kept], prompt: str | None) -> None:
+        """Lets each speak on `prompt`, or on the one that it was trained on."""
+        if not picked or not self._model_is_there():
+            return
+        for entry in picked:
+            trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
+            self._hear(entry, prompt or trained or self.melbo.settings.prompt)
+        if len(picked) > 1:
+            self.notify(f"{len(picked)} vectors speak one after another; Esc stops them.")
 
     def _hear(self, entry: Kept, prompt: str) -> None:
         if (entry.id, prompt) in self._hearing.values():
             return
         vector = self._loaded(entry)
-        if vector is not None and self._model_is_there():
+        if vector is not None:
             system = entry.origin.system
             messages = ((("system", system),) if system else ()) + (("user", prompt),)
             rows = tuple(
@@ -252,7 +245,7 @@ class VectorsPane(VectorList):
             self.attempt(lambda: self.app.push_screen(Compare(self.melbo.library, *picked)))
 
     def action_mix(self) -> None:
-        picked = self._chosen()[:12]
+        picked = self.chosen()[:12]
         if not picked:
             return
 
@@ -270,62 +263,6 @@ class VectorsPane(VectorList):
         row = ReplyRow("preview", (("user", self.melbo.settings.prompt),), (SteerTerm(vector),), max_new_tokens=_SAMPLE_TOKENS)
         self._previews[self.melbo.engine.submit(Reply((row,)))] = show
 
-    # Exchange
-
-    def action_export(self) -> None:
-        picked = self._chosen()
-        if not picked:
-            return
-
-        def check(text: str) -> str:
-            try:
-                path = file_to_write(text)
-                if path.suffix.lower() != ".json":
-                    writer_of(path)
-            except VectorError as error:
-                return str(error)
-            return "there is such a file already: choose another name" if path.exists() else ""
-
-        def done(text: str | None) -> None:
-            if text is None:
-                return
-            path = Path(text).expanduser()  # as it was checked
-            if self.attempt(lambda: exchange.export(self.melbo.library, [(entry.id, 1.0) for entry in picked], path)):
-                self.notify(f"{_called(picked)} written to {path}", markup=False)
-
-        hint = ".safetensors with all that is known, .gguf for llama.cpp and repeng, .npy, or .json for recipes"
-        self.app.push_screen(Ask(f"Export {_called(picked)} to", f"{picked[0].name}.safetensors", hint, check), done)
-
-    def action_import(self) -> None:
-        def done(text: str | None) -> None:
-            if text is not None:
-                self._take_in(text)
-
-        hint = "safetensors, .pt, .npy, .gguf, .svec, .json recipes, or a refusal_direction folder"
-        self.app.push_screen(Ask("Import a file", "", hint), done)
-
-    def _take_in(self, file: str, block: str = "") -> None:
-        model = self.melbo.model.label if self.melbo.model is not None else ""
-
-        def with_block(text: str | None) -> None:
-            if text is not None:
-                self._take_in(file, text)
-
-        try:
-            how = Reading(int(block), model) if block else Reading()
-            taken = exchange.take_in(self.melbo.library, given_path(file), how)
-        except (LibraryError, VectorError) as error:
-            # A file of bare numbers says nothing of where they act, but its user may know.
-            if not block and "the block" in str(error):
-                check = lambda text: "" if text.isdecimal() and len(text) < 6 else "a block's number, counted from 0"  # noqa: E731
-                question = f"Which block's output does {Path(file).name} act on?"
-                self.app.push_screen(Ask(question, "", str(error), check), with_block)
-            else:
-                self.notify(str(error), severity="error", markup=False)
-            return
-        self.notify(f"Imported {len(taken)}: {', '.join(entry.name for entry in taken[:4])}", markup=False)
-        self.refresh_list(to=taken[0].id)
-
     def _loaded(self, entry: Kept | None) -> SteeringVector | None:
         loaded: list[SteeringVector] = []
         if entry is not None:
@@ -336,7 +273,3 @@ class VectorsPane(VectorList):
         if self.melbo.model is None:
             self.notify("The model is not loaded yet.", severity="warning")
         return self.melbo.model is not None
-
-
-def _called(entries: list[Kept]) -> str:
-    return entries[0].name if len(entries) == 1 else f"{len(entries)} vectors"

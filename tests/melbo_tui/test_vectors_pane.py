@@ -275,6 +275,21 @@ async def test_samples_are_made_streamed_and_kept(stocked: Library) -> None:
         assert -1.0 in [s.coefficient for s in stocked.samples(id)]
 
 
+async def test_all_that_are_marked_speak(stocked: Library) -> None:
+    async with opened(stocked) as (_, pilot, engine):
+        await pilot.press("f2")
+        await pilot.pause()
+        await pilot.press("x", "x", "p")
+        await pilot.pause()
+        await pilot.press(*"Hello?", "enter")
+        await pilot.pause()
+        asked = [request for request in engine.requests if isinstance(request, Reply)]
+        assert [request.rows[0].messages for request in asked] == [(("user", "Hello?"),)] * 2
+        assert len({request.rows[0].steering[0].vector.id for request in asked}) == 2
+        await pilot.press("escape")
+        assert len(engine.cancelled) == 2
+
+
 async def test_steer_with_this_and_export(stocked: Library, tmp_path: Path) -> None:
     async with opened(stocked) as (app, pilot, _):
         await pilot.press("f2", "e")
