@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from textual import on
 from textual.binding import Binding
+from textual.widgets import Input
 
 from core.events import Event, LensRead, Said, TaskEnded
 from core.requests import ReadLens, Reply, ReplyRow
@@ -63,6 +64,10 @@ class VectorsPane(ExchangingList):
         self._hearing: dict[int, tuple[str, str]] = {}  # task: the vector's id and the prompt
         self._previews: dict[int, Callable[[str], None]] = {}
         self._lenses: set[int] = set()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # Textual leaves letters out of the footer while somebody types, but does not know that / is one.
+        return not (action == "filter" and isinstance(self.screen.focused, Input))
 
     def take(self, event: Event) -> None:
         if isinstance(event, LensRead) and event.vector == self._table.current:

@@ -337,7 +337,10 @@ async def test_a_lens_or_a_preview_that_fails_is_told(stocked: Library) -> None:
 
 async def test_a_filter_that_means_nothing_is_told_as_it_was_typed(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, _):
-        await pilot.press("f2", "slash", *"norm>")
+        await pilot.press("f2")
+        await until(pilot, lambda: "/ Find" in screen_text(app))
+        await pilot.press("slash", *"norm>")
+        await until(pilot, lambda: "/ Find" not in screen_text(app))
         app.query_one("#filter", Input).value = "norm>[/]"
         await pilot.pause()
         assert "not with '[/]'" in screen_text(app)
