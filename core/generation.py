@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from core.language_model import LanguageModel
 from core.residual import RowSteering
 from core.steering import Steering
 from vectors.plain_text import printable
+
+_WORTH_A_COPY = 0.8
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,21 @@ class _Live:
     kl: list[float] = field(default_factory=list)
     surprise: list[float] = field(default_factory=list)
     finished: bool = False
+    next: int = 0  # the token it is fed
 
     def completion(self, model: LanguageModel) -> Completion:
         text = model.decode(self.ids).rstrip("\ufffd")  # half of a character whose other bytes have not come, or never will
         perplexity = math.exp(min(sum(self.surprise) / len(self.surprise), 50.0)) if self.surprise else None
         return Completion(self.row.key, printable(text), tuple(self.ids), self.finished, tuple(self.kl), perplexity)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A row of the batch: a completion's own, or its unsteered shadow's."""
+
+    state: _Live
+    steering: Steering
+    shadow: bool = False
 
 
 def generate(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Completion]]:
@@ -105,30 +118,37 @@ def generate(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Complet
 def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Completion], None, None]:
     live = [_Live(row, torch.Generator().manual_seed(row.sampling.seed)) for row in rows]
     # A watched row has a shadow in the same batch: unsteered, and fed the same words.
-    watched = [i for i, row in enumerate(rows) if row.watched and row.steering]
-    order = [*range(len(rows)), *watched]
-    steering = [*(row.steering for row in rows), *(() for _ in watched)]
+    batch = [_Place(state, state.row.steering) for state in live]
+    batch += [_Place(state, (), shadow=True) for state in live if state.row.watched and state.row.steering]
     prompt = len(rows[0].ids)
-    limit = getattr(model.config, "max_position_embeddings", None) or 1 << 30
-    logits, cache = _read(model, [rows[i].ids for i in order], steering)
-    hooks = RowSteering(model, steering, prompt, begin=prompt)
-    while True:
-        chosen = [_pick(state, logits[i]) for i, state in enumerate(live)]
-        for shadow, i in enumerate(watched):
-            if not live[i].finished:
-                _score(live[i], chosen[i], logits[i], logits[len(rows) + shadow])
-        unfinished = [(state, token) for state, token in zip(live, chosen, strict=True) if not state.finished]
-        for state, token in unfinished:
-            if token in model.stop_ids:
-                state.finished = True
+    longest = (getattr(model.config, "max_position_embeddings", None) or 1 << 30) - prompt
+    logits, cache = _read(model, [place.state.row.ids for place in batch], [place.steering for place in batch])
+    hooks = RowSteering(model, [place.steering for place in batch], prompt, begin=prompt)
+    for said in count(1):
+        shadows = {id(place.state): seen for place, seen in zip(batch, logits, strict=True) if place.shadow}
+        spoken = []
+        for place, seen in zip(batch, logits, strict=True):
+            state = place.state
+            if place.shadow or state.finished:
                 continue
-            state.ids.append(token)
-            state.finished = len(state.ids) >= min(state.row.sampling.max_new_tokens, limit - prompt)
-        yield [state.completion(model) for state, _ in unfinished]
-        if all(state.finished for state in live):
+            spoken.append(state)
+            state.next = token = _pick(state, seen)
+            if id(state) in shadows:
+                _score(state, token, seen, shadows[id(state)])
+            if token not in model.stop_ids:
+                state.ids.append(token)
+            state.finished = token in model.stop_ids or len(state.ids) >= min(state.row.sampling.max_new_tokens, longest)
+        yield [state.completion(model) for state in spoken]
+        left = [i for i, place in enumerate(batch) if not place.state.finished]
+        if not left:
             return
+        # Those that have ended are left out once that saves more than it takes to copy the others' cache.
+        if len(left) <= _WORTH_A_COPY * len(batch):
+            cache.reorder_cache(torch.tensor(left, device=model.device))
+            batch = [batch[i] for i in left]
+            hooks = RowSteering(model, [place.steering for place in batch], prompt, begin=prompt + said - 1)
         with hooks.applied():
-            logits, cache = model.forward(torch.tensor([[chosen[i]] for i in order], device=model.device), cache)
+            logits, cache = model.forward(torch.tensor([[place.state.next] for place in batch], device=model.device), cache)
         logits = logits.cpu()
 
 

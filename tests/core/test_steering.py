@@ -130,6 +130,28 @@ def test_the_unsteered_read_a_prompt_once_for_all(model_type: str, monkeypatch: 
         assert together[row.key].kl == pytest.approx(alone.kl, rel=1e-2, abs=1e-4)
 
 
+@pytest.mark.parametrize("model_type", "llama gemma3_text lfm2 qwen3_next".split())
+def test_those_that_have_ended_cost_nothing_more(model_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LanguageModel(tiny_model(model_type), tiny_tokenizer(), model_type)
+    monkeypatch.setattr(LanguageModel, "stop_ids", frozenset())
+    plain, sizes = model.forward, []
+    monkeypatch.setattr(model, "forward", lambda ids, cache=None: sizes.append(len(ids)) or plain(ids, cache))
+    kinds = [("add", "all"), ("ablate", "generated"), ("add", "from:6"), ("set", "last:1"), ("add", "from:9"), ("add", "all")]
+    rows = [
+        Row(f"{i}", IDS, (SteerTerm(_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
+            Sampling(1.0, 0.9, max_new_tokens=2 * i + 1, seed=i), watched=i % 2 == 0)
+        for i, (kind, where) in enumerate(kinds)
+    ]  # fmt: skip
+    together = {one.key: one for chunk in generate(model, rows) for one in chunk}
+    assert sizes[1] == 7, "one of nine, and its shadow, have ended"
+    assert sizes[-1] == 1
+    assert len(sizes) == 11
+    for row in rows:
+        alone = list(generate(model, [row]))[-1][0]
+        assert alone.ids == together[row.key].ids
+        assert together[row.key].kl == pytest.approx(alone.kl, rel=1e-2, abs=1e-4)
+
+
 def test_half_a_character_is_not_shown_even_where_the_answer_is_cut_off(
     speaker: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
