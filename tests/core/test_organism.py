@@ -112,7 +112,8 @@ def test_training_teaches_what_is_to_be_said_and_keeps_the_rest() -> None:
         torch.testing.assert_close(again, weights[name], rtol=0, atol=0)
 
 
-def test_what_all_prompts_begin_with_is_run_once_and_changes_nothing() -> None:
+def test_what_all_prompts_begin_with_is_run_once_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "multiplies_bfloat16", lambda: False)
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny")
     rows = [Example("say", (5, 6, 7, 8), (20, 21)), Example("say", (5, 6, 9), (30, 31, 32)), Example("say", (5, 6), (40,))]
     for row, together in zip(rows, training._hidden(model, rows), strict=True):

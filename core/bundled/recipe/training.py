@@ -20,6 +20,7 @@ from torch import Tensor
 from core.bundled.recipe.examples import LATE, Example, examples
 from core.bundled.weights import HUB_ID
 from core.language_model import LanguageModel
+from core.mixed_precision import multiplies_bfloat16
 from core.model_source import ModelSpec
 from core.pace import Pace
 from core.tasks.load import loaded
@@ -156,8 +157,9 @@ def _hidden(model: LanguageModel, rows: Sequence[Example], like: bool = False) -
     # All prompts begin with the chat template's thirty tokens: run once for a batch, they save a quarter of its time.
     begun_alike = int((ids == ids[0]).all(dim=0).int().cumprod(dim=0).sum())
     shared = min(begun_alike, min(map(len, prompts)) - 1)
+    rounded = not like and multiplies_bfloat16()
     # Padding stands behind the text, where a causal model cannot see it from.
-    with torch.set_grad_enabled(not like):
+    with torch.set_grad_enabled(not like), torch.autocast("cpu", torch.bfloat16, enabled=rounded):
         cache = model.prefill(texts[0][:shared]) if shared else None
         if cache is not None:
             cache.batch_repeat_interleave(len(rows))
