@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from core.language_model import LanguageModel
-from core.thin_products import ThinLinear, thin
+from core.thin_products import ThinLinear, columns_for, thin
 from tests.tiny_models import tiny_model
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1), (2, 1), (3, 2, 5), (32, 1), (33, 1), (4, 40), (0, 1)])
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1), (2, 1), (3, 2, 5), (11, 1), (64, 1), (65, 1), (4, 40), (0, 1)])
 def test_the_numbers_are_the_linear_layer_s(shape: tuple[int, ...], bias: bool) -> None:
     layer = nn.Linear(24, 40, bias=bias).requires_grad_(False)
     rows = torch.randn(*shape[:-1], 24, shape[-1]).transpose(-1, -2)  # no row lies in one piece
@@ -26,7 +26,7 @@ def test_the_numbers_are_the_linear_layer_s(shape: tuple[int, ...], bias: bool) 
 
 
 @pytest.mark.parametrize(
-    ("shape", "other_way"), [((1, 1), True), ((32, 1), True), ((33, 1), False), ((1, 7), False), ((7,), False)]
+    ("shape", "other_way"), [((1, 1), True), ((64, 1), True), ((65, 1), False), ((1, 7), False), ((7,), False)]
 )
 def test_an_answer_s_tokens_go_the_other_way_and_a_prompt_s_do_not(
     shape: tuple[int, ...], other_way: bool, monkeypatch: pytest.MonkeyPatch
@@ -38,6 +38,14 @@ def test_an_answer_s_tokens_go_the_other_way_and_a_prompt_s_do_not(
     with torch.no_grad():
         layer(torch.randn(*shape, 24))
     assert bool(products) == other_way
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [(1, 2), (2, 2), (9, 9), (10, 16), (16, 16), (20, 20), (21, 32), (32, 32), (36, 36), (37, 48), (64, 64)],
+)
+def test_sixteen_columns_are_made_sooner_than_eleven(rows: int, columns: int) -> None:
+    assert columns_for(rows) == columns
 
 
 def test_gradients_go_the_usual_way() -> None:
