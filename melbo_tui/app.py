@@ -85,14 +85,13 @@ class MelboApp(App[None]):
         self._task_progress: dict[int, Progressed] = {}
         self._paused_tasks: set[int] = set()
         self._loading: int | None = None
+        self._panes: tuple[Pane, ...] = (TrainPane(), VectorsPane(), ChatPane())
         self.trouble = ""
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with ContentSwitcher(initial="train", id="panes"):
-            yield TrainPane()
-            yield VectorsPane()
-            yield ChatPane()
+            yield from self._panes
         yield TaskBar()
         yield Footer(compact=True)
         with Container(id="too-small"):
@@ -150,7 +149,7 @@ class MelboApp(App[None]):
             self._paused_tasks.discard(event.task)
             if event.task == self._loading:
                 self._loading_ended(event)
-        for pane in self.query(Pane):
+        for pane in self._panes:
             pane.take(event)
         self._show_state()
 
@@ -269,7 +268,7 @@ class MelboApp(App[None]):
 
     @work(exit_on_error=False)
     async def _quit(self) -> None:
-        for pane in self.screen_stack[0].query(Pane):
+        for pane in self._panes:
             pane.put_away()
         await asyncio.to_thread(self.engine.close)
         self.exit()

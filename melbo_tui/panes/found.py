@@ -23,6 +23,8 @@ _COLUMNS = (
     ("verdict", "", 1),
     ("says", "what the model says under it", 20),
 )
+# Eight answers at once are told ten times a second each; nobody reads so fast, and every line is cells to paint.
+_REDRAW_SECONDS = 0.3
 _VERDICT_SIGNS = {"": "", "refuses": "⊘", "broken": "✗"}
 
 
@@ -45,6 +47,10 @@ class FoundTable(ListTable):
         super().__init__("found", _COLUMNS, {"name": 16})
         self.border_title = "Found"
         self._marks: dict[str, tuple[str, str]] = {}
+        self._stale: dict[str, RunState] = {}
+
+    def on_mount(self) -> None:
+        self.set_interval(_REDRAW_SECONDS, self._redraw)
 
     def mark(self, key: str, kept: bool, name: str) -> None:
         """Remembers that the user kept or renamed a row's vector."""
@@ -60,6 +66,19 @@ class FoundTable(ListTable):
     def forget(self) -> None:
         self.clear()
         self._marks.clear()
+        self._stale.clear()
+
+    def show_soon(self, run: RunState, keys: Sequence[str]) -> None:
+        """Brings the lines of `keys` up to date at the next tick, or at once where one is new."""
+        if all(key in self.rows for key in keys):
+            self._stale |= dict.fromkeys(keys, run)
+        else:
+            self.show(run, keys)
+
+    def _redraw(self) -> None:
+        stale, self._stale = self._stale, {}
+        for key, run in stale.items():
+            self.show(run, [key])
 
     def show(self, run: RunState, keys: Sequence[str]) -> None:
         """Brings the lines of `keys` up to date, adding those that are new."""

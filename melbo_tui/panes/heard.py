@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
 
 from melbo_tui.run_state import RunState, verdict
+from melbo_tui.widgets.sparing import Sparing
 from vectors.plain_text import one_line
 
 
-class Heard(Static):
+class Heard(Sparing):
     def __init__(self) -> None:
         super().__init__("", id="heard", markup=False)
 
@@ -17,7 +17,7 @@ class Heard(Static):
         """The row `key` of the run, called `name`; where the run has no rows, what it is at, or why it has none."""
         said = run.said.get(key) if run is not None and key is not None else None
         if run is None or key is None or said is None:
-            self.update("" if run is None or run.rows() else run.without_finds())
+            self.show_text(Text("" if run is None or run.rows() else run.without_finds()))
             return
         found = run.vector(key)
         facts = [name, *([verdict(said)] if verdict(said) else [])]
@@ -30,4 +30,5 @@ class Heard(Static):
         if said.perplexity is not None:
             facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
         facts.append(f"repeats {said.repetition:.0%}")
-        self.update(Text.assemble((one_line(" · ".join(facts), max(self.size.width, 20)) + "\n", "bold"), said.text.strip()))
+        figures = one_line(" · ".join(facts), max(self.size.width, 20)) + "\n"
+        self.show_text(Text.assemble((figures, "bold"), said.text.strip()))

@@ -41,8 +41,7 @@ class PlotPair(Horizontal):
         left, right = self.query_one("#plot-left", Chart), self.query_one("#plot-right", Chart)
         for chart, which in ((left, self._left), (right, self._right)):
             plot = PLOTS[which]
-            chart.border_title = plot.title(run)
-            chart.border_subtitle = "p: next plot" if chart is right or not is_wide(self.app) else ""
+            chart.entitle(plot.title(run), "p: next plot" if chart is right or not is_wide(self.app) else "")
             chart.show(partial(self._drawn, plot), plot.x_label if chart.size.height > 6 else "", plot.from_zero, at_once)
 
     def _drawn(self, plot: Plot, colors: dict[str, charts.Color]) -> Sequence[charts.Series]:

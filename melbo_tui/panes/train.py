@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -113,7 +112,7 @@ class TrainPane(Pane):
                 self.notify(event.reason, title="Ended early", timeout=12, markup=False)
             elif isinstance(event, TaskEnded):
                 self._ended(event)
-            self.query_one(FoundTable).show(self.run, self.run.rows_changed_by(event))
+            self.query_one(FoundTable).show_soon(self.run, self.run.rows_changed_by(event))
             self._show_run()
 
     def model_gone(self) -> None:
@@ -327,8 +326,7 @@ class TrainPane(Pane):
             self.query_one(Welcome).show(self.melbo.model, self.melbo.trouble, self._interrupted_quietly())
         else:
             table = self.query_one(FoundTable)
-            table.border_title = f"Found {len(run.found)} of {run.asked}"
-            table.border_subtitle = Text(run.summary())
+            table.entitle(f"Found {len(run.found)} of {run.asked}", run.summary())
             self._show_heard()
         self.query_one(PlotPair).show(run)
 

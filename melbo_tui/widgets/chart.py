@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 from textual.color import Color
-from textual.widget import Widget
 
 from melbo_tui import charts
+from melbo_tui.widgets.sparing import Entitled
 
 # Two charts at ten redraws a second fill a slow SSH link; at two they take a tenth of a core and 60 KB/s.
 _REDRAW_SECONDS = 0.5
@@ -16,7 +16,7 @@ _REDRAW_SECONDS = 0.5
 Plot = Callable[[dict[str, charts.Color]], Sequence[charts.Series]]
 
 
-class Chart(Widget):
+class Chart(Entitled):
     """Draws what `show` was last given; `empty` stands in its place while there is nothing."""
 
     DEFAULT_CSS = "Chart { height: 1fr; }"

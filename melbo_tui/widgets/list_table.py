@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 from textual.widgets import DataTable
 
+from melbo_tui.widgets.sparing import Entitled
+
 # So many cells the last column keeps before another is given the width it would like.
 _ENOUGH = 32
 
 
-class ListTable(DataTable[Text]):
+class ListTable(DataTable[Text], Entitled):
     """`columns` are (key, label, width); the last one takes what is left. `roomy` names widths for where there is space. Rows
     have keys."""
 

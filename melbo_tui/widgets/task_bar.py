@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from rich.text import Text
-from textual.widgets import Static
 
 from core.events import Progressed
 from melbo_tui.breadth import is_wide
 from melbo_tui.charts import bar
+from melbo_tui.widgets.sparing import Sparing
 from melbo_tui.wording import duration
 
 
-class TaskBar(Static):
+class TaskBar(Sparing):
     DEFAULT_CSS = """
     TaskBar { height: 1; padding: 0 1; color: $text; display: none; }
     TaskBar.-busy { display: block; }
@@ -39,4 +39,4 @@ class TaskBar(Static):
             line.append(f" · {slow} each" if each > 1 else f" · {progress.rate:.2g}/s")
         if progress.eta is not None and not paused:
             line.append(f" · {duration(progress.eta)} left")
-        self.update(line)
+        self.show_text(line)

@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from core.events import ModelLoaded
 from melbo_tui.breadth import is_wide
+from melbo_tui.widgets.sparing import Sparing
 from vectors.plain_text import one_line
 
 PANES = (("train", "Train"), ("vectors", "Vectors"), ("chat", "Chat"))
@@ -43,8 +44,8 @@ class TopBar(Horizontal):
     def compose(self) -> ComposeResult:
         for number, (pane, title) in enumerate(PANES, 1):
             yield PaneTab(number, pane, title)
-        yield Static("", id="model-line", markup=False)
-        yield Static("", id="engine-line", markup=False)
+        yield Sparing("", id="model-line", markup=False)
+        yield Sparing("", id="engine-line", markup=False)
 
     def show_pane(self, pane: str) -> None:
         for tab in self.query(PaneTab):
@@ -52,14 +53,14 @@ class TopBar(Horizontal):
 
     def show_model(self, model: ModelLoaded | None, instead: str = "") -> None:
         """The model's facts, or, while there is none, `instead`."""
-        line = self.query_one("#model-line", Static)
+        line = self.query_one("#model-line", Sparing)
         if model is None:
-            line.update(Text(one_line(instead), no_wrap=True, overflow="ellipsis"))
+            line.show_text(Text(one_line(instead), no_wrap=True, overflow="ellipsis"))
             return
         facts = [one_line(model.label, 32), f"{model.n_blocks} blocks", f"d {model.d_model}", model.dtype, model.device]
         if not is_wide(self.app):
             facts = facts[:1] + facts[3:]
-        line.update(Text(" · ".join(facts), no_wrap=True, overflow="ellipsis"))
+        line.show_text(Text(" · ".join(facts), no_wrap=True, overflow="ellipsis"))
 
     def show_engine(self, state: str, style: str) -> None:
-        self.query_one("#engine-line", Static).update(Text(state, style=style, no_wrap=True))
+        self.query_one("#engine-line", Sparing).show_text(Text(state, style=style, no_wrap=True), fit=True)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from textual.screen import Screen
 from textual.widgets import Button, Static
 
-from core.events import Said, TaskEnded, TaskPaused, VectorFound
+from core.events import Progressed, Said, TaskEnded, TaskPaused, VectorFound
 from core.requests import MeasurePrompt, Reply, Train
 from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.train_form import TrainForm, depth_line
@@ -324,3 +325,25 @@ async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library
         form.start()
         await pilot.pause()
         assert engine.last(Train)[1].settings == {"base": "bomb-01", "norm_penalty": 0.3}
+
+
+async def test_a_run_that_tells_of_itself_does_not_lay_the_screen_out_anew(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(library) as (app, pilot, engine):
+        app.query_one(TrainForm).start()
+        await pilot.pause()
+        task, _ = engine.last(Train)
+        engine.find(task)
+        await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+        laid_out: list[object] = []
+        plain = Screen._refresh_layout
+        monkeypatch.setattr(Screen, "_refresh_layout", lambda *args, **kw: laid_out.append(args) or plain(*args, **kw))
+        for tokens in range(1, 21):
+            for i in range(3):
+                engine.tell(Said(task, str(i), f"answer {i}, word {tokens}", tokens, False))
+            engine.tell(Progressed(task, "listening", tokens / 10, 4, 1.2, 3.0))
+            await pilot.pause()
+        assert len(laid_out) <= 2
+        await until(pilot, lambda: "answer 2, word 20" in screen_text(app))
+        assert "2 of 4" in screen_text(app)
