@@ -18,7 +18,7 @@ from core.language_model import LanguageModel
 from core.thin_products import ThinLinear, thin
 from tests.benchmarks.setting import setting
 
-ROWS = (1, 2, 4, 8, 16, 32)
+ROWS = (1, 2, 4, 8, 12, 16, 32)
 
 
 def main() -> None:
