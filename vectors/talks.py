@@ -91,6 +91,9 @@ class Talks:
             if path.stat().st_size > _MAX_BYTES:
                 raise LibraryError(f"{path.name}: too large for a conversation")
             return [Turn.from_json(turn) for turn in json.loads(path.read_bytes())]
+        except FileNotFoundError as error:
+            latest = ", ".join(f"{one.id} ({one_line(one.message, 30)})" for one in self.listed(3)) or "none"
+            raise LibraryError(f"there is no conversation {one_line(talk, 60)}; the latest are: {latest}") from error
         except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
             raise LibraryError(f"{path.name}: holds no conversation, or a damaged one ({one_line(str(error), 80)})") from error
 
@@ -103,8 +106,10 @@ class Talks:
             files = sorted(((path.stat().st_mtime, path.stem) for path in self._folder.glob("*.json")), reverse=True)
         except OSError as error:
             raise LibraryError(f"{self._folder} cannot be read ({error.strerror or error})") from error
-        found = []
-        for changed, id in files[:most]:
+        found: list[Heading] = []
+        for changed, id in files:
+            if len(found) == most:
+                break
             try:
                 turns = self.load(id)
             except LibraryError:  # one that is damaged does not hide the others

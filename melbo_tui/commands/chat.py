@@ -16,7 +16,7 @@ from melbo_tui.commands.naming import completed
 from melbo_tui.commands.output import fail, say, say_json
 from melbo_tui.commands.running import Runner, open_library
 from vectors.library import new_run_id
-from vectors.plain_text import one_line, printable
+from vectors.plain_text import printable
 from vectors.talks import STEERED, UNSTEERED, Talks, Turn, messages_for
 
 
@@ -96,13 +96,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _resumed(talk: str, talks: Talks) -> tuple[str, list[Turn]]:
     """The conversation `talk`, or the latest, and its turns."""
-    there = talks.listed()
-    if not talk and not there:
+    latest = [one.id for one in talks.listed(1)]
+    if not talk and not latest:
         raise SettingsError("no conversation is kept yet", "one that is typed is, after every answer")
-    if talk and talk not in [one.id for one in there]:
-        latest = ", ".join(f"{one.id} ({one_line(one.message, 30)})" for one in there[:3]) or "none"
-        raise SettingsError(f"there is no conversation {one_line(talk, 60)}", f"the latest are: {latest}")
-    return talk or there[0].id, talks.load(talk or there[0].id)
+    return talk or latest[0], talks.load(talk or latest[0])
 
 
 def _answer(

@@ -36,6 +36,7 @@ def test_listed_by_when_they_were_spoken_and_damaged_ones_left_out(tmp_path: Pat
         ("new", 2, "first of new"),
         ("old", 2, "first of old"),
     ]
+    assert [one.id for one in talks.listed(1)] == ["new"]
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ def test_a_file_that_is_no_conversation_is_told_in_one_line(tmp_path: Path, text
     with pytest.raises(LibraryError, match="no conversation") as told:
         Talks(tmp_path).load("x")
     assert "\n" not in str(told.value)
-    with pytest.raises(LibraryError):
-        Talks(tmp_path).load("../../x")
+    with pytest.raises(LibraryError, match="there is no conversation"):
+        Talks(tmp_path).load("../../y")
 
 
 def test_escape_sequences_in_a_file_reach_nobody(tmp_path: Path) -> None:
