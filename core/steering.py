@@ -35,7 +35,7 @@ class Positions:
         kind, _, number = text.partition(":")
         if text in ("all", "generated"):
             return cls(text)
-        if kind in ("from", "last") and number.isdecimal() and (kind == "from" or int(number) > 0):
+        if kind in ("from", "last") and number.isdecimal() and len(number) < 10 and (kind == "from" or int(number) > 0):
             return cls(kind, int(number))
         raise SettingsError(f"{text!r} names no positions", "use all, generated, from:N or last:K")
 

@@ -161,7 +161,7 @@ def test_impossible_settings() -> None:
             Train((Prompt("a"),), **wrong)  # type: ignore[arg-type]
     with pytest.raises(SettingsError):
         melbo.Settings(optimizer="sgd")
-    for text in ("first:3", "last", "last:0", "last:-1", "6"):
+    for text in ("first:3", "last", "last:0", "last:-1", "6", "last:" + "9" * 5000):
         with pytest.raises(SettingsError):
             parse_tokens(text)
     assert (parse_tokens("all"), parse_tokens("last:4")) == (None, 4)

@@ -188,7 +188,7 @@ def test_empty_prompts_and_impossible_settings(speaker: LanguageModel) -> None:
             Sampling(**wrong)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="no operation"):
         SteerTerm(_vector(speaker), operation="multiply")
-    for text in ("", "last", "last:0", "from:-1", "some"):
+    for text in ("", "last", "last:0", "from:-1", "some", "last:" + "9" * 5000):
         with pytest.raises(SettingsError):
             Positions.parse(text)
 
