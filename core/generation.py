@@ -18,6 +18,7 @@ from torch import Tensor
 from core.divergence import divergence
 from core.errors import SettingsError
 from core.language_model import LanguageModel
+from core.requests import check_seed
 from core.residual import RowSteering
 from core.steering import Steering
 from vectors.plain_text import printable
@@ -41,6 +42,7 @@ class Sampling:
             raise SettingsError(f"top-p must be above 0 and at most 1, not {self.top_p:g}")
         if self.max_new_tokens < 1:
             raise SettingsError("at least one new token must be allowed")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,16 @@ class Resumable(Request):
 _NONLINEARITY = 0.28
 
 
+# Beyond, nobody means it, and memory ends, or what torch can count.
+_MOST = {"vectors": 100_000, "steps": 1_000_000, "batch": 100_000, "controls": 1_000, "sample_tokens": 100_000}
+
+
+def check_seed(seed: int) -> None:
+    """Raises SettingsError for a seed that torch's generators do not take."""
+    if abs(seed) >= 1 << 62:
+        raise SettingsError(f"the seed must be a number below 2^62, not {seed}")
+
+
 @dataclass(frozen=True)
 class Train(Resumable):
     """A run of a discovery method. `radius` None: calibrated, to a nonlinearity of `ratio`.
@@ -136,6 +146,11 @@ class Train(Resumable):
             raise SettingsError("a batch holds at least one vector")
         if self.radius is not None and not 0 < self.radius < float("inf"):
             raise SettingsError(f"the radius must be a positive number, not {self.radius:g}", "use auto if unsure")
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= most:
+                raise SettingsError(f"{name.replace('_', ' ')} must be a number from 0 to {most:,}, not {value}")
+        check_seed(self.seed)
         if not 0 < self.ratio < 1:
             raise SettingsError(f"the calibration's ratio must lie between 0 and 1, not {self.ratio:g}")
         own = METHODS[self.method].options
@@ -178,8 +193,9 @@ class MapBlocks(Resumable):
         if not self.prompts:
             raise SettingsError("the prompt is empty", "give at least one prompt")
         for name in ("top", "every", "steps"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be at least 1")
+            if not 1 <= getattr(self, name) <= _MOST["steps"]:
+                raise SettingsError(f"{name} must be a number from 1 to {_MOST['steps']:,}")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)

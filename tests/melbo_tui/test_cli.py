@@ -123,6 +123,12 @@ def test_the_published_loop_by_its_contract(tmp_path: Path, capsys: pytest.Captu
         (("--init", "nowhere.safetensors"), 1, "no such file"),
         (("--out", "/no/such/folder/x.safetensors"), 1, "folder does not exist"),
         (("--batch", "0"), 1, "at least one vector"),
+        (("--vectors", "9" * 20), 1, "vectors must be a number from 0 to 100,000"),
+        (("--steps", "9" * 20), 1, "steps must be"),
+        (("--controls", "99999999"), 1, "controls must be"),
+        (("--sample-tokens", "-3"), 1, "sample tokens must be"),
+        (("--seed", "9" * 30), 1, "the seed must be"),
+        (("--out", "~no-such-user/x.safetensors"), 1, "cannot be used as a path"),
     ],
 )
 def test_wrong_words(run, words: tuple[str, ...], code: int, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -143,6 +149,7 @@ def test_wrong_models_and_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[
     for words, message in (
         (("chat", "--message", "x", "--model", "/nowhere"), "there is no model"),
         (("chat", "--message", " "), "message is empty"),
+        (("chat", "--message", "x", "--seed", "9" * 30), "the seed must be"),
         (("vectors", "show", "bomb-04"), "is it bomb-0"),
         (("vectors", "import", str(tmp_path / "none.safetensors")), "no such file"),
         (("vectors", "export", "bomb-01", "--out", str(tmp_path / "x.bin")), "no format"),
