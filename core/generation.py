@@ -24,6 +24,7 @@ from core.steering import Steering
 from vectors.plain_text import printable
 
 _WORTH_A_COPY = 0.8
+_COLD = 1e-6  # draws the likeliest token, and logits divided by less are too large for numbers
 
 
 @dataclass(frozen=True)
@@ -176,11 +177,12 @@ def _read(model: LanguageModel, prompts: Sequence[tuple[int, ...]], steering: Se
 def _pick(state: _Live, logits: Tensor) -> int:
     """The next token for `logits` [vocab]: the likeliest, or drawn from the smallest set that holds `top_p`."""
     sampling = state.row.sampling
-    if sampling.temperature == 0:
+    if sampling.temperature < _COLD:
         return int(logits.argmax())
     probabilities, tokens = torch.softmax(logits / sampling.temperature, dim=-1).sort(descending=True)
     if sampling.top_p < 1:
-        probabilities[probabilities.cumsum(dim=-1) - probabilities >= sampling.top_p] = 0
+        # The likeliest stays, however small `top_p` is.
+        probabilities[1:][(probabilities.cumsum(dim=-1) - probabilities)[1:] >= sampling.top_p] = 0
     return int(tokens[torch.multinomial(probabilities, 1, generator=state.generator)])
 
 

@@ -73,7 +73,7 @@ def _note(args: argparse.Namespace) -> int:
 
 
 def _rate(args: argparse.Namespace) -> int:
-    if args.rating != "none" and not args.rating.isdecimal():
+    if args.rating != "none" and not (args.rating.isdecimal() and len(args.rating) < 4):
         raise SettingsError(f"{one_line(args.rating, 20)!r} is no rating", f"rate from 0 to {MAX_RATING}, or none")
     library = open_library(args)
     library.rate([find(library, args, name).id for name in args.names], None if args.rating == "none" else int(args.rating))

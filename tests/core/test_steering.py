@@ -166,7 +166,10 @@ def test_sampling_is_the_row_s_own(speaker: LanguageModel) -> None:
 
     alone, batch = _texts(speaker, [row("a", 1)]), _texts(speaker, [row("b", 2), row("a", 1), row("c", 3, 1e-6)])
     assert alone["a"] == batch["a"] != batch["b"]
-    assert batch["c"] == _texts(speaker, [Row("g", IDS, (), Sampling(max_new_tokens=10))])["g"]  # the likeliest alone is greedy
+    greedy = _texts(speaker, [Row("g", IDS, (), Sampling(max_new_tokens=10))])["g"]
+    assert batch["c"] == greedy, "the likeliest alone"
+    for cold in (Sampling(1e-320, 1.0, 10), Sampling(1.0, 1e-320, 10)):
+        assert _texts(speaker, [Row("x", IDS, (), cold)])["x"] == greedy
 
 
 def test_a_watched_row_is_compared_with_the_unsteered_model(speaker: LanguageModel) -> None:
