@@ -10,6 +10,7 @@ from core.discovery import METHODS
 from core.errors import SettingsError
 from core.model_source import ModelSpec
 from core.steering import Steering
+from vectors.plain_text import natural
 from vectors.vector import SteeringVector
 
 # Higher runs first: a chat reply or a sample runs between the steps of a training run.
@@ -268,9 +269,10 @@ def parse_tokens(text: str) -> int | None:
     if text == "all":
         return None
     kind, _, number = text.partition(":")
-    if kind != "last" or not number.isdecimal() or len(number) > 9 or int(number) < 1:
+    last = natural(number)
+    if kind != "last" or not last:
         raise SettingsError(f"{text!r} names no tokens", "use all or last:K, for example last:6")
-    return int(number)
+    return last
 
 
 def default_blocks(n_blocks: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.errors import SettingsError
+from vectors.plain_text import natural
 from vectors.talks import Term
 from vectors.vector import ModelStamp, SteeringVector
 
@@ -33,10 +34,11 @@ class Positions:
     def parse(cls, text: str) -> Positions:
         """`all`, `generated`, `from:N` or `last:K`. Raises SettingsError."""
         kind, _, number = text.partition(":")
+        n = natural(number)
         if text in ("all", "generated"):
             return cls(text)
-        if kind in ("from", "last") and number.isdecimal() and len(number) < 10 and (kind == "from" or int(number) > 0):
-            return cls(kind, int(number))
+        if n is not None and (kind == "from" or (kind == "last" and n > 0)):
+            return cls(kind, n)
         raise SettingsError(f"{text!r} names no positions", "use all, generated, from:N or last:K")
 
     def __str__(self) -> str:

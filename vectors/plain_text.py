@@ -24,6 +24,11 @@ def one_line(text: str, limit: int | None = None) -> str:
     return line if limit is None or len(line) <= limit else line[: max(limit - 1, 0)] + "…"
 
 
+def natural(text: str) -> int | None:
+    """The whole number from 0 on that `text` writes in at most 18 digits; None where it writes none."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
+
+
 def clean_name(text: str) -> str:
     """A vector's name as it may be kept: one line of at most 120 characters, without `=` (the command line's NAME=COEF).
 

@@ -10,7 +10,7 @@ from melbo_tui.commands.naming import completed, find, pick
 from melbo_tui.commands.output import say_done
 from melbo_tui.commands.running import open_library
 from vectors.curation import MAX_RATING
-from vectors.plain_text import one_line
+from vectors.plain_text import natural, one_line
 from vectors.recipe import Recipe, average, orthogonalised
 
 
@@ -73,10 +73,11 @@ def _note(args: argparse.Namespace) -> int:
 
 
 def _rate(args: argparse.Namespace) -> int:
-    if args.rating != "none" and not (args.rating.isdecimal() and len(args.rating) < 4):
+    rating = natural(args.rating)
+    if args.rating != "none" and rating is None:
         raise SettingsError(f"{one_line(args.rating, 20)!r} is no rating", f"rate from 0 to {MAX_RATING}, or none")
     library = open_library(args)
-    library.rate([find(library, args, name).id for name in args.names], None if args.rating == "none" else int(args.rating))
+    library.rate([find(library, args, name).id for name in args.names], rating)
     return say_done(args, f"rated {len(args.names)}", args.names)
 
 

@@ -253,11 +253,8 @@ class ChatPane(Pane):
 
     def _fitting(self, id: str) -> SteeringVector | None:
         """The library's vector, if the model can be steered by it; else says why not."""
-        loaded: list[SteeringVector] = []
-        if not self.attempt(lambda: loaded.append(self.melbo.library.load(id))):
-            return None
-        vector, model = loaded[0], self.melbo.model
-        if model is not None and vector.d_model != model.d_model:
+        vector, model = self.loaded(id), self.melbo.model
+        if vector is not None and model is not None and vector.d_model != model.d_model:
             own = vector.origin.model.label()
             wrong = f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it."
             self.notify(wrong, severity="error", markup=False)

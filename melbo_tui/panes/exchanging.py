@@ -13,6 +13,7 @@ from vectors.formats import writer_of
 from vectors.formats.raw import Reading
 from vectors.given_path import file_to_write, given_path
 from vectors.index import LibraryError
+from vectors.plain_text import natural
 from vectors.vector import VectorError
 
 
@@ -69,7 +70,7 @@ class ExchangingList(VectorList):
         except (LibraryError, VectorError) as error:
             # A file of bare numbers says nothing of where they act, but its user may know.
             if not block and "the block" in str(error):
-                check = lambda text: "" if text.isdecimal() and len(text) < 6 else "a block's number, counted from 0"  # noqa: E731
+                check = lambda text: "a block's number, counted from 0" if natural(text) is None else ""  # noqa: E731
                 question = f"Which block's output does {Path(file).name} act on?"
                 self.app.push_screen(Ask(question, "", str(error), check), with_block)
             else:

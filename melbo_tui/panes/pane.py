@@ -11,7 +11,7 @@ from core.events import Event
 from melbo_tui.widgets.dialogs import Ask
 from vectors.index import LibraryError
 from vectors.plain_text import clean_name
-from vectors.vector import VectorError
+from vectors.vector import SteeringVector, VectorError
 
 if TYPE_CHECKING:
     from melbo_tui.app import MelboApp
@@ -41,6 +41,12 @@ class Pane(Container):
             self.notify(str(error), severity="error", markup=False)
             return False
         return True
+
+    def loaded(self, id: str) -> SteeringVector | None:
+        """The library's vector; shows what is wrong, and gives None, where it cannot be read."""
+        vectors: list[SteeringVector] = []
+        self.attempt(lambda: vectors.append(self.melbo.library.load(id)))
+        return vectors[0] if vectors else None
 
     def ask_name(self, id: str, name: str, then: Callable[[str], None]) -> None:
         """Asks for a new name for the vector, which keeps it; `then` is given the name once the library has it."""

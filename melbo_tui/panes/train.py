@@ -274,10 +274,11 @@ class TrainPane(Pane):
             return
         prompt = self._asked_prompt
         messages = ((("system", prompt.system),) if prompt.system else ()) + (("user", prompt.text),)
-        steering: list[SteerTerm] = []
-        if id and not self.attempt(lambda: steering.append(SteerTerm(self.melbo.library.load(id)))):
+        vector = self.loaded(id) if id else None
+        if id and vector is None:
             return
-        task = self.melbo.engine.submit(Reply((ReplyRow("more", messages, tuple(steering), max_new_tokens=_MORE_TOKENS),)))
+        steering = (SteerTerm(vector),) if vector is not None else ()
+        task = self.melbo.engine.submit(Reply((ReplyRow("more", messages, steering, max_new_tokens=_MORE_TOKENS),)))
         self._more[task] = key
 
     @on(DataTable.RowHighlighted)

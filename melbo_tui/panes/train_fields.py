@@ -12,7 +12,7 @@ from core.errors import SettingsError
 from core.requests import Prompt, parse_tokens
 from melbo_tui.widgets.field import Check, Field, choice
 from melbo_tui.widgets.prompt_entry import PromptEntry
-from vectors.plain_text import clean_name
+from vectors.plain_text import clean_name, natural
 
 # Fields that only some methods have; contrast is no search, so what describes one is not for it.
 SEARCHES = tuple(name for name in METHODS if name != "contrast")
@@ -22,8 +22,6 @@ ONLY_FOR = {
     "target": SEARCHES, "vectors": SEARCHES, "steps": SEARCHES,
 }  # fmt: skip
 
-_MOST_DIGITS = 12  # more than any field can mean
-
 
 def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[str], int | None]:
     """A check for whole numbers from `low` to `high`; with `auto`, the word auto means None."""
@@ -32,10 +30,11 @@ def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[st
         text = text.strip()
         if auto and text in ("auto", ""):
             return None
-        if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < low or (high is not None and int(text) > high):
+        number = natural(text)
+        if number is None or number < low or (high is not None and number > high):
             span = f"from {low} to {high}" if high is not None else f"of at least {low}"
             raise SettingsError(f"a whole number {span}" + (" or auto" if auto else "") + " is needed")
-        return int(text)
+        return number
 
     return read
 

@@ -197,7 +197,8 @@ class VectorsPane(ExchangingList):
             self.post_message(GrowFamily(entry.name))
 
     def action_lens(self) -> None:
-        vector = self._loaded(self._here())
+        entry = self._here()
+        vector = self.loaded(entry.id) if entry is not None else None
         if vector is not None and self._model_is_there():
             self._lenses.add(self.melbo.engine.submit(ReadLens(vector)))
 
@@ -229,7 +230,7 @@ class VectorsPane(ExchangingList):
     def _hear(self, entry: Kept, prompt: str) -> None:
         if (entry.id, prompt) in self._hearing.values():
             return
-        vector = self._loaded(entry)
+        vector = self.loaded(entry.id)
         if vector is not None:
             system = entry.origin.system
             messages = ((("system", system),) if system else ()) + (("user", prompt),)
@@ -267,12 +268,6 @@ class VectorsPane(ExchangingList):
     def _preview(self, vector: SteeringVector, show: Callable[[str], None]) -> None:
         row = ReplyRow("preview", (("user", self.melbo.settings.prompt),), (SteerTerm(vector),), max_new_tokens=_SAMPLE_TOKENS)
         self._previews[self.melbo.engine.submit(Reply((row,)))] = show
-
-    def _loaded(self, entry: Kept | None) -> SteeringVector | None:
-        loaded: list[SteeringVector] = []
-        if entry is not None:
-            self.attempt(lambda: loaded.append(self.melbo.library.load(entry.id)))
-        return loaded[0] if loaded else None
 
     def _model_is_there(self) -> bool:
         if self.melbo.model is None:
