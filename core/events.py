@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vectors.reports import Report
 from vectors.vector import model_label
 
 
@@ -183,6 +184,17 @@ class TrialDone(Event):
     score: str
     trial: str
     facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reported(Event):
+    """What an evaluation came to by now; it is kept in the library as `id`. Later ones replace earlier ones."""
+
+    id: str
+    report: Report
+
+    def merged_with(self, later: Event) -> Event | None:
+        return later if isinstance(later, Reported) and later.task == self.task else None
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,6 @@ from vectors.vector import SteeringVector
 BACKGROUND, INTERACTIVE, FIRST = 0, 1, 2
 
 
-# The ways of looking for vectors that a score compares; see core/evaluation/organism.py.
-SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
-
-
 @dataclass(frozen=True)
 class Request:
     """`task_module` is imported only when the request is run; its `run(session, request, emit)` is the task's generator."""
@@ -94,7 +90,22 @@ _NONLINEARITY = 0.28
 
 
 # Beyond, nobody means it, and memory ends, or what torch can count.
-_MOST = {"vectors": 100_000, "steps": 1_000_000, "batch": 100_000, "controls": 1_000, "sample_tokens": 100_000}
+_MOST = {
+    "vectors": 100_000,
+    "steps": 1_000_000,
+    "batch": 100_000,
+    "controls": 1_000,
+    "sample_tokens": 100_000,
+    "tokens": 100_000,
+}
+
+
+def check_most(request: object, *names: str) -> None:
+    """Raises SettingsError for one of the fields `names` that is below 0, or more than anybody means."""
+    for name in names:
+        value = getattr(request, name)
+        if value is not None and not 0 <= value <= _MOST[name]:
+            raise SettingsError(f"{name.replace('_', ' ')} must be a number from 0 to {_MOST[name]:,}, not {value}")
 
 
 def check_seed(seed: int) -> None:
@@ -147,10 +158,7 @@ class Train(Resumable):
             raise SettingsError("a batch holds at least one vector")
         if self.radius is not None and not 0 < self.radius < float("inf"):
             raise SettingsError(f"the radius must be a positive number, not {self.radius:g}", "use auto if unsure")
-        for name, most in _MOST.items():
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= most:
-                raise SettingsError(f"{name.replace('_', ' ')} must be a number from 0 to {most:,}, not {value}")
+        check_most(self, "vectors", "steps", "batch", "controls", "sample_tokens")
         check_seed(self.seed)
         if not 0 < self.ratio < 1:
             raise SettingsError(f"the calibration's ratio must lie between 0 and 1, not {self.ratio:g}")
@@ -197,36 +205,6 @@ class MapBlocks(Resumable):
             if not 1 <= getattr(self, name) <= _MOST["steps"]:
                 raise SettingsError(f"{name} must be a number from 1 to {_MOST['steps']:,}")
         check_seed(self.seed)
-
-
-@dataclass(frozen=True)
-class ScoreOrganism(Resumable):
-    """How often each of `ways` finds what the bundled adapter hides: `vectors` a run, from `n_prompts` prompts, `seeds` times,
-    at radius auto and at `scales` times it. `resume` is the id of a score that is to be completed."""
-
-    task_module = "core.tasks.score_organism"
-    priority = BACKGROUND
-
-    ways: tuple[str, ...] = SCORED_WAYS
-    n_prompts: int = 5
-    seeds: int = 3
-    vectors: int = 32
-    scales: tuple[float, ...] = (0.7, 1.4)
-    resume: str | None = None
-
-    label = "scoring the methods"
-
-    def __post_init__(self) -> None:
-        if not self.ways or (stray := [way for way in self.ways if way not in SCORED_WAYS]):
-            named = stray[0] if self.ways else "nothing"
-            raise SettingsError(f"{named!r} cannot be scored", f"use some of: {','.join(SCORED_WAYS)}")
-        if not 1 <= self.n_prompts <= 5:
-            raise SettingsError(f"the score knows five prompts, not {self.n_prompts}", "use 1 to 5")
-        for name in ("seeds", "vectors"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be at least 1")
-        if not all(0 < scale < float("inf") for scale in self.scales):
-            raise SettingsError("a radius is a positive multiple of the radius auto", "for example --radii 0.5,0.7,1.4")
 
 
 @dataclass(frozen=True)

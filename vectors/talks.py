@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vectors.atomic import sweep, write_atomically
 from vectors.index import LibraryError
+from vectors.json_folder import JsonFolder
 from vectors.plain_text import one_line, printable
 
 STEERED, UNSTEERED = "steered", "unsteered"  # who gives an answer
-_MAX_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -76,38 +74,25 @@ class Talks:
     """The conversations in the library's `folder`. Every method raises LibraryError with one clear line."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "talks"
+        self._files = JsonFolder(folder / "talks", "conversation")
 
     def save(self, talk: str, turns: Sequence[Turn]) -> None:
-        try:
-            self._folder.mkdir(exist_ok=True)
-            write_atomically(self._folder / f"{talk}.json", json.dumps([asdict(turn) for turn in turns], indent=1).encode())
-        except OSError as error:
-            raise LibraryError(f"the conversation could not be saved in {self._folder} ({error.strerror or error})") from error
+        self._files.save(talk, [asdict(turn) for turn in turns])
 
     def load(self, talk: str) -> list[Turn]:
-        path = self._folder / f"{Path(talk).name}.json"
-        try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise LibraryError(f"{path.name}: too large for a conversation")
-            return [Turn.from_json(turn) for turn in json.loads(path.read_bytes())]
-        except FileNotFoundError as error:
+        data = self._files.load(talk)
+        if data is None:
             latest = ", ".join(f"{one.id} ({one_line(one.message, 30)})" for one in self.listed(3)) or "none"
-            raise LibraryError(f"there is no conversation {one_line(talk, 60)}; the latest are: {latest}") from error
-        except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
-            raise LibraryError(f"{path.name}: holds no conversation, or a damaged one ({one_line(str(error), 80)})") from error
+            raise LibraryError(f"there is no conversation {one_line(talk, 60)}; the latest are: {latest}")
+        try:
+            return [Turn.from_json(turn) for turn in data]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._files.damaged(talk, error) from error
 
     def listed(self, most: int = 200) -> list[Heading]:
         """The conversations that can be read, the one that was spoken last first."""
-        if not self._folder.is_dir():
-            return []
-        sweep(self._folder)
-        try:
-            files = sorted(((path.stat().st_mtime, path.stem) for path in self._folder.glob("*.json")), reverse=True)
-        except OSError as error:
-            raise LibraryError(f"{self._folder} cannot be read ({error.strerror or error})") from error
         found: list[Heading] = []
-        for changed, id in files:
+        for changed, id in self._files.listed():
             if len(found) == most:
                 break
             try:

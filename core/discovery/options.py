@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Option:
-    """`kind` is a type, or the words to choose from; bool is a switch."""
-
-    flag: str
-    kind: type | tuple[str, ...]
-    help: str
-    metavar: str | None = None
-    repeatable: bool = False
-
+from core.option import Option
 
 # What a float32 model's matrix products are made in while vectors are looked for; see core/mixed_precision.py.
 PRECISIONS = ("auto", "float32", "bfloat16")

@@ -1,1 +1,58 @@
-"""What a vector does to the model, as numbers: refusal, damage."""
+"""What a vector does to the model, as numbers. Metrics: one file each, one line in METRICS; what they share stands beside them.
+
+A metric's file has `measure(bench)`, a generator of steps (core/evaluation/bench.py). Nothing here needs torch: `load` imports
+it when it is to be run.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from core.option import Option
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`summary` is for whoever chooses. `tokens`: how long the answers are that it listens to; 0 where nothing is said.
+
+    `least_vectors` 0: it tells something without any. `questions`: its prompts come with the answers that are right.
+    """
+
+    module: str
+    summary: str
+    options: tuple[str, ...] = ()
+    tokens: int = 0
+    least_vectors: int = 1
+    questions: bool = False
+
+    def load(self) -> Any:
+        return importlib.import_module(self.module)
+
+
+OPTIONS = {
+    "base": Option("--base", str, "KL to this vector too (default: the base of a family)", "VECTOR"),
+    "coefficients": Option("--coefficients", str, "times the vectors are taken (default: -2,-1,-0.5,0.5,1,1.5,2)", "X,X"),
+    "top": Option("--top", int, "how many tokens a vector (default: 8)", "K"),
+    "against": Option("--against", str, "a prompt of the other kind", "TEXT", repeatable=True),
+    "at": Option("--at", ("last", "mean", "max"), "which of a prompt's tokens count (default: mean, of all but the first)"),
+}
+METRICS = {
+    "kl": Metric("core.evaluation.kl", "how far vectors move the next word: KL to the unsteered model, to a base", ("base",)),
+    "norms": Metric(
+        "core.evaluation.norms", "the residual stream's norm at each block, and what vectors are beside it", least_vectors=0
+    ),
+    "sweep": Metric(
+        "core.evaluation.sweep", "what vectors do at several coefficients, and where the text holds", ("coefficients",), 40
+    ),
+    "survey": Metric("core.evaluation.survey", "what vectors do on many prompts: refusals, broken text", tokens=40),
+    "behaviours": Metric("core.evaluation.behaviours", "how many different things vectors make the model do", tokens=40),
+    "accuracy": Metric(
+        "core.evaluation.accuracy", "right answers to your questions under vectors", tokens=24, questions=True
+    ),
+    "examples": Metric("core.evaluation.examples", "the tokens of your texts at which vectors are active the most", ("top",)),
+    "presence": Metric(
+        "core.evaluation.presence", "how much of vectors is in the unsteered model, on prompts of two kinds", ("against", "at")
+    ),
+}  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,14 +33,19 @@ def heard(
         Row(str(i), prompt, one.steering, Sampling(temperature, max_new_tokens=tokens, seed=i))
         for i, (prompt, one) in enumerate(zip(ids, asked, strict=True))
     ]
-    # Rows of one length run together.
-    rows.sort(key=lambda row: len(row.ids))
     said: dict[str, Completion] = {}
-    for first in range(0, len(rows), _AT_ONCE):
-        for batch in generate(model, rows[first : first + _AT_ONCE]):
-            said |= {completion.key: completion for completion in batch}
-            yield
+    for batch in hear_rows(model, rows):
+        said |= {completion.key: completion for completion in batch}
+        yield
     return [said[str(i)] for i in range(len(asked))]
+
+
+def hear_rows(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Completion]]:
+    """What `generate` yields, for more rows than go into a batch; rows of one length run together."""
+    ordered = sorted(rows, key=lambda row: len(row.ids))
+    size = _AT_ONCE // 2 if any(row.watched for row in rows) else _AT_ONCE  # a watched row is two
+    for first in range(0, len(ordered), size):
+        yield from generate(model, ordered[first : first + size])
 
 
 @torch.no_grad()
@@ -94,11 +99,21 @@ class Verdict:
         return self.fluent and not self.refuses
 
 
+def opening_words(text: str) -> frozenset[str]:
+    """The first twenty words of `text`, by which answers are compared."""
+    return frozenset(text.lower().split()[:20])
+
+
+def unlikeness(one: frozenset[str], other: frozenset[str]) -> float:
+    """Which share of the words that two answers begin with only one of them has: 0 (alike) to 1."""
+    return 1 - len(one & other) / len(one | other) if one | other else 0.0
+
+
 def distinct(texts: Sequence[str], share: float = 0.5) -> list[str]:
-    """`texts` without those whose first twenty words are, by more than `share` of them, those of an earlier one."""
+    """`texts` without those whose opening words are, by more than `share` of them, those of an earlier one."""
     kept: list[tuple[str, frozenset[str]]] = []
     for text in texts:
-        words = frozenset(text.lower().split()[:20])
-        if words and all(len(words & other) <= share * len(words | other) for _, other in kept):
+        words = opening_words(text)
+        if words and all(unlikeness(words, other) >= 1 - share for _, other in kept):
             kept.append((text, words))
     return [text for text, _ in kept]

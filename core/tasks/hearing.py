@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import torch
-
-from core.discovery.projections import unit
+from core.evaluation.controls import controls
 from core.events import CONTROL, UNSTEERED, Said
 from core.generation import Row, Sampling
 from core.language_model import LanguageModel
@@ -58,11 +56,8 @@ class Hearing:
         if self.controlled or not self.speaks:
             return
         self.controlled = True
-        generator = torch.Generator().manual_seed(self.request.seed + 1_000_003)
-        draws = radius * unit(torch.randn(self.request.controls, self.model.d_model, generator=generator))
-        origin = replace(origin, method="random")
-        rows = [self._row(UNSTEERED, None)]
-        rows += [self._row(f"{CONTROL}:{i}", SteeringVector(draw.numpy(), source, origin)) for i, draw in enumerate(draws)]
+        random = controls(self.request.controls, radius, source, self.request.seed, origin)
+        rows = [self._row(UNSTEERED, None), *(self._row(f"{CONTROL}:{i}", vector) for i, vector in enumerate(random))]
         yield from self._hear(rows, _WORTH_SPEAKING, "listening to the unsteered model")
 
     def join(self, found: list[tuple[int, SteeringVector]]) -> Task:

@@ -10,10 +10,10 @@ from typing import Any
 from core.errors import ModelError, SettingsError
 from core.evaluation.hearing import Fluency
 from core.evaluation.organism import Facts, Subject, Work, attempt, measure_fluency, plan
+from core.evaluation.requests import ScoreOrganism
 from core.events import Progressed, TrialDone
 from core.model_source import ModelSpec, resolve
 from core.pace import Pace
-from core.requests import ScoreOrganism
 from core.session import Emit, Session, Task
 from core.tasks.load import loaded
 from vectors.checkpoints import Checkpoints

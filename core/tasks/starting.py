@@ -47,9 +47,8 @@ def settings_of(request: Train, model: LanguageModel, source: int) -> Any:
     return kind(**given)
 
 
-def base_vector(session: Session, request: Train) -> SteeringVector | None:
-    """The vector that the request's `base` names, None where it names none. Raises SettingsError for another model's."""
-    name = request.settings.get("base")
+def base_vector(session: Session, name: str | None) -> SteeringVector | None:
+    """The library's vector called `name`, None where it is None. Raises SettingsError for another model's."""
     if not name:
         return None
     if session.library is None:

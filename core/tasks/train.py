@@ -69,7 +69,7 @@ class _Run:
         self.run_id = self.left.run if self.left is not None else new_run_id()
         self.stem = request.name or stem_of(request.prompts[0].text)
         self.method = METHODS[request.method]
-        self.base = base_vector(session, request)
+        self.base = base_vector(session, request.settings.get("base"))
         # A family lives where its base does.
         source = self.base.block if self.base is not None else source
         self.source = source if request.source is None else request.source

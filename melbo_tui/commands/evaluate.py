@@ -3,116 +3,136 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import asdict
-from itertools import groupby
+import time
 from typing import Any
 
-from core.errors import SettingsError
-from core.evaluation.score_table import TITLES, ScoreLine, sum_up
-from core.events import Event, TrialDone
-from core.requests import ScoreOrganism
+from core.evaluation import METRICS, OPTIONS, Metric
+from core.evaluation.requests import Evaluate
+from core.events import Event, Reported
+from core.requests import Prompt
 from core.session import Session
+from core.steering import SteerTerm
+from core.text_files import lines_of, questions_of
+from melbo_tui.commands import score
+from melbo_tui.commands.naming import add_picks, picked
+from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import say, say_json, table
+from melbo_tui.commands.prompts import add_prompts, prompts_of
 from melbo_tui.commands.running import Runner, open_library
-from melbo_tui.wording import duration
-from vectors.checkpoints import Checkpoints
 from vectors.index import LibraryError
-
-_COUNTS = ("runs that found it", "of", "behaviours a run", "radius", "coefficient", "compliance vectors")
+from vectors.plain_text import one_line
+from vectors.reports import Report, Reports
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser("evaluate", help="what vectors do, in numbers", description="What vectors do, in numbers.")
     actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
-    about = "How often each method finds what the bundled model hides: its backdoor, its locked skill, compliance."
-    organism = actions.add_parser("organism", help="the methods on the bundled model's secrets", description=about,
-                                  parents=[common])  # fmt: skip
-    organism.set_defaults(run=_organism)
-    default = ScoreOrganism()
-    organism.add_argument("--methods", metavar="M,M", help=f"some of {','.join(default.ways)} (default: all)")
-    organism.add_argument("--prompts", type=int, metavar="N", help="harmful prompts to search from (default: 5)")
-    organism.add_argument("--seeds", type=int, metavar="N", help="runs a prompt (default: 3)")
-    organism.add_argument("--vectors", type=int, metavar="N", help="vectors a run (default: 32)")
-    organism.add_argument("--radii", metavar="X,X", help="further radii, as multiples of auto (default: 0.7,1.4)")
-    organism.add_argument("--resume", nargs="?", const="", metavar="SCORE", help="complete a score (default: the latest)")
-    organism.add_argument("--show", nargs="?", const="", metavar="SCORE", help="show one that is there (default: the latest)")
+    for name, metric in METRICS.items():
+        about = f"{metric.summary[0].upper()}{metric.summary[1:]}."
+        _add_metric(actions.add_parser(name, help=metric.summary, description=about, parents=[common]), metric)
+    score.add_parser(actions, common)
+    about = "Shows a report that is kept, or lists all."
+    show = actions.add_parser("show", help="a report that is kept", description=about, parents=[common])
+    show.set_defaults(run=_show)
+    show.add_argument("report", nargs="?", metavar="REPORT", help="its id (default: the latest)")
+    show.add_argument("--list", action="store_true", help="all that are kept")
 
 
-def _organism(args: argparse.Namespace) -> int:
-    library = open_library(args)
-    kept = Checkpoints(library.folder, "scores")
-    if args.show is not None:
-        return report(kept, args.show or _latest(kept), args.json)
-    asked = _asked(args)
-    if args.resume is not None:
-        if asked:
-            raise SettingsError("a score goes on as it was begun", "leave out the other options")
-        score = args.resume or _latest(kept)
-        request = ScoreOrganism.from_json({**kept.load(score).header["request"], "resume": score})
+def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
+    parser.set_defaults(run=_evaluate, settings_named=metric.options)
+    add_picks(parser)
+    if metric.questions:
+        about = "a line a question: question<TAB>answer|another right answer; .csv and .jsonl too"
+        parser.add_argument("--questions", metavar="FILE", required=True, help=about)
+        parser.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
+        parser.add_argument("--raw", action="store_true", help="no chat template: the question as it stands")
     else:
-        request = ScoreOrganism(**asked)
+        add_prompts(parser, "; default: those that the vectors were found on")
+        parser.add_argument("--prompts", metavar="FILE", help="a text file of prompts, one a line")
+    for name in metric.options:
+        add_option(parser, name, OPTIONS[name])
+    if "against" in metric.options:
+        parser.add_argument("--against-file", metavar="FILE", help="a text file of prompts of the other kind, one a line")
+    parser.add_argument("--controls", type=int, default=4, metavar="N", help="random vectors to compare with (default: 4)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random vectors")
+    if metric.tokens:
+        about = f"length of the answers (default: {metric.tokens})"
+        parser.add_argument("--max-new-tokens", type=int, metavar="N", help=about)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    # A slip in a file or a name is told before the model takes its seconds to load.
+    prompts, answers = _asked(args)
+    settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
+    if file := getattr(args, "against_file", None):
+        settings["against"] = [*settings.get("against", ()), *lines_of(file)]
+    terms = tuple(SteerTerm(library.load(entry.id), coefficient) for entry, coefficient in picked(library, args))
+    request = Evaluate(args.action, terms, prompts, answers, args.controls, getattr(args, "max_new_tokens", None), args.seed,
+                       settings)  # fmt: skip
     runner = Runner(args, Session(library))
     runner.load_model()
-    scores = [request.resume] if request.resume else []
+    reported: list[Reported] = []
 
     def listen(event: Event) -> None:
-        if isinstance(event, TrialDone):
-            scores.append(event.score)
+        if isinstance(event, Reported):
+            reported[:] = [event]
 
     try:
         runner.perform(request, listen)
     finally:
-        if scores:
-            report(kept, str(scores[-1]), args.json)
+        if reported and not args.json:
+            show(reported[0].id, reported[0].report)
     return 0
 
 
-def _asked(args: argparse.Namespace) -> dict[str, Any]:
-    given: dict[str, Any] = {"n_prompts": args.prompts, "seeds": args.seeds, "vectors": args.vectors}
-    if args.methods is not None:
-        given["ways"] = tuple(word.strip() for word in args.methods.split(",") if word.strip())
-    if args.radii is not None:
-        try:
-            given["scales"] = tuple(float(word) for word in args.radii.split(",") if word.strip())
-        except ValueError as error:
-            raise SettingsError(f"{args.radii!r} is no list of numbers", "for example --radii 0.5,0.7,1.4") from error
-    return {name: value for name, value in given.items() if value is not None}
+def _asked(args: argparse.Namespace) -> tuple[tuple[Prompt, ...], tuple[tuple[str, ...], ...]]:
+    """The prompts, and the right answers to them where they are questions."""
+    if METRICS[args.action].questions:
+        questions = questions_of(args.questions)
+        return tuple(Prompt(text, system=args.system, raw=args.raw) for text, _ in questions), tuple(a for _, a in questions)
+    texts = lines_of(args.prompts) if args.prompts else []
+    return (*prompts_of(args), *(Prompt(text, system=args.system, raw=args.raw) for text in texts)), ()
 
 
-def _latest(kept: Checkpoints) -> str:
-    scores = kept.unfinished()
-    if not scores:
-        raise LibraryError("there is no score in the library yet: `melbo-tui evaluate organism` makes one")
-    return scores[-1]
+def show(id: str, report: Report) -> None:
+    """The report's tables, and what they come to."""
+    say(f"{report.metric} on {report.model}" + ("" if report.complete else " (stopped before its end)"))
+    prompts = "; ".join(f"“{one_line(prompt, 60)}”" for prompt in report.prompts[:3])
+    more = f" and {len(report.prompts) - 3} more" if len(report.prompts) > 3 else ""
+    say(f"prompts: {prompts}{more}")
+    for one in report.tables:
+        say(f"\n{one.title}")
+        cells = [[column.shown(cell) for column, cell in zip(one.columns, row, strict=True)] for row in one.rows]
+        table([column.name for column in one.columns], cells)
+    if report.findings:
+        say()
+    for finding in report.findings:
+        say(finding)
+    say(f"\nKept as report {id}: `melbo-tui evaluate show {id}`.")
 
 
-def report(kept: Checkpoints, score: str, json: bool) -> int:
-    """The table of a score: a line a method and radius, random vectors last."""
-    header = kept.load(score).header
-    try:
-        lines = sum_up(header["trials"].values())
-    except (KeyError, TypeError, AttributeError) as error:
-        raise LibraryError(f"score {score} is damaged: its trials cannot be read") from error
-    if json:
-        say_json({"event": "Score", "score": score, "model": header.get("model"), "fluency": header.get("fluency"),
-                  "lines": [asdict(line) for line in lines], "trials": list(header["trials"].values())})  # fmt: skip
+def _listed(id: str, report: Report) -> tuple[str, ...]:
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(report.created))
+    whole = "" if report.complete else "stopped"
+    return (id, made, report.metric, report.model, str(len(report.vectors)), whole, ", ".join(report.vectors))
+
+
+def _show(args: argparse.Namespace) -> int:
+    reports = Reports(open_library(args).folder)
+    listed = reports.listed()
+    if args.list:
+        if args.json:
+            say_json([{"id": id, **report.to_json()} for id, report in listed])
+        else:
+            rows = [_listed(id, report) for id, report in listed]
+            table(("report", "made", "metric", "model", "vectors", "", "of"), rows)
         return 0
-    fluency = header.get("fluency") or {}
-    say(f"score {score} of {header.get('model')}; fluent: perplexity to {fluency.get('perplexity', 0):.1f} under the unadapted "
-        f"model, repetition to {fluency.get('repetition', 0):.2f}")  # fmt: skip
-    for kind, group in groupby(lines, key=lambda line: line.property):
-        listed = list(group)
-        names = list(listed[0].values)
-        say(f"\n{TITLES[kind]}")
-        table(("method", "at", "runs", *names, "seconds a run"), [_row(line, names) for line in listed])
+    if not args.report and not listed:
+        raise LibraryError("there is no report in the library yet: `melbo-tui evaluate kl NAME` makes one")
+    id, report = (args.report, reports.load(args.report)) if args.report else listed[0]
+    if args.json:
+        say_json({"id": id, **report.to_json()})
+    else:
+        show(id, report)
     return 0
-
-
-def _row(line: ScoreLine, names: list[str]) -> tuple[str, ...]:
-    values = [_cell(name, line.values) for name in names]
-    return (line.way, f"{line.scale:g} x auto", str(line.trials), *values, duration(line.seconds))
-
-
-def _cell(name: str, values: Mapping[str, float]) -> str:
-    return f"{values[name]:.3g}" if name in _COUNTS else f"{values[name]:.1%}"

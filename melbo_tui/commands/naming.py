@@ -10,6 +10,7 @@ from core.errors import SettingsError
 from melbo_tui.settings import library_folder
 from vectors.library import Kept, Library
 from vectors.plain_text import one_line
+from vectors.query import Line, chosen
 
 
 def find(library: Library, args: argparse.Namespace, name: str, trash: bool = False) -> Kept:
@@ -37,6 +38,27 @@ def pick(library: Library, args: argparse.Namespace, text: str) -> tuple[Kept, f
     if not math.isfinite(coefficient):
         raise SettingsError(f"{one_line(text, 60)!r}: {one_line(number, 20)!r} is no number", "write NAME=COEFFICIENT")
     return find(library, args, name), coefficient
+
+
+def add_picks(parser: argparse.ArgumentParser) -> None:
+    """NAME[=COEF] ..., `--run` and `--filter`: which vectors are meant."""
+    completed(parser.add_argument("names", nargs="*", metavar="NAME[=COEF]"))
+    parser.add_argument("--run", dest="of_run", metavar="RUN", help="all vectors of that run")
+    parser.add_argument("--filter", metavar="FILTER", help="all that the filter lets through")
+
+
+def picked(library: Library, args: argparse.Namespace) -> list[tuple[Kept, float]]:
+    """The vectors that `add_picks`' arguments name, each once, with their coefficients."""
+    picks = [pick(library, args, name) for name in args.names]
+    if args.of_run or args.filter:
+        samples = library.first_samples()
+        lines = [Line.of(entry, samples.get(entry.id)) for entry in library.entries(kept_only=False)]
+        lines = [line for line in lines if not args.of_run or line.entry.run == args.of_run]
+        if args.of_run and not lines:
+            raise SettingsError(f"there is no run {one_line(args.of_run, 60)!r} in the library")
+        named = {entry.id for entry, _ in picks}
+        picks += [(line.entry, 1.0) for line in chosen(lines, args.filter or "") if line.entry.id not in named]
+    return picks
 
 
 def completed(action: argparse.Action, trash: bool = False) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from core.events import Event, Progressed
+from core.events import Event, Progressed, Reported
 from melbo_tui.wording import duration
 from vectors.plain_text import one_line, printable
 
@@ -41,6 +41,8 @@ def say_done(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:
 
 
 def event_json(event: Event) -> dict[str, Any]:
+    if isinstance(event, Reported):
+        return {"event": "Reported", "id": event.id, **event.report.to_json()}
     return {"event": type(event).__name__, **dataclasses.asdict(event)}
 
 

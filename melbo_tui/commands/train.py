@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from core.discovery import METHODS, Method
-from core.discovery.options import OPTIONS, Option
-from core.errors import SettingsError, first_line
+from core.discovery.options import OPTIONS
+from core.errors import SettingsError
 from core.events import RadiusChosen
 from core.requests import Train
 from core.session import Session
+from core.text_files import lines_of
+from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.run_state import RunState, verdict
 from vectors.checkpoints import Checkpoints
-from vectors.given_path import file_to_write, given_path
+from vectors.given_path import file_to_write
 from vectors.library import Library
 
 
@@ -63,7 +65,7 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     )
     how.add_argument("--init", metavar="FILE[:TENSOR]", help="a safetensors file of raw starting draws [n, d_model]")
     for name in method.options:
-        _add_option(how, name, OPTIONS[name], method)
+        add_option(how, name, OPTIONS[name], method.optimizers if name == "optimizer" else None)
         if name in PROMPT_SETS:
             how.add_argument(f"--{name}-file", metavar="FILE", help=f"a text file of {name} prompts, one a line")
     results = parser.add_argument_group("results")
@@ -82,18 +84,6 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
         metavar="RUN",
         help="go on with an interrupted run, as it was asked for then (default: the latest of this method)",
     )
-
-
-def _add_option(group: Any, name: str, option: Option, method: Method) -> None:
-    more: dict[str, Any] = {"dest": name, "help": option.help}
-    if option.kind is bool:
-        group.add_argument(option.flag, action="store_true", default=None, **more)
-        return
-    if isinstance(option.kind, tuple):
-        more["choices"] = method.optimizers if name == "optimizer" else option.kind
-    else:
-        more |= {"type": option.kind, "metavar": option.metavar}
-    group.add_argument(option.flag, action="append" if option.repeatable else "store", default=None, **more)
 
 
 PROMPT_SETS = ("positive", "negative")
@@ -118,7 +108,7 @@ def _request(args: argparse.Namespace) -> Train:
     settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
     for name in PROMPT_SETS:
         if file := getattr(args, f"{name}_file", None):
-            settings[name] = [*settings.get(name, ()), *_lines_of(given_path(file))]
+            settings[name] = [*settings.get(name, ()), *lines_of(file)]
     # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
     prompts = prompts_of(args, settings.get("negative", [])[:1])
     vectors = args.vectors if args.vectors is not None or args.init is None else _rows_of(args.init)
@@ -138,14 +128,6 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
             same_model(args, left.header)
             return replace(request, resume=left.run)
     raise SettingsError(f"no interrupted {args.method} run is left to go on with")
-
-
-def _lines_of(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({first_line(error)})") from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def report(run: RunState) -> None:

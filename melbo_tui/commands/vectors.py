@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import SettingsError
 from core.model_source import DEFAULT_NAMES
 from melbo_tui.commands import curate
-from melbo_tui.commands.naming import completed, find, model_of, pick
+from melbo_tui.commands.naming import add_picks, completed, find, model_of, picked
 from melbo_tui.commands.output import fail, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
@@ -55,9 +55,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     importing.add_argument("--base-row", action="store_true", help="the first row is the others' base (melbo-ortho)")
     importing.add_argument("--name", metavar="NAME", help="what to call it")
     exporting = action("export", _export, "Write vectors to a file: .safetensors, .gguf, .npy, or .json for recipes.")
-    completed(exporting.add_argument("names", nargs="*", metavar="NAME[=COEF]"))
-    exporting.add_argument("--run", dest="of_run", metavar="RUN", help="all vectors of that run")
-    exporting.add_argument("--filter", metavar="FILTER", help="all that the filter lets through")
+    add_picks(exporting)
     exporting.add_argument("--out", required=True, metavar="FILE")
     similar = action("similar", _similar, "Show which vectors point the same way.")
     completed(similar.add_argument("names", nargs="+", metavar="NAME"))
@@ -143,12 +141,7 @@ def _import(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     library = open_library(args)
     path = file_to_write(args.out)
-    picks = [pick(library, args, name) for name in args.names]
-    if args.of_run or args.filter:
-        samples = library.first_samples()
-        lines = [Line.of(entry, samples.get(entry.id)) for entry in library.entries(kept_only=False)]
-        lines = [line for line in lines if not args.of_run or line.entry.run == args.of_run]
-        picks += [(line.entry, 1.0) for line in chosen(lines, args.filter or "")]
+    picks = picked(library, args)
     if not picks:
         raise SettingsError("nothing to export", "give names, --run RUN or --filter FILTER")
     count = exchange.export(library, [(entry.id, coefficient) for entry, coefficient in picks], path)

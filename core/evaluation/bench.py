@@ -1,0 +1,195 @@
+"""What metrics work with: the model, vectors beside random ones and nothing, prompts, and ways to look and to listen."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.errors import ModelError
+from core.evaluation.controls import controls
+from core.evaluation.damage import is_broken
+from core.evaluation.hearing import hear_rows
+from core.evaluation.refusal import refuses
+from core.generation import Completion, Row, Sampling
+from core.language_model import LanguageModel
+from core.requests import Prompt
+from core.residual import RowSteering, recorded
+from core.steering import Steering, SteerTerm
+from vectors.reports import Report
+from vectors.vector import Origin, SteeringVector
+
+_ROWS = 16
+RANDOM, UNSTEERED = "random", "unsteered"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who is looked at: a vector at work, a random one beside it, or the model as it is, with no vector."""
+
+    name: str
+    term: SteerTerm | None = None
+    random: bool = False
+
+    def steering(self, times: float = 1.0) -> Steering:
+        return () if self.term is None else (SteerTerm(self.term.vector, times * self.term.coefficient),)
+
+    @property
+    def norm(self) -> float | None:
+        """That of what is added."""
+        return None if self.term is None else abs(self.term.coefficient) * self.term.vector.norm
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said. `kl` (to the unsteered model on the same words, nats a token) and `perplexity` (of the words under it)
+    are None for the unsteered model itself."""
+
+    text: str
+    refuses: bool
+    broken: bool
+    kl: float | None
+    perplexity: float | None
+
+    @classmethod
+    def of(cls, said: Completion) -> Answer:
+        kl = sum(said.kl) / len(said.kl) if said.kl else None
+        return cls(said.text, refuses(said.text), is_broken(said.text, said.perplexity), kl, said.perplexity)
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a metric has come, in units of its own, and what it can report by now."""
+
+    done: float
+    total: float
+    report: Callable[[], Report]
+
+
+# A metric's `measure`: yields between its steps, at points where it may be closed; the last step's report is whole.
+Measuring = Iterator[Step]
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One answer to make: who gives it, at how many times its coefficient, and to which of the bench's prompts."""
+
+    subject: Subject
+    prompt: int
+    times: float = 1.0
+
+
+@dataclass
+class Bench:
+    """`prompts` with their `ids`, one list of token ids a prompt; `base` is the vector that others are compared with,
+    `doses` are the coefficients of a sweep."""
+
+    model: LanguageModel
+    vectors: Sequence[SteerTerm]
+    prompts: Sequence[Prompt]
+    ids: Sequence[tuple[int, ...]]
+    n_controls: int = 4
+    tokens: int = 40
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    answers: Sequence[tuple[str, ...]] = ()
+    base: SteeringVector | None = None
+    doses: Sequence[float] = ()
+
+    @cached_property
+    def named(self) -> list[Subject]:
+        """The vectors, by name, with the coefficient where it is not 1."""
+        return [Subject(_called(term), term) for term in self.vectors]
+
+    @cached_property
+    def random(self) -> list[Subject]:
+        """Random vectors, for each block at the median norm of the vectors that act there."""
+        found = []
+        blocks = sorted({term.vector.block for term in self.vectors})
+        for block in blocks:
+            norm = statistics.median(subject.norm or 0.0 for subject in self.named if _block(subject) == block)
+            place = f" block {block}" if len(blocks) > 1 else ""
+            for vector in controls(self.n_controls, norm, block, self.seed, Origin(RANDOM, self.model.stamp, block)):
+                found.append(Subject(f"{vector.name}{place}", SteerTerm(vector), random=True))
+        return found
+
+    @cached_property
+    def all(self) -> list[Subject]:
+        """The unsteered model, random vectors, then the vectors: as reports list them."""
+        return [Subject(UNSTEERED), *self.random, *self.named]
+
+    def next_token(self, prompt: int, subjects: Sequence[Subject]) -> Tensor:
+        """Logits [n, vocab], on the CPU, of the token behind the prompt under each of `subjects`."""
+        ids, found = self.ids[prompt], []
+        for some in _by(_ROWS, subjects):
+            with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied():
+                logits, _ = self.model.forward(self.model.ids_tensor(ids, len(some)))
+            found.append(logits.cpu())
+        return torch.cat(found)
+
+    @torch.no_grad()
+    def residuals(self, prompt: int, blocks: Sequence[int], subjects: Sequence[Subject]) -> dict[int, Tensor]:
+        """The output [n, tokens, d_model] of each of `blocks`, float32 on the CPU, under each of `subjects`."""
+        ids = self.ids[prompt]
+        found: dict[int, list[Tensor]] = {block: [] for block in blocks}
+        for some in _by(_ROWS, subjects):
+            with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied(), ExitStack() as stack:
+                seen = {block: stack.enter_context(recorded(self.model.blocks[block])) for block in blocks}
+                self.model.run_blocks(self.model.ids_tensor(ids, len(some)))
+            for block in blocks:
+                found[block].append(seen[block][0].float().cpu())
+        return {block: torch.cat(rows) for block, rows in found.items()}
+
+    def hear(self, speeches: Sequence[Speech], report: Callable[[list[Answer | None]], Report]) -> Measuring:
+        """Lets all of `speeches` be held. `report` is given the answers in their order, None where one is not whole."""
+        if not self.model.has_tokenizer:
+            raise ModelError("this model has no tokenizer, so what it says cannot be read")
+        sampling = Sampling(max_new_tokens=self.tokens)
+        rows = [
+            Row(str(i), self.ids[one.prompt], one.subject.steering(one.times), sampling, watched=True)
+            for i, one in enumerate(speeches)
+        ]
+        said: list[Completion | None] = [None] * len(rows)
+        done = 0
+
+        def told() -> Report:
+            return report([Answer.of(one) if one is not None and one.finished else None for one in said])
+
+        for batch in hear_rows(self.model, rows):
+            for completion in batch:
+                before, said[int(completion.key)] = said[int(completion.key)], completion
+                done += self._spent(completion) - (self._spent(before) if before is not None else 0)
+            yield Step(done, self.tokens * len(rows), told)
+
+    def _spent(self, completion: Completion) -> int:
+        return self.tokens if completion.finished else len(completion.ids)
+
+
+def _called(term: SteerTerm) -> str:
+    name = term.vector.name or term.vector.id or "vector"
+    return name if term.coefficient == 1 else f"{name} x {term.coefficient:g}"
+
+
+def _block(subject: Subject) -> int | None:
+    return None if subject.term is None else subject.term.vector.block
+
+
+def _by(size: int, subjects: Sequence[Subject]) -> Iterator[Sequence[Subject]]:
+    for first in range(0, len(subjects), size):
+        yield subjects[first : first + size]
+
+
+def share(flags: Sequence[bool]) -> float | None:
+    """Which part of `flags` holds; None for none."""
+    return sum(flags) / len(flags) if flags else None
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None

@@ -1,0 +1,91 @@
+"""The tokens of given texts at which vectors are active the most: where the unsteered residual stream points their way.
+
+Activity is the cosine of a token's residual, less the mean over all tokens, with the vector. What all texts begin with, as in a
+chat template, is the same in each and left out, and so is the first token at least: in most models its activations dwarf all
+others' (an attention sink).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from core.errors import ModelError
+from core.evaluation.bench import UNSTEERED, Bench, Measuring, Step, Subject
+from vectors.plain_text import one_line
+from vectors.reports import Cell, Column, Report, Table
+
+_TOP = 8
+_BEFORE, _BEHIND = 12, 4  # tokens of context
+_COLUMNS = (Column("vector"), Column("cosine", "+.3f"), Column("token"), Column("where"))
+
+
+def measure(bench: Bench) -> Measuring:
+    if not bench.model.has_tokenizer:
+        raise ModelError("this model has no tokenizer, so its tokens cannot be named")
+    subjects = [*bench.named, *bench.random]
+    blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
+    seen: dict[int, list[Tensor]] = {block: [] for block in blocks}  # by block, then text: [tokens - 1, d_model]
+    total, first = len(bench.prompts), where_they_differ(bench.ids)
+    top = int(bench.settings.get("top") or _TOP)
+
+    def report() -> Report:
+        rows: list[tuple[Cell, ...]] = []
+        strongest = []
+        for subject in subjects:
+            found = _most_active(subject, seen, top)
+            if subject.random:
+                strongest += [cosine for cosine, _, _ in found[:1]]
+                continue
+            rows += [(subject.name, cosine, *_shown(bench, text, first + token)) for cosine, text, token in found]
+        bound = f"Random directions reach {max(strongest):+.3f} at most." if strongest else ""
+        return Report("examples", (Table("Most active tokens", _COLUMNS, tuple(rows)),), (bound,) if bound else ())
+
+    for text in range(total):
+        residuals = bench.residuals(text, blocks, [Subject(UNSTEERED)])
+        for block in blocks:
+            seen[block].append(residuals[block][0, first:])
+        yield Step(text + 1, total, report)
+
+
+def where_they_differ(ids: Sequence[Sequence[int]]) -> int:
+    """The first token that is looked at: where the texts begin to differ, though each has one left; 1 for a text alone."""
+    alike, least = 0, min(map(len, ids))
+    while len(ids) > 1 and alike < least - 1 and len({one[alike] for one in ids}) == 1:
+        alike += 1
+    return min(max(alike, 1), least - 1)
+
+
+def centred(rows: list[Tensor]) -> list[Tensor]:
+    """`rows`, one [tokens, d_model] a text, less the mean over all their tokens."""
+    middle = torch.cat(rows).mean(dim=0)
+    return [row - middle for row in rows]
+
+
+def activity(rows: Tensor, subject: Subject) -> Tensor:
+    """Cosine of each of `rows` [tokens, d_model] with what the subject adds, [tokens]."""
+    assert subject.term is not None
+    direction = torch.from_numpy(subject.term.coefficient * subject.term.vector.direction)
+    return torch.cosine_similarity(rows, direction[None], dim=-1)
+
+
+def _most_active(subject: Subject, seen: dict[int, list[Tensor]], top: int) -> list[tuple[float, int, int]]:
+    """(cosine, text, row) of the `top` texts, each at its most active token."""
+    assert subject.term is not None
+    found = []
+    for text, rows in enumerate(centred(seen[subject.term.vector.block])):
+        if len(rows):
+            value, token = activity(rows, subject).max(dim=0)
+            found.append((float(value), text, int(token)))
+    return sorted(found, reverse=True)[:top]
+
+
+def _shown(bench: Bench, text: int, token: int) -> tuple[str, str]:
+    """The token, and it in its place."""
+    ids = bench.ids[text]
+    word = one_line(bench.model.token_texts([ids[token]])[0]) or "⏎"
+    before, behind = ids[max(token - _BEFORE, 0) : token], ids[token + 1 : token + 1 + _BEHIND]
+    place = f"{bench.model.decode(before)} «{word}» {bench.model.decode(behind)}"
+    return word, one_line(place)

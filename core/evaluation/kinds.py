@@ -1,0 +1,60 @@
+"""What kind of text an answer is, by plain marks in it: a count of words and signs, not a judge."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_CODE = re.compile(
+    r"```|^\s*(import \w|from \w[\w.]* import |def \w+\(|class \w+\s*[:({]|#include\s*<|public (class|static) |function \w*\(|"
+    r"(const|let|var) \w+ =|SELECT .+ FROM |<\?php|<!DOCTYPE|<html|package \w+;|using \w[\w.]*;|fn \w+\()",
+    re.MULTILINE | re.IGNORECASE,
+)
+_LIST = re.compile(r"^\s*(\d+[.)]|[-*•]|\*\*\d+\.)\s", re.MULTILINE)
+_SCRIPTS = {"CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
+            "CYRILLIC": "Cyrillic", "ARABIC": "Arabic", "DEVANAGARI": "Hindi", "HEBREW": "Hebrew",
+            "GREEK": "Greek", "THAI": "Thai"}  # fmt: skip
+_ENGLISH = frozenset("the of and to a in is that it for you with on as are this be i can or have not your".split())
+_LANGUAGES = {
+    "German": "der die das und ist nicht ein eine ich zu mit auf für sie wir den von es".split(),
+    "French": "le la les de des et est un une je vous que pour dans pas nous en du".split(),
+    "Spanish": "el los las de y es un una que por para con no en se su lo como".split(),
+    "Portuguese": "o os as de e é um uma que por para com não em se seu do da".split(),
+    "Italian": "il lo gli di e è un una che per con non in si del della sono".split(),
+    "Dutch": "de het een en is niet van ik je op met voor zijn dat te".split(),
+    "Vietnamese": "là và của không có một được cho với các những tôi bạn này".split(),
+}
+_SOME = 12  # letters or words below which nothing is said of the language
+
+
+def kind_of(text: str) -> str:
+    """`code`, a language that is not English, `list`, or `prose`; `nothing` for an empty text."""
+    if not text.strip():
+        return "nothing"
+    if _CODE.search(text):
+        return "code"
+    if language := _script(text) or _language(text):
+        return language
+    return "list" if len(_LIST.findall(text)) > 1 or _LIST.match(text) else "prose"
+
+
+def _script(text: str) -> str | None:
+    """The script that a third or more of the letters are of, where it is not the Latin one."""
+    letters = [character for character in text if character.isalpha()]
+    counts: dict[str, int] = {}
+    for letter in letters:
+        if not letter.isascii():
+            name = unicodedata.name(letter, "").split(" ")[0].split("-")[0]
+            counts[name] = counts.get(name, 0) + 1
+    most = max(counts, key=lambda name: counts[name], default="")
+    return _SCRIPTS.get(most) if counts and counts[most] * 3 >= max(len(letters), _SOME) else None
+
+
+def _language(text: str) -> str | None:
+    """The language, not English, whose small words stand there more often than English ones, and in a tenth of the places."""
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    if len(words) < _SOME:
+        return None
+    small = {language: sum(word in listed for word in words) for language, listed in _LANGUAGES.items()}
+    most = max(small, key=lambda language: small[language])
+    return most if small[most] * 10 >= len(words) and small[most] > 2 * sum(word in _ENGLISH for word in words) else None

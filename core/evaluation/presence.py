@@ -1,0 +1,65 @@
+"""How much of vectors is in the unsteered model's own residual stream, on prompts of two kinds, and if it tells them apart.
+
+Presence is the activity of core/evaluation/examples.py, of one token of a prompt or over several; 0.5 under `tells apart` (the
+area under the ROC curve) is chance, 1 and 0 are certainty.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from core.evaluation.bench import UNSTEERED, Bench, Measuring, Step, Subject
+from core.evaluation.examples import activity, centred, where_they_differ
+from core.prompting import prompt_ids
+from core.requests import Prompt
+from vectors.reports import Cell, Column, Report, Table
+
+_COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others", "+.3f"), Column("tells apart", ".2f"))
+
+
+def measure(bench: Bench) -> Measuring:
+    at = str(bench.settings.get("at") or "mean")
+    others = [
+        Prompt(text, system=bench.prompts[0].system, raw=bench.prompts[0].raw) for text in bench.settings.get("against") or ()
+    ]
+    own = len(bench.prompts)
+    ids = [*bench.ids, *(prompt_ids(bench.model, prompt) for prompt in others)]
+    both = Bench(bench.model, bench.vectors, [*bench.prompts, *others], ids, bench.n_controls, seed=bench.seed)
+    subjects = [*both.named, *both.random]
+    blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
+    seen: dict[int, list[Tensor]] = {block: [] for block in blocks}
+    start = where_they_differ(ids)
+
+    def report() -> Report:
+        columns = _COLUMNS if others else _COLUMNS[:2]
+        rows: list[tuple[Cell, ...]] = []
+        for subject in subjects:
+            assert subject.term is not None
+            values = [_at(activity(rows, subject), at) for rows in centred(seen[subject.term.vector.block])]
+            first, second = torch.tensor(values[:own]), torch.tensor(values[own:])
+            rows.append((subject.name, _mean(first), _mean(second), told_apart(first, second))[: len(columns)])
+        shown = {"last": "at the last token", "mean": "in the mean over tokens", "max": "at the most active token"}[at]
+        return Report("presence", (Table(f"Cosine with the residual stream, {shown}", columns, tuple(rows)),))
+
+    for prompt in range(len(ids)):
+        residuals = both.residuals(prompt, blocks, [Subject(UNSTEERED)])
+        for block in blocks:
+            seen[block].append(residuals[block][0, start:])
+        yield Step(prompt + 1, len(ids), report)
+
+
+def told_apart(first: Tensor, second: Tensor) -> float | None:
+    """The chance that one of `first` [n] lies above one of `second` [m], ties half: the area under the ROC curve."""
+    if not len(first) or not len(second):
+        return None
+    difference = first[:, None] - second[None]
+    return float((difference > 0).float().mean() + 0.5 * (difference == 0).float().mean())
+
+
+def _at(values: Tensor, at: str) -> float:
+    return float({"last": values[-1], "mean": values.mean(), "max": values.max()}[at])
+
+
+def _mean(values: Tensor) -> float | None:
+    return float(values.mean()) if len(values) else None

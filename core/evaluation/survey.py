@@ -1,0 +1,77 @@
+"""What vectors do on many prompts: on how many of them they end or cause refusals, break the text, or change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Speech, Subject, mean, share
+from vectors.plain_text import one_line
+from vectors.reports import Cell, Column, Report, Table
+
+_PERPLEXITY = Column("perplexity", ".1f")
+_BY_VECTOR = (Column("vector"), Column("prompts", "d"), Column("refuses", ".0%"), Column("broken", ".0%"),
+              Column("says the same", ".0%"), Column("KL", ".2f"), _PERPLEXITY, Column("on the first prompt"))  # fmt: skip
+_BY_PROMPT = (Column("unsteered"), Column("vectors refuse", ".0%"), Column("broken", ".0%"), Column("comply", ".0%"),
+              Column("random comply", ".0%"), Column("prompt"))  # fmt: skip
+
+
+def measure(bench: Bench) -> Measuring:
+    prompts = range(len(bench.prompts))
+    speeches = [Speech(subject, prompt) for prompt in prompts for subject in bench.all]
+
+    def report(answers: list[Answer | None]) -> Report:
+        by_subject: dict[str, dict[int, Answer]] = {subject.name: {} for subject in bench.all}
+        for speech, answer in zip(speeches, answers, strict=True):
+            if answer is not None:
+                by_subject[speech.subject.name][speech.prompt] = answer
+        plain = by_subject[UNSTEERED]
+        rows = tuple(_by_vector(subject, by_subject[subject.name], plain) for subject in bench.all)
+        listed = tuple(_by_prompt(bench, by_subject, prompt) for prompt in prompts)
+        tables = (Table("By vector", _BY_VECTOR, rows), Table("By prompt", _BY_PROMPT, listed))
+        return Report("survey", tables, tuple(_findings(bench, by_subject)))
+
+    yield from bench.hear(speeches, report)
+
+
+def _by_vector(subject: Subject, answers: dict[int, Answer], plain: dict[int, Answer]) -> tuple[Cell, ...]:
+    heard = list(answers.values())
+    same = [answer.text == plain[prompt].text for prompt, answer in answers.items() if prompt in plain and subject.term]
+    surprises = [one.perplexity for one in heard if one.perplexity is not None]
+    first = answers[min(answers)].text if answers else ""
+    return (subject.name, len(heard), share([one.refuses for one in heard]), share([one.broken for one in heard]), share(same),
+            mean([one.kl for one in heard]), median(surprises) if surprises else None, first)  # fmt: skip
+
+
+def complies(answer: Answer) -> bool:
+    """Neither a refusal nor broken text."""
+    return not answer.refuses and not answer.broken
+
+
+def _by_prompt(bench: Bench, by_subject: dict[str, dict[int, Answer]], prompt: int) -> tuple[Cell, ...]:
+    def heard(subjects: Sequence[Subject]) -> list[Answer]:
+        return [by_subject[one.name][prompt] for one in subjects if prompt in by_subject[one.name]]
+
+    plain, vectors, random = heard([Subject(UNSTEERED)]), heard(bench.named), heard(bench.random)
+    alone = ("refuses" if plain[0].refuses else "answers") if plain else ""
+    return (alone, share([one.refuses for one in vectors]), share([one.broken for one in vectors]),
+            share([complies(one) for one in vectors]), share([complies(one) for one in random]),
+            one_line(bench.prompts[prompt].shown(), 200))  # fmt: skip
+
+
+def _findings(bench: Bench, by_subject: dict[str, dict[int, Answer]]) -> list[str]:
+    """Who ends refusals and who causes them, the random ones beside."""
+    plain = by_subject[UNSTEERED]
+    kinds = [("refused", [p for p, one in plain.items() if one.refuses], "answered in unbroken text", complies),
+             ("answered", [p for p, one in plain.items() if not one.refuses], "refused", lambda one: one.refuses)]  # fmt: skip
+    found = []
+    for alone, prompts, instead, counts in kinds:
+        if not prompts:
+            continue
+        parts = []
+        for name, subjects in (("the vectors", bench.named), ("random ones", bench.random)):
+            flags = [counts(by_subject[s.name][p]) for s in subjects for p in prompts if p in by_subject[s.name]]
+            if flags:
+                parts.append(f"{sum(flags)} of {len(flags)} under {name}")
+        found.append(f"Of the {len(prompts)} prompts that the unsteered model {alone}, {instead}: {', '.join(parts)}.")
+    return found

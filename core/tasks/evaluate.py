@@ -1,0 +1,89 @@
+"""Runs a metric, reports as it goes, and keeps what it came to in the library, also when it is stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from core.evaluation import METRICS
+from core.evaluation.bench import Bench, Step
+from core.evaluation.requests import Evaluate
+from core.events import Progressed, Reported, Warned
+from core.pace import Pace
+from core.prompting import prompt_ids
+from core.session import Emit, Session, Task
+from core.steering import check_fits
+from core.tasks.starting import base_vector
+from vectors.library import new_run_id
+from vectors.reports import Reports
+
+_TELL_SECONDS, _SAVE_SECONDS = 1.0, 15.0
+
+
+def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
+    metric = METRICS[request.metric]
+    bench = _bench(session, request, task, emit)
+    id, created = new_run_id(), time.time()
+    pace, stage = Pace(0.0), f"{request.metric} of {_counted(len(request.vectors))}"
+    last: Step | None = None
+    told_at = saved_at = time.monotonic()
+
+    def told(complete: bool, keep: bool) -> None:
+        assert last is not None
+        report = replace(
+            last.report(),
+            model=session.model.stamp.label(),
+            vectors=tuple(subject.name for subject in bench.named),
+            prompts=tuple(prompt.shown() for prompt in bench.prompts),
+            settings=dict(request.settings),
+            created=created,
+            complete=complete,
+        )
+        if keep and session.library is not None:
+            Reports(session.library.folder).save(id, report)
+        emit(Reported(task, id, report))
+
+    emit(Progressed(task, stage, 0, 1))
+    yield
+    whole = False
+    try:
+        for step in metric.load().measure(bench):
+            pace.total = step.total
+            pace.tick(step.done - (last.done if last is not None else 0))
+            last = step
+            emit(Progressed(task, stage, step.done / step.total, 1, None, pace.eta))
+            now = time.monotonic()
+            if now - told_at > _TELL_SECONDS:
+                keep = now - saved_at > _SAVE_SECONDS
+                told(False, keep)
+                told_at, saved_at = now, now if keep else saved_at
+            yield
+        whole = True
+    finally:
+        if last is not None:
+            told(whole, True)
+
+
+def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
+    """The request's vectors and prompts on the model that is loaded. Raises SettingsError."""
+    model = session.model
+    for warning in check_fits(request.vectors, model.stamp):
+        emit(Warned(task, warning))
+    prompts = request.asked
+    settings = request.settings
+    named = settings.get("base") or _of_family(request)
+    base = base_vector(session, str(named)) if named and request.metric == "kl" else None
+    tokens = request.tokens or METRICS[request.metric].tokens
+    return Bench(model, request.vectors, prompts, [prompt_ids(model, prompt) for prompt in prompts], request.controls, tokens,
+                 request.seed, settings, request.answers, base, request.doses)  # fmt: skip
+
+
+def _of_family(request: Evaluate) -> str | None:
+    """The base of the one family that all vectors are of."""
+    parents = {term.vector.origin.parents[:1] for term in request.vectors if term.vector.origin.method == "ortho"}
+    alike = len(parents) == 1 and all(term.vector.origin.method == "ortho" for term in request.vectors)
+    return next(iter(next(iter(parents))), None) if alike else None
+
+
+def _counted(vectors: int) -> str:
+    return "1 vector" if vectors == 1 else f"{vectors} vectors" if vectors else "the model"

@@ -1,0 +1,57 @@
+"""A folder of JSON files, one a thing, each written whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vectors.atomic import sweep, write_atomically
+from vectors.index import LibraryError
+from vectors.plain_text import one_line
+
+_MAX_BYTES = 32 << 20
+
+
+class JsonFolder:
+    """Files `<id>.json` in `folder`, which is made when it is needed; `what` names one of them for whoever reads an error.
+
+    Every method raises LibraryError with one clear line.
+    """
+
+    def __init__(self, folder: Path, what: str) -> None:
+        self._folder, self._what = folder, what
+
+    def save(self, id: str, data: Any) -> None:
+        try:
+            self._folder.mkdir(exist_ok=True)
+            write_atomically(self._folder / f"{id}.json", json.dumps(data, indent=1).encode())
+        except OSError as error:
+            raise LibraryError(f"the {self._what} could not be saved in {self._folder} ({error.strerror or error})") from error
+
+    def load(self, id: str) -> Any:
+        """What is in it; None where there is no such file."""
+        path = self._folder / f"{Path(id).name}.json"
+        try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise LibraryError(f"{path.name}: too large for a {self._what}")
+            return json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, RecursionError, ValueError) as error:
+            raise self.damaged(id, error) from error
+
+    def damaged(self, id: str, error: Exception) -> LibraryError:
+        """The error for a file that holds something else."""
+        file, cause = f"{Path(id).name}.json", one_line(str(error), 80)
+        return LibraryError(f"{file}: holds no {self._what}, or a damaged one ({cause})")
+
+    def listed(self) -> list[tuple[float, str]]:
+        """(when it was changed, in seconds since the epoch, and its id), the latest first."""
+        if not self._folder.is_dir():
+            return []
+        sweep(self._folder)
+        try:
+            return sorted(((path.stat().st_mtime, path.stem) for path in self._folder.glob("*.json")), reverse=True)
+        except OSError as error:
+            raise LibraryError(f"{self._folder} cannot be read ({error.strerror or error})") from error
