@@ -39,20 +39,12 @@ OPTIONS = {
     "at": Option("--at", ("last", "mean", "max"), "which of a prompt's tokens count (default: mean, of all but the first)"),
 }
 METRICS = {
-    "kl": Metric("core.evaluation.kl", "how far vectors move the next word: KL to the unsteered model, to a base", ("base",)),
-    "norms": Metric(
-        "core.evaluation.norms", "the residual stream's norm at each block, and what vectors are beside it", least_vectors=0
-    ),
-    "sweep": Metric(
-        "core.evaluation.sweep", "what vectors do at several coefficients, and where the text holds", ("coefficients",), 40
-    ),
-    "survey": Metric("core.evaluation.survey", "what vectors do on many prompts: refusals, broken text", tokens=40),
+    "kl": Metric("core.evaluation.kl", "how far vectors move the next word, in nats", ("base",)),
+    "norms": Metric("core.evaluation.norms", "the residual stream's norm, and vectors beside it", least_vectors=0),
+    "sweep": Metric("core.evaluation.sweep", "the dose: what several coefficients do to the text", ("coefficients",), 40),
+    "survey": Metric("core.evaluation.survey", "refusals and broken text on many prompts", tokens=40),
     "behaviours": Metric("core.evaluation.behaviours", "how many different things vectors make the model do", tokens=40),
-    "accuracy": Metric(
-        "core.evaluation.accuracy", "right answers to your questions under vectors", tokens=24, questions=True
-    ),
-    "examples": Metric("core.evaluation.examples", "the tokens of your texts at which vectors are active the most", ("top",)),
-    "presence": Metric(
-        "core.evaluation.presence", "how much of vectors is in the unsteered model, on prompts of two kinds", ("against", "at")
-    ),
-}  # fmt: skip
+    "accuracy": Metric("core.evaluation.accuracy", "right answers to your questions", tokens=24, questions=True),
+    "examples": Metric("core.evaluation.examples", "the tokens at which vectors are active the most", ("top",)),
+    "presence": Metric("core.evaluation.presence", "how much of vectors is in the unsteered model", ("against", "at")),
+}

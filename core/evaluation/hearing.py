@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 
@@ -41,11 +42,12 @@ def heard(
 
 
 def hear_rows(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Completion]]:
-    """What `generate` yields, for more rows than go into a batch; rows of one length run together."""
-    ordered = sorted(rows, key=lambda row: len(row.ids))
+    """What `generate` yields, for more rows than go into a batch: batch by batch, each of prompts of one length."""
     size = _AT_ONCE // 2 if any(row.watched for row in rows) else _AT_ONCE  # a watched row is two
-    for first in range(0, len(ordered), size):
-        yield from generate(model, ordered[first : first + size])
+    for _, alike in groupby(sorted(rows, key=lambda row: len(row.ids)), key=lambda row: len(row.ids)):
+        batch = list(alike)
+        for first in range(0, len(batch), size):
+            yield from generate(model, batch[first : first + size])
 
 
 @torch.no_grad()

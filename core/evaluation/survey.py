@@ -10,10 +10,10 @@ from vectors.plain_text import one_line
 from vectors.reports import Cell, Column, Report, Table
 
 _PERPLEXITY = Column("perplexity", ".1f")
-_BY_VECTOR = (Column("vector"), Column("prompts", "d"), Column("refuses", ".0%"), Column("broken", ".0%"),
-              Column("says the same", ".0%"), Column("KL", ".2f"), _PERPLEXITY, Column("on the first prompt"))  # fmt: skip
-_BY_PROMPT = (Column("unsteered"), Column("vectors refuse", ".0%"), Column("broken", ".0%"), Column("comply", ".0%"),
-              Column("random comply", ".0%"), Column("prompt"))  # fmt: skip
+_BY_VECTOR = (Column("vector"), Column("of", "d"), Column("refuses", ".0%"), Column("broken", ".0%"),
+              Column("same", ".0%"), Column("KL", ".2f"), _PERPLEXITY, Column("on the first prompt"))  # fmt: skip
+_BY_PROMPT = (Column("unsteered"), Column("refuse", ".0%"), Column("broken", ".0%"), Column("comply", ".0%"),
+              Column("random", ".0%"), Column("prompt"))  # fmt: skip
 
 
 def measure(bench: Bench) -> Measuring:
@@ -28,7 +28,10 @@ def measure(bench: Bench) -> Measuring:
         plain = by_subject[UNSTEERED]
         rows = tuple(_by_vector(subject, by_subject[subject.name], plain) for subject in bench.all)
         listed = tuple(_by_prompt(bench, by_subject, prompt) for prompt in prompts)
-        tables = (Table("By vector", _BY_VECTOR, rows), Table("By prompt", _BY_PROMPT, listed))
+        tables = (
+            Table("By vector; same: as unsteered", _BY_VECTOR, rows),
+            Table("By prompt; random: comply", _BY_PROMPT, listed),
+        )
         return Report("survey", tables, tuple(_findings(bench, by_subject)))
 
     yield from bench.hear(speeches, report)
@@ -73,5 +76,6 @@ def _findings(bench: Bench, by_subject: dict[str, dict[int, Answer]]) -> list[st
             flags = [counts(by_subject[s.name][p]) for s in subjects for p in prompts if p in by_subject[s.name]]
             if flags:
                 parts.append(f"{sum(flags)} of {len(flags)} under {name}")
-        found.append(f"Of the {len(prompts)} prompts that the unsteered model {alone}, {instead}: {', '.join(parts)}.")
+        which = "The prompt" if len(prompts) == 1 else f"The {len(prompts)} prompts"
+        found.append(f"{which} that the unsteered model {alone}, {instead}: {', '.join(parts)}.")
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.evaluation.bench import RANDOM, UNSTEERED, Answer, Bench, Measuring, Speech, Subject, mean, share
 from vectors.reports import Cell, Column, Report, Table
 
@@ -39,7 +41,7 @@ def _row(name: str, dose: float | None, norm: float | None, answers: list[Answer
     return (name, dose, whole, *facts, *damage, answers[0].text if answers else "")
 
 
-def _holds(bench: Bench, doses: tuple[float, ...], groups: dict[tuple[str, float], list[Answer]]) -> list[str]:
+def _holds(bench: Bench, doses: Sequence[float], groups: dict[tuple[str, float], list[Answer]]) -> list[str]:
     """For each vector, between which doses no answer is broken, going out from nothing."""
     found = []
     for subject in bench.named:

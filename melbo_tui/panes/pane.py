@@ -48,6 +48,12 @@ class Pane(Container):
         self.attempt(lambda: vectors.append(self.melbo.library.load(id)))
         return vectors[0] if vectors else None
 
+    def model_is_there(self) -> bool:
+        """Whether a model is loaded; where none is, says so."""
+        if self.melbo.model is None:
+            self.notify("The model is not loaded yet.", severity="warning")
+        return self.melbo.model is not None
+
     def ask_name(self, id: str, name: str, then: Callable[[str], None]) -> None:
         """Asks for a new name for the vector, which keeps it; `then` is given the name once the library has it."""
 

@@ -13,7 +13,7 @@ from core.requests import ReadLens, Reply, ReplyRow
 from core.steering import SteerTerm
 from melbo_tui.messages import GrowFamily, SteerWith
 from melbo_tui.panes.compare import Compare
-from melbo_tui.panes.exchanging import ExchangingList
+from melbo_tui.panes.measuring import MeasuringList
 from melbo_tui.panes.vector_detail import NoteEditor, VectorDetail
 from melbo_tui.panes.vector_list import called
 from melbo_tui.panes.workbench import Made, Workbench
@@ -28,7 +28,7 @@ _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
 _SAMPLE_TOKENS = 48
 
 
-class VectorsPane(ExchangingList):
+class VectorsPane(MeasuringList):
     """Actions on what is picked in the list: curate, mix, compare, hear, steer, exchange."""
 
     BINDINGS = [
@@ -56,7 +56,7 @@ class VectorsPane(ExchangingList):
         Binding("o", "sort", "Sort", show=False, id="vectors.sort", tooltip="Sort by a column"),
         Binding("O", "reverse", "Reverse", show=False, id="vectors.reverse", tooltip="Sort the other way round"),
         Binding("v", "columns", "Columns", show=False, id="vectors.columns", tooltip="Choose the columns"),
-        Binding("escape", "stop", "Stop", show=False, tooltip="Stop making samples; unmark all"),
+        Binding("escape", "stop", "Stop", show=False, tooltip="Stop making samples and measuring; unmark all"),
     ]
 
     def __init__(self) -> None:
@@ -70,6 +70,7 @@ class VectorsPane(ExchangingList):
         return not (action == "filter" and isinstance(self.screen.focused, Input))
 
     def take(self, event: Event) -> None:
+        super().take(event)
         if isinstance(event, LensRead) and event.vector == self._table.current:
             self._facts.lens = event
             self._show_detail()
@@ -113,7 +114,7 @@ class VectorsPane(ExchangingList):
     def action_stop(self) -> None:
         for task in (*self._hearing, *self._previews):
             self.melbo.engine.cancel(task)
-        if not self._hearing:
+        if not self.stop_measuring() and not self._hearing:
             self.unmark_all()
 
     def _here(self) -> Kept | None:
@@ -199,7 +200,7 @@ class VectorsPane(ExchangingList):
     def action_lens(self) -> None:
         entry = self._here()
         vector = self.loaded(entry.id) if entry is not None else None
-        if vector is not None and self._model_is_there():
+        if vector is not None and self.model_is_there():
             self._lenses.add(self.melbo.engine.submit(ReadLens(vector)))
 
     def action_hear(self) -> None:
@@ -219,7 +220,7 @@ class VectorsPane(ExchangingList):
 
     def _hear_all(self, picked: list[Kept], prompt: str | None) -> None:
         """Lets each speak on `prompt`, or on the one that it was trained on."""
-        if not picked or not self._model_is_there():
+        if not picked or not self.model_is_there():
             return
         for entry in picked:
             trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
@@ -268,8 +269,3 @@ class VectorsPane(ExchangingList):
     def _preview(self, vector: SteeringVector, show: Callable[[str], None]) -> None:
         row = ReplyRow("preview", (("user", self.melbo.settings.prompt),), (SteerTerm(vector),), max_new_tokens=_SAMPLE_TOKENS)
         self._previews[self.melbo.engine.submit(Reply((row,)))] = show
-
-    def _model_is_there(self) -> bool:
-        if self.melbo.model is None:
-            self.notify("The model is not loaded yet.", severity="warning")
-        return self.melbo.model is not None

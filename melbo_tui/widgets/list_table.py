@@ -32,6 +32,12 @@ class ListTable(DataTable[Text], Entitled):
     def on_resize(self) -> None:
         self._fit()
 
+    def lay_out(self, columns: Sequence[tuple[str, str, int]]) -> None:
+        """Takes other widths for the columns that are there."""
+        if tuple(columns) != self._layout:
+            self._layout = tuple(columns)
+            self._fit()
+
     @property
     def current(self) -> str | None:
         """The key of the row the cursor is on."""

@@ -1,0 +1,192 @@
+"""What is picked in the list, measured: a metric, the prompts to measure on, and the report as it grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from textual.binding import Binding
+
+from core.errors import MelboError
+from core.evaluation import METRICS, Metric
+from core.evaluation.requests import Evaluate
+from core.events import Event, Progressed, Reported, TaskEnded
+from core.requests import Prompt
+from core.steering import SteerTerm
+from core.text_files import lines_of, questions_of
+from melbo_tui.panes.exchanging import ExchangingList
+from melbo_tui.panes.report import ReportScreen
+from melbo_tui.panes.vector_list import called
+from melbo_tui.widgets.dialogs import Ask, Choose
+from melbo_tui.wording import age, duration
+from vectors.given_path import given_path
+from vectors.index import LibraryError
+from vectors.library import Kept
+from vectors.reports import Report, Reports
+from vectors.vector import VectorError
+
+_REPORTS = 20
+
+
+@dataclass
+class _Work:
+    """A metric at work, and the screen that shows it, open or not."""
+
+    metric: str
+    screen: ReportScreen | None = None
+    reported: Reported | None = None
+
+
+class MeasuringList(ExchangingList):
+    """The list, whose vectors can be measured."""
+
+    BINDINGS = [
+        Binding("n", "measure", "Measure", show=False, id="vectors.measure",
+                tooltip="Numbers: dose sweep, survey of prompts, behaviours, accuracy, KL ...; earlier reports"),
+    ]  # fmt: skip
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self._measuring: dict[int, _Work] = {}
+
+    def action_measure(self) -> None:
+        picked = self.picked()
+        reports: list[tuple[str, Report]] = []
+        self.attempt(lambda: reports.extend(Reports(self.melbo.library.folder).listed(_REPORTS)))
+        metrics = {name: metric for name, metric in METRICS.items() if len(picked) >= metric.least_vectors}
+        options = [(name, f"{name:<11}{metric.summary}") for name, metric in metrics.items()]
+        options += [(f"report {id}", f"shown again: {_told(report)}") for id, report in reports]
+        kept = dict(reports)
+
+        def done(key: str | None) -> None:
+            if key is None:
+                return
+            if key in METRICS:
+                if self.model_is_there():
+                    self._ask(key, METRICS[key], picked)
+            else:
+                id = key.removeprefix("report ")
+                self.app.push_screen(ReportScreen(kept[id], id))
+
+        self.app.push_screen(Choose(f"Measure {_counted(picked)}", options), done)
+
+    def _ask(self, name: str, metric: Metric, picked: list[Kept]) -> None:
+        """Asks what to measure on, then begins."""
+        if metric.questions:
+            hint = "a file of questions, a line each: question<TAB>answer|another right one; .csv and .jsonl too"
+            self.app.push_screen(
+                Ask(f"{name} of {_counted(picked)} on", "", hint, _wrong_questions), lambda text: self._on(name, picked, text)
+            )
+            return
+        trained = next((entry.prompt for entry in picked if entry.prompt and not entry.prompt.startswith("token ids ")), "")
+        hint = "a prompt, or the path of a text file of prompts, one a line"
+        start = trained or self.melbo.settings.prompt
+        self.app.push_screen(
+            Ask(f"{name} of {_counted(picked)} on", start, hint, _wrong_prompts), lambda text: self._on(name, picked, text)
+        )
+
+    def _on(self, name: str, picked: list[Kept], text: str | None) -> None:
+        if text is None:
+            return
+        if name != "presence":
+            self._begin(name, picked, text, {})
+            return
+        hint = "prompts of another kind, to be told apart from those: a prompt, or a file of them"
+
+        def done(others: str | None) -> None:
+            if others is not None:
+                self._begin(name, picked, text, {"against": _prompts(others)})
+
+        self.app.push_screen(Ask("presence, against", "", hint, _wrong_prompts), done)
+
+    def _begin(self, name: str, picked: list[Kept], text: str, settings: dict[str, Any]) -> None:
+        vectors = [self.loaded(entry.id) for entry in picked]
+        terms = tuple(SteerTerm(vector) for vector in vectors if vector is not None)
+        try:
+            questions = questions_of(text) if METRICS[name].questions else []
+            asked = [question for question, _ in questions] or _prompts(text)
+            answers = tuple(right for _, right in questions)
+            request = Evaluate(name, terms, tuple(Prompt(one) for one in asked), answers, settings=settings)
+        except (MelboError, VectorError) as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self._measuring[self.melbo.engine.submit(request)] = _Work(name)
+        self.notify(f"Measuring {name} of {_counted(picked)} …", markup=False)
+
+    def take(self, event: Event) -> None:
+        super().take(event)
+        work = self._measuring.get(event.task)
+        if work is None:
+            return
+        if isinstance(event, Reported):
+            first, work.reported = work.reported is None, event
+            if first:
+                task = event.task
+                work.screen = ReportScreen(event.report, event.id, lambda: self.melbo.engine.cancel(task))
+                if not self._busy_elsewhere():
+                    self.app.push_screen(work.screen)
+            elif work.screen is not None and work.screen.is_attached:
+                work.screen.show(event.report, event.id)
+        elif isinstance(event, Progressed) and work.screen is not None and work.screen.is_attached:
+            left = f", {duration(event.eta)} left" if event.eta is not None else ""
+            work.screen.tell(f"{event.done / event.total:.0%}{left}")
+        elif isinstance(event, TaskEnded):
+            del self._measuring[event.task]
+            self._measured(work, event)
+
+    def _measured(self, work: _Work, event: TaskEnded) -> None:
+        open_still = work.screen is not None and work.screen.is_attached
+        if open_still and work.screen is not None and work.reported is not None:
+            work.screen.show(work.reported.report, work.reported.id, stopped=True)
+        if event.outcome == "failed":
+            self.notify(f"{event.message}. {event.remedy}" if event.remedy else event.message, severity="error", markup=False)
+        elif not open_still and work.reported is not None:
+            self.notify(f"{work.metric} is done: n shows its report again.", markup=False)
+
+    def _busy_elsewhere(self) -> bool:
+        """Whether somebody is in a dialog, or at another pane: a screen that comes by itself would take their keys."""
+        return self.app.screen is not self.screen or not self.is_on_screen
+
+    def stop_measuring(self) -> bool:
+        """Stops what is being measured; tells whether anything was."""
+        for task in self._measuring:
+            self.melbo.engine.cancel(task)
+        return bool(self._measuring)
+
+
+def _counted(picked: list[Kept]) -> str:
+    return called(picked) if picked else "the model"
+
+
+def _prompts(text: str) -> list[str]:
+    """The lines of the file that `text` names, or `text` itself as a prompt. Raises MelboError, VectorError."""
+    return lines_of(text) if _is_file(text) else [text]
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return len(text) < 400 and given_path(text).is_file()
+    except VectorError:
+        return False
+
+
+def _wrong_prompts(text: str) -> str:
+    try:
+        if _is_file(text):
+            return "" if lines_of(text) else "the file is empty"
+    except MelboError as error:
+        return str(error)
+    return ""
+
+
+def _wrong_questions(text: str) -> str:
+    try:
+        questions_of(text)
+    except (MelboError, VectorError, LibraryError) as error:
+        return str(error)
+    return ""
+
+
+def _told(report: Report) -> str:
+    who = report.vectors[0] if len(report.vectors) == 1 else f"{len(report.vectors)} vectors"
+    return f"{report.metric} of {who}, {age(report.created)} ago" + ("" if report.complete else ", stopped")

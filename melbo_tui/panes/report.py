@@ -1,0 +1,158 @@
+"""An evaluation's tables, as they fill; under them the row that the cursor is on, whole, and what it all comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.css.query import NoMatches
+from textual.screen import ModalScreen
+from textual.widgets import DataTable, Static
+
+from melbo_tui.widgets.list_table import ListTable
+from vectors.plain_text import one_line
+from vectors.reports import Report, Table
+
+_LONGEST_NAME = 24
+_LEAST_LAST = 12
+
+
+class ReportScreen(ModalScreen[None]):
+    """Shows the report `id`; `stop` ends the work that it comes from, None where there is none."""
+
+    DEFAULT_CSS = """
+    ReportScreen { align: center middle; }
+    ReportScreen > Vertical { width: 98%; height: 100%; padding: 0 1; background: $surface; border: round $primary; }
+    ReportScreen #about { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    ReportScreen #titles { height: 1; }
+    ReportScreen ListTable { height: 1fr; display: none; }
+    ReportScreen ListTable.-shown { display: block; }
+    ReportScreen #row { height: auto; max-height: 7; border-top: solid $primary 40%; }
+    ReportScreen #findings { height: auto; max-height: 6; border-top: solid $primary 40%; text-style: bold; }
+    """
+    BINDINGS = [
+        ("escape,q", "dismiss(None)", "Close"),
+        ("tab,right", "turn(1)", "Next table"),
+        ("shift+tab,left", "turn(-1)", "Table before"),
+        ("x", "stop", "Stop"),
+    ]
+
+    def __init__(self, report: Report, id: str = "", stop: Callable[[], None] | None = None) -> None:
+        super().__init__()
+        self._report, self._kept_as, self._stop = report, id, stop
+        self._at = 0
+        self._progress = "working"
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="report-box"):
+            yield Static("", id="about", markup=False)
+            yield Static("", id="titles", markup=False)
+            yield Vertical(id="tables")
+            yield Static("", id="row", markup=False)
+            yield Static("", id="findings", markup=False)
+
+    def on_mount(self) -> None:
+        self.show(self._report, self._kept_as)
+
+    def show(self, report: Report, id: str, stopped: bool = False) -> None:
+        """Takes a later state of the report."""
+        self._report, self._kept_as = report, id
+        if stopped or report.complete:
+            self._stop = None
+        box = self.query_one("#report-box")
+        self.tell(self._progress)
+        turn = "Tab: the next table · " if len(report.tables) > 1 else ""
+        kept = f"kept as {id} · " if id else ""
+        box.border_subtitle = Text(f"{turn}{kept}Esc closes")
+        prompts = " · ".join(one_line(prompt, 60) for prompt in report.prompts[:3])
+        more = f" and {len(report.prompts) - 3} more" if len(report.prompts) > 3 else ""
+        self.query_one("#about", Static).update(f"{report.model}, on: {prompts}{more}" if report.prompts else report.model)
+        self.query_one("#findings", Static).update("\n".join(report.findings))
+        self.query_one("#findings").display = bool(report.findings)
+        for place, table in enumerate(report.tables):
+            self._fill(f"table-{place}", table)
+        self._show_table()
+
+    def tell(self, progress: str) -> None:
+        """Says in the title how far the work is, or how it has ended."""
+        self._progress = progress
+        state = "" if self._report.complete else f" · {progress}, x stops it" if self._stop else " · stopped before its end"
+        self.query_one("#report-box").border_title = Text(f"{self._report.metric} of {_counted(self._report.vectors)}{state}")
+
+    def _fill(self, id: str, table: Table) -> None:
+        """Puts the table's rows in its widget, which is made when it is first told of; the cursor stays where it is."""
+        cells = [[column.shown(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
+        layout = []
+        for i, column in enumerate(table.columns):
+            width = min(max([len(column.name), *(len(row[i]) for row in cells)]), _LONGEST_NAME)
+            last = i == len(table.columns) - 1
+            layout.append((str(i), column.name, _LEAST_LAST if last else width))
+        try:
+            widget = self.query_one(f"#{id}", ListTable)
+        except NoMatches:
+            widget = ListTable(id, layout, {})
+            self.query_one("#tables").mount(widget)
+            widget.call_after_refresh(self._rows, widget, table, cells)
+            return
+        widget.lay_out(layout)
+        self._rows(widget, table, cells)
+
+    def _rows(self, widget: ListTable, table: Table, cells: list[list[str]]) -> None:
+        cursor = widget.cursor_row
+        widget.clear()
+        for row, line in zip(table.rows, cells, strict=True):
+            number = [isinstance(cell, (int, float)) for cell in row]
+            widget.add_row(*(Text(cell, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+                             for cell, right in zip(line, number, strict=True)))  # fmt: skip
+        widget.move_cursor(row=min(cursor, max(len(cells) - 1, 0)))
+        self._show_row()
+
+    def _show_table(self) -> None:
+        tables = self._report.tables
+        if not tables:
+            return
+        self._at %= len(tables)
+        titles = Text()
+        for place, table in enumerate(tables):
+            titles.append(f" {table.title} ", "bold reverse" if place == self._at and len(tables) > 1 else "bold")
+            titles.append("  ")
+        self.query_one("#titles", Static).update(titles)
+        self.call_after_refresh(self._focus_table)
+
+    def _focus_table(self) -> None:
+        for widget in self.query(ListTable):
+            widget.set_class(widget.id == f"table-{self._at}", "-shown")
+            if widget.id == f"table-{self._at}" and not widget.has_focus:
+                widget.focus()
+        self._show_row()
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        self._show_row()
+
+    def _show_row(self) -> None:
+        """The row under the cursor, every cell whole: in the table long ones are cut."""
+        text = Text()
+        tables = self._report.tables
+        for widget in self.query(f"#table-{self._at}").results(ListTable):
+            place = widget.cursor_row
+            if tables and place < len(tables[self._at].rows):
+                table = tables[self._at]
+                shown = [column.shown(cell) for column, cell in zip(table.columns, table.rows[place], strict=True)]
+                facts = [f"{column.name} {cell}" for column, cell in zip(table.columns[:-1], shown[:-1], strict=True) if cell]
+                text.append(" · ".join(facts) + "\n" if facts else "", "dim")
+                text.append(shown[-1])
+        self.query_one("#row", Static).update(text)
+
+    def action_turn(self, by: int) -> None:
+        self._at += by
+        self._show_table()
+
+    def action_stop(self) -> None:
+        if self._stop is not None:
+            self._stop()
+
+
+def _counted(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} vectors" if names else "the model"
