@@ -33,8 +33,9 @@ def questions_of(file: str) -> list[tuple[str, tuple[str, ...]]]:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, csv.Error) as error:
         raise SettingsError(f"{path}: does not hold questions with answers", _FORM) from error
     found = [(printable(q).strip(), tuple(a.strip() for a in answers if a.strip())) for q, answers in pairs]
-    if without := next((q for q, answers in found if not q or not answers), None):
-        raise SettingsError(f"{path}: {one_line(without, 60)!r} has no answer", _FORM)
+    incomplete = [question for question, answers in found if not question or not answers]
+    if incomplete:
+        raise SettingsError(f"{path}: {one_line(incomplete[0], 60)!r} has no answer, or no question", _FORM)
     if not found:
         raise SettingsError(f"{path}: holds no question", _FORM)
     return found

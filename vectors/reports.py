@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,8 +83,15 @@ def _plain(cell: Cell) -> Cell:
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
+def _form(text: str) -> str:
+    """`text` as a form; ours have no width, which could be any. Raises ValueError for others."""
+    if not re.fullmatch(r"\+?(\.\d)?[defg%]?", text):
+        raise ValueError(f"{one_line(text, 20)} is no form of ours")
+    return text
+
+
 def _table(data: Mapping[str, Any]) -> Table:
-    columns = tuple(Column(one_line(str(column["name"])), str(column["form"])) for column in data["columns"])
+    columns = tuple(Column(one_line(str(column["name"])), _form(str(column["form"]))) for column in data["columns"])
     rows = tuple(tuple(_cell(cell) for cell in row) for row in data["rows"])
     for row in rows:
         for column, cell in zip(columns, row, strict=True):

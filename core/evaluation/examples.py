@@ -1,13 +1,14 @@
 """The tokens of given texts at which vectors are active the most: where the unsteered residual stream points their way.
 
 Activity is the cosine of a token's residual, less the mean over all tokens, with the vector. What all texts begin with, as in a
-chat template, is the same in each and left out, and so is the first token at least: in most models its activations dwarf all
-others' (an attention sink).
+chat template, is left out, and so is the first token at least: in most models its activations dwarf all others' (an attention
+sink). A beginning that some texts share is looked at in the first of them alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,13 +30,14 @@ def measure(bench: Bench) -> Measuring:
     blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
     seen: dict[int, list[Tensor]] = {block: [] for block in blocks}  # by block, then text: [tokens - 1, d_model]
     total, first = len(bench.prompts), where_they_differ(bench.ids)
+    fresh = [max(first, start) for start in where_new(bench.ids)]
     top = int(bench.settings.get("top") or _TOP)
 
     def report() -> Report:
         rows: list[tuple[Cell, ...]] = []
         strongest = []
         for subject in subjects:
-            found = _most_active(subject, seen, top)
+            found = _most_active(subject, seen, [start - first for start in fresh], top)
             if subject.random:
                 strongest += [cosine for cosine, _, _ in found[:1]]
                 continue
@@ -58,6 +60,20 @@ def where_they_differ(ids: Sequence[Sequence[int]]) -> int:
     return min(max(alike, 1), least - 1)
 
 
+def where_new(ids: Sequence[Sequence[int]]) -> list[int]:
+    """For each text, the first token behind what an earlier text began with as well."""
+    seen: dict[int, Any] = {}
+    starts = []
+    for one in ids:
+        level, start = seen, 0
+        for place, token in enumerate(one):
+            if token in level and start == place:
+                start = place + 1
+            level = level.setdefault(token, {})
+        starts.append(start)
+    return starts
+
+
 def centred(rows: list[Tensor]) -> list[Tensor]:
     """`rows`, one [tokens, d_model] a text, less the mean over all their tokens."""
     middle = torch.cat(rows).mean(dim=0)
@@ -71,14 +87,14 @@ def activity(rows: Tensor, subject: Subject) -> Tensor:
     return torch.cosine_similarity(rows, direction[None], dim=-1)
 
 
-def _most_active(subject: Subject, seen: dict[int, list[Tensor]], top: int) -> list[tuple[float, int, int]]:
-    """(cosine, text, row) of the `top` texts, each at its most active token."""
+def _most_active(subject: Subject, seen: dict[int, list[Tensor]], fresh: list[int], top: int) -> list[tuple[float, int, int]]:
+    """(cosine, text, row) of the `top` texts, each at the most active of its rows from `fresh` on."""
     assert subject.term is not None
     found = []
     for text, rows in enumerate(centred(seen[subject.term.vector.block])):
-        if len(rows):
-            value, token = activity(rows, subject).max(dim=0)
-            found.append((float(value), text, int(token)))
+        if len(rows) > fresh[text]:
+            value, token = activity(rows, subject)[fresh[text] :].max(dim=0)
+            found.append((float(value), text, fresh[text] + int(token)))
     return sorted(found, reverse=True)[:top]
 
 

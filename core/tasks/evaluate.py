@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from core.errors import SettingsError
 from core.evaluation import METRICS
 from core.evaluation.bench import Bench, Step
 from core.evaluation.requests import Evaluate
@@ -14,8 +15,10 @@ from core.prompting import prompt_ids
 from core.session import Emit, Session, Task
 from core.steering import check_fits
 from core.tasks.starting import base_vector
+from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.reports import Reports
+from vectors.vector import VectorError
 
 _TELL_SECONDS, _SAVE_SECONDS = 1.0, 15.0
 
@@ -71,8 +74,12 @@ def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
         emit(Warned(task, warning))
     prompts = request.asked
     settings = request.settings
-    named = settings.get("base") or _of_family(request)
-    base = base_vector(session, str(named)) if named and request.metric == "kl" else None
+    base = base_vector(session, settings.get("base"))
+    if base is None and request.metric == "kl" and (family := _of_family(request)):
+        try:
+            base = base_vector(session, family)
+        except (LibraryError, VectorError, SettingsError) as error:
+            emit(Warned(task, f"no KL to the family's base: {error}"))
     tokens = request.tokens or METRICS[request.metric].tokens
     return Bench(model, request.vectors, prompts, [prompt_ids(model, prompt) for prompt in prompts], request.controls, tokens,
                  request.seed, settings, request.answers, base, request.doses)  # fmt: skip

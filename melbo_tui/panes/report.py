@@ -7,13 +7,12 @@ from collections.abc import Callable
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
 from melbo_tui.widgets.list_table import ListTable
 from vectors.plain_text import one_line
-from vectors.reports import Report, Table
+from vectors.reports import Report
 
 _LONGEST_NAME = 24
 _LEAST_LAST = 12
@@ -61,6 +60,8 @@ class ReportScreen(ModalScreen[None]):
         self._report, self._kept_as = report, id
         if stopped or report.complete:
             self._stop = None
+        if not self.query("#report-box"):
+            return  # not composed yet; it will be shown when it is
         box = self.query_one("#report-box")
         self.tell(self._progress)
         turn = "Tab: the next table · " if len(report.tables) > 1 else ""
@@ -71,41 +72,39 @@ class ReportScreen(ModalScreen[None]):
         self.query_one("#about", Static).update(f"{report.model}, on: {prompts}{more}" if report.prompts else report.model)
         self.query_one("#findings", Static).update("\n".join(report.findings))
         self.query_one("#findings").display = bool(report.findings)
-        for place, table in enumerate(report.tables):
-            self._fill(f"table-{place}", table)
+        for place in range(len(report.tables)):
+            self._fill(place)
         self._show_table()
 
     def tell(self, progress: str) -> None:
         """Says in the title how far the work is, or how it has ended."""
         self._progress = progress
+        if not self.query("#report-box"):
+            return
         state = "" if self._report.complete else f" · {progress}, x stops it" if self._stop else " · stopped before its end"
         self.query_one("#report-box").border_title = Text(f"{self._report.metric} of {_counted(self._report.vectors)}{state}")
 
-    def _fill(self, id: str, table: Table) -> None:
-        """Puts the table's rows in its widget, which is made when it is first told of; the cursor stays where it is."""
+    def _fill(self, place: int) -> None:
+        """Puts a table's rows in its widget, which is made when it is first told of; the cursor stays where it is."""
+        table, id = self._report.tables[place], f"table-{place}"
         cells = [[column.shown(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
         layout = []
         for i, column in enumerate(table.columns):
             width = min(max([len(column.name), *(len(row[i]) for row in cells)]), _LONGEST_NAME)
             last = i == len(table.columns) - 1
             layout.append((str(i), column.name, _LEAST_LAST if last else width))
-        try:
-            widget = self.query_one(f"#{id}", ListTable)
-        except NoMatches:
-            widget = ListTable(id, layout, {})
-            self.query_one("#tables").mount(widget)
-            widget.call_after_refresh(self._rows, widget, table, cells)
+        found = list(self.query(f"#{id}").results(ListTable))
+        if not found or not found[0].columns:
+            if not found:
+                self.query_one("#tables").mount(ListTable(id, layout, {}))
+            self.call_after_refresh(self._fill, place)  # with what is known when it has its columns
             return
+        widget = found[0]
         widget.lay_out(layout)
-        self._rows(widget, table, cells)
-
-    def _rows(self, widget: ListTable, table: Table, cells: list[list[str]]) -> None:
         cursor = widget.cursor_row
         widget.clear()
         for row, line in zip(table.rows, cells, strict=True):
-            number = [isinstance(cell, (int, float)) for cell in row]
-            widget.add_row(*(Text(cell, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
-                             for cell, right in zip(line, number, strict=True)))  # fmt: skip
+            widget.add_row(*(_shown(text, isinstance(cell, (int, float))) for text, cell in zip(line, row, strict=True)))
         widget.move_cursor(row=min(cursor, max(len(cells) - 1, 0)))
         self._show_row()
 
@@ -152,6 +151,10 @@ class ReportScreen(ModalScreen[None]):
     def action_stop(self) -> None:
         if self._stop is not None:
             self._stop()
+
+
+def _shown(text: str, number: bool) -> Text:
+    return Text(text, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
 
 
 def _counted(names: tuple[str, ...]) -> str:

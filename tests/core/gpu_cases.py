@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from core.discovery import METHODS
-from core.events import Event, Said, VectorFound, Warned
+from core.evaluation import METRICS
+from core.evaluation.requests import Evaluate
+from core.events import Event, Reported, Said, VectorFound, Warned
 from core.language_model import LanguageModel
 from core.requests import MapBlocks, MeasurePrompt, Prompt, ReadLens, Reply, ReplyRow, Request, Train
 from core.session import Session
@@ -126,6 +128,23 @@ def test_the_rest_there(tmp_path: Path) -> None:
     _run(session, MeasurePrompt(Prompt("Hello")))
     _run(session, ReadLens(vector(0, "base", 1, d_model=32, stamp=session.model.stamp)))
     _run(session, MapBlocks((Prompt("Hello"),), every=2, top=2))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_metrics_measure_there_what_they_measure_on_the_cpu(tmp_path: Path, metric: str) -> None:
+    def measured(device: torch.device | str) -> list[dict[str, Any]]:
+        session = _session(tmp_path / str(device), device)
+        terms = (SteerTerm(vector(0, "base", 1, d_model=32, stamp=session.model.stamp)),)
+        answers = (("a",), ("b",)) if METRICS[metric].questions else ()
+        events = _run(session, Evaluate(metric, terms, (Prompt("Hello"), Prompt("Why?")), answers, controls=1, tokens=3))
+        tables: list[dict[str, Any]] = [e for e in events if isinstance(e, Reported)][-1].report.to_json()["tables"]
+        return tables
+
+    for there, here in zip(measured(GPU), measured("cpu"), strict=True):
+        for one, other in zip(there["rows"], here["rows"], strict=True):
+            for name, cell in one.items():
+                number = isinstance(cell, float)
+                assert cell == (pytest.approx(other[name], rel=1e-3, abs=1e-4) if number else other[name])
 
 
 def test_the_simulation_minds_what_a_gpu_minds() -> None:

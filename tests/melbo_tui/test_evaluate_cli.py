@@ -1,0 +1,106 @@
+"""`melbo-tui evaluate` on a tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from melbo_tui.cli import main
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_folder: Path):  # type: ignore[no-untyped-def]
+    def run(*words: str) -> tuple[int, str, str]:
+        try:
+            code = main([*words, "--model", str(tiny_folder), "--library", str(tmp_path / "library")])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    assert (
+        run("train", "random", "--prompt", "How?", "--vectors", "2", "--radius", "4", "--sample-tokens", "0", "--name", "how")[
+            0
+        ]
+        == 0
+    )
+    return run
+
+
+def _last(out: str) -> Any:
+    return json.loads(out.splitlines()[-1])
+
+
+def test_a_report_is_printed_kept_and_shown_again(run) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = run("evaluate", "survey", "how-01=2", "how-02", "--prompt", "Why?", "--max-new-tokens", "3")
+    assert code == 0, err
+    for words in ("survey on tiny", "By vector", "how-01 x 2", "random 4", "By prompt", "Kept as report"):
+        assert words in out
+    code, again, _ = run("evaluate", "show")
+    assert (code, again) == (0, out)
+    code, listed, _ = run("evaluate", "show", "--list")
+    id = out.rstrip("`.\n").rsplit(" ", 1)[1]
+    assert id in listed
+    assert "survey" in listed
+    code, shown, _ = run("evaluate", "show", id, "--json")
+    report = json.loads(shown)
+    assert report["complete"]
+    assert report["tables"][0]["rows"][0]["vector"] == "unsteered"
+
+
+def test_machines_get_numbers(run) -> None:  # type: ignore[no-untyped-def]
+    run_id = json.loads(run("vectors", "list", "--json")[1])[0]["run"]
+    code, out, _ = run("evaluate", "kl", "--run", run_id, "--controls", "1", "--json")
+    assert code == 0
+    last = _last(out)
+    assert last["event"] == "Reported"
+    rows = {row["vector"]: row for row in last["tables"][0]["rows"]}
+    assert set(rows) == {"random 1", "how-01", "how-02"}
+    assert isinstance(rows["how-01"]["KL to unsteered"], float)
+    assert last["prompts"] == ["How?"]
+
+
+def test_files_of_prompts_and_questions(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    prompts, questions = tmp_path / "p.txt", tmp_path / "q.tsv"
+    prompts.write_text("One?\nTwo?\n")
+    questions.write_text("One?\tone\nTwo?\ttwo|2\n")
+    against = ("--against-file", str(prompts), "--against", "x")
+    code, out, _ = run("evaluate", "presence", "how-01", "--prompts", str(prompts), *against, "--json")
+    assert code == 0
+    assert _last(out)["settings"]["against"] == ["x", "One?", "Two?"]
+    assert {"tells apart"} <= set(_last(out)["tables"][0]["rows"][0])
+    code, out, _ = run(
+        "evaluate", "accuracy", "--filter", "how", "--questions", str(questions), "--max-new-tokens", "2", "--json"
+    )
+    assert code == 0
+    assert [row["of"] for row in _last(out)["tables"][0]["rows"]] == [2] * 7
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("kl",), 1, "no vector is named"),
+        (("kl", "nobody"), 1, "no vector is called nobody"),
+        (("kl", "how-01=x"), 1, "is no number"),
+        (("kl", "--run", "none"), 1, "no run 'none'"),
+        (("norms",), 1, "no prompt is given"),
+        (("sweep", "how-01", "--coefficients", "a,b"), 1, "no list of coefficients"),
+        (("survey", "how-01", "--prompts", "/nonexistent"), 1, "cannot be read"),
+        (("accuracy", "how-01"), 2, "--questions"),
+        (("examples", "how-01", "--top", "-1"), 1, "tokens a vector"),
+        (("presence", "how-01", "--at", "first"), 2, "invalid choice"),
+        (("show", "none"), 1, "no report none"),
+        (("show",), 1, "no report in the library yet"),
+        (("kl", "how-01", "--base", "none"), 1, "none"),
+        (("survey", "how-01", "--prompt", " "), 1, "prompt is empty"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line(run, words: tuple[str, ...], code: int, told: str) -> None:  # type: ignore[no-untyped-def]
+    got, out, err = run("evaluate", *words)
+    assert got == code
+    assert out == ""
+    assert told in err
+    assert len(err.strip().splitlines()) == 1

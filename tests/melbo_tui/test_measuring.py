@@ -1,0 +1,162 @@
+"""Measuring vectors in the app: choosing a metric, its prompts, and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from core.evaluation.requests import Evaluate
+from core.events import Progressed, Reported, TaskEnded
+from melbo_tui.panes.report import ReportScreen
+from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text, until
+from tests.vectors.making import vector
+from vectors.library import Library
+from vectors.reports import Column, Report, Reports, Table
+
+LONG = "It says so much that no column of a table holds all of it, [b]markup[/b] included, up to its end"
+
+
+def _report(complete: bool = False, rows: int = 2) -> Report:
+    columns = (Column("vector"), Column("KL", ".2f"), Column("what the model says"))
+    first = Table("By dose", columns, tuple((f"bomb-{i:02d}", i / 3, LONG) for i in range(rows)))
+    second = Table("By prompt", (Column("prompt"),), (("How can I [red]bake[/red]?",),))
+    return Report(
+        "sweep", (first, second), ("bomb-01: the text holds.",), "smollm2", ("bomb-01",), ("How?",), complete=complete
+    )
+
+
+@pytest.fixture
+def stocked(library: Library) -> Library:
+    library.add([vector(i, f"bomb-{i + 1:02d}", 7, stamp=STAMP) for i in range(3)])
+    return library
+
+
+async def _asked(pilot, engine: ScriptedEngine, metric: str, *answers: str) -> int:  # type: ignore[no-untyped-def]
+    """Asks for `metric` of what is picked, by the keys a user presses; gives its task."""
+    await pilot.press("f2")
+    await until(pilot, lambda: "bomb-01" in screen_text(pilot.app))
+    await pilot.press("n", *metric)
+    await pilot.press("enter")
+    for answer in answers:
+        await until(pilot, lambda: isinstance(pilot.app.focused, Input) and "on" in screen_text(pilot.app))
+        pilot.app.focused.value = answer
+        await pilot.press("enter")
+    await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
+    return engine.last(Evaluate)[0]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_report_fills_and_is_read(stocked: Library, size: tuple[int, int]) -> None:
+    async with opened(stocked, size) as (app, pilot, engine):
+        task = await _asked(pilot, engine, "sweep", "Why?")
+        request = engine.last(Evaluate)[1]
+        assert (request.metric, request.prompts[0].text, len(request.vectors)) == ("sweep", "Why?", 1)
+        engine.tell(Reported(task, "one", _report(rows=1)))
+        engine.tell(Progressed(task, "sweep", 0.25, 1, None, 65))
+        await until(pilot, lambda: "25%, 1 min 5 s left, x stops it" in screen_text(app))
+        assert "By dose" in screen_text(app)
+        engine.tell(Reported(task, "one", _report(True, 3)))
+        engine.tell(TaskEnded(task, "done"))
+        await until(pilot, lambda: "x stops it" not in screen_text(app) and "bomb-02" in screen_text(app))
+        await pilot.press("down", "down")
+        await until(pilot, lambda: "vector bomb-02 · KL 0.67" in screen_text(app))
+        shown = " ".join(screen_text(app).replace("│", " ").split())
+        assert LONG in shown
+        assert "bomb-01: the text holds." in shown
+        assert "By prompt" in shown
+        await pilot.press("tab")
+        await until(pilot, lambda: "How can I [red]bake[/red]?" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, ReportScreen))
+
+
+async def test_it_is_stopped_by_x_or_goes_on_unseen(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, engine):
+        task = await _asked(pilot, engine, "sweep", "Why?")
+        engine.tell(Reported(task, "one", _report()))
+        await until(pilot, lambda: isinstance(app.screen, ReportScreen))
+        await pilot.press("x")
+        assert engine.cancelled == [task]
+        engine.tell(TaskEnded(task, "cancelled"))
+        await until(pilot, lambda: "stopped before its end" in screen_text(app))
+        await pilot.press("escape")
+        again = await _asked(pilot, engine, "kl", "Why?")
+        await pilot.press("f1")
+        engine.tell(Reported(again, "two", _report()))
+        await pilot.pause()
+        assert not isinstance(app.screen, ReportScreen), "who is elsewhere keeps their screen"
+        engine.tell(TaskEnded(again, "done"))
+        await until(pilot, lambda: "kl is done: n shows its report again" in screen_text(app))
+
+
+async def test_esc_in_the_list_stops_what_is_measured(stocked: Library) -> None:
+    async with opened(stocked) as (_, pilot, engine):
+        task = await _asked(pilot, engine, "norms", "Why?")
+        await pilot.press("escape")
+        assert engine.cancelled == [task]
+
+
+async def test_files_of_prompts_and_questions(stocked: Library, tmp_path: Path) -> None:
+    prompts, questions = tmp_path / "p.txt", tmp_path / "q.tsv"
+    prompts.write_text("One?\nTwo?\n")
+    questions.write_text("Big?\tsmall|little\n")
+    async with opened(stocked) as (app, pilot, engine):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("x", "x")
+        await _asked(pilot, engine, "presence", str(prompts), "Say hello.")
+        request = engine.last(Evaluate)[1]
+        assert [prompt.text for prompt in request.prompts] == ["One?", "Two?"]
+        assert request.settings == {"against": ["Say hello."]}
+        assert len(request.vectors) == 2
+        engine.requests.clear()
+        await _asked(pilot, engine, "accuracy", str(questions))
+        request = engine.last(Evaluate)[1]
+        assert (request.prompts[0].text, request.answers) == ("Big?", (("small", "little"),))
+
+
+async def test_a_file_without_questions_is_told_at_once(stocked: Library, tmp_path: Path) -> None:
+    (tmp_path / "q.tsv").write_text("no answer\n")
+    async with opened(stocked) as (app, pilot, engine):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("n", *"accuracy", "enter")
+        await until(pilot, lambda: "a file of questions" in screen_text(app))
+        app.focused.value = str(tmp_path / "q.tsv")  # type: ignore[union-attr]
+        await pilot.press("enter")
+        await until(pilot, lambda: "does not hold questions" in " ".join(screen_text(app).split()))
+        assert not any(isinstance(r, Evaluate) for r in engine.requests)
+
+
+async def test_earlier_reports_are_shown_again_also_without_a_model(stocked: Library) -> None:
+    Reports(stocked.folder).save("one", _report(True))
+    async with opened(stocked, loaded=False) as (app, pilot, engine):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("n")
+        await until(pilot, lambda: "shown again: sweep of bomb-01" in screen_text(app))
+        await pilot.press(*"again", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ReportScreen) and "bomb-01: the text holds." in screen_text(app))
+        await pilot.press("q", "n", *"sweep", "enter")
+        await until(pilot, lambda: "not loaded yet" in screen_text(app))
+        assert not any(isinstance(r, Evaluate) for r in engine.requests)
+
+
+async def test_what_fails_says_so(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, engine):
+        task = await _asked(pilot, engine, "kl", "Why?")
+        engine.tell(TaskEnded(task, "failed", "memory [red]ran out", "measure fewer"))
+        await until(pilot, lambda: "memory [red]ran out. measure fewer" in " ".join(screen_text(app).split()))
+
+
+async def test_an_empty_library_measures_the_model_itself(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("f2", "n")
+        await until(pilot, lambda: "Measure the model" in screen_text(app))
+        assert "survey" not in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "norms of the model on" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
