@@ -119,6 +119,11 @@ class MelboApp(App[None]):
         assert self._engine is not None, "the engine starts when the app is mounted"
         return self._engine
 
+    @property
+    def busy(self) -> bool:
+        """Whether the engine is at work that is not paused."""
+        return not set(self._active_tasks) <= self._paused_tasks
+
     def load_model(self, spec: ModelSpec) -> None:
         """Lets the engine load a model; what is running on the one before is cancelled."""
         for task in self._active_tasks:
@@ -169,7 +174,7 @@ class MelboApp(App[None]):
         bar.show_model(self.model, f"no model: {self.trouble}" if self.trouble else f"loading {self.spec.model} …")
         if not self._active_tasks:
             state, style = ("○ idle", "dim") if self.model else ("○ no model" if self.trouble else "◌ starting", "dim")
-        elif set(self._active_tasks) <= self._paused_tasks:
+        elif not self.busy:
             state, style = "‖ paused", self.theme_variables["text-warning"]
         else:
             newest = self._active_tasks[max(self._active_tasks)]

@@ -19,8 +19,9 @@ what to find. Out come behaviours the model usually hides: answers where it refu
    unsteered answer beside it, `n` starts anew, `h` goes on with an earlier conversation: all are kept.
 4. **Vectors** (F2) has everything: `a` switches between what was kept and what runs have found, `/` filters (words,
    `tag:code norm>5 rating>=3 -method:random`), `space` hears one at -1, 0, 1 and 2, `p` on a prompt of yours. `0` to `5`
-   rate, `t` tags, `m` notes, `x` marks several, `w` mixes them, `c` compares two, `l` is the logit lens, `z` folds by run,
-   `o` sorts, `v` chooses the columns, `e` and `i` export and import; `u` takes back whatever was done.
+   rate, `t` tags, `m` notes, `x` marks several, `w` mixes them, `c` compares two, `n` measures what is marked (dose, prompts,
+   behaviours, accuracy, KL ...) beside random vectors, `l` is the logit lens, `z` folds by run, `o` sorts, `v` chooses the
+   columns, `e` and `i` export and import; `u` takes back whatever was done.
 5. `Ctrl+P` has every command, `Ctrl+Q` quits. Whatever a run has finished is in the library already.
 
 ## Good to know

@@ -15,13 +15,15 @@ from core.option import Option
 
 @dataclass(frozen=True)
 class Metric:
-    """`summary` is for whoever chooses. `tokens`: how long the answers are that it listens to; 0 where nothing is said.
+    """`summary` is for whoever chooses, `about` for whoever has chosen.
 
-    `least_vectors` 0: it tells something without any. `questions`: its prompts come with the answers that are right.
+    `tokens`: how long the answers are that it listens to; 0 where nothing is said. `least_vectors` 0: it tells something with
+    none. `questions`: its prompts come with the answers that are right.
     """
 
     module: str
     summary: str
+    about: str
     options: tuple[str, ...] = ()
     tokens: int = 0
     least_vectors: int = 1
@@ -39,12 +41,56 @@ OPTIONS = {
     "at": Option("--at", ("last", "mean", "max"), "which of a prompt's tokens count (default: mean, of all but the first)"),
 }
 METRICS = {
-    "kl": Metric("core.evaluation.kl", "how far vectors move the next word, in nats", ("base",)),
-    "norms": Metric("core.evaluation.norms", "the residual stream's norm, and vectors beside it", least_vectors=0),
-    "sweep": Metric("core.evaluation.sweep", "the dose: what several coefficients do to the text", ("coefficients",), 40),
-    "survey": Metric("core.evaluation.survey", "refusals and broken text on many prompts", tokens=40),
-    "behaviours": Metric("core.evaluation.behaviours", "how many different things vectors make the model do", tokens=40),
-    "accuracy": Metric("core.evaluation.accuracy", "right answers to your questions", tokens=24, questions=True),
-    "examples": Metric("core.evaluation.examples", "the tokens at which vectors are active the most", ("top",)),
-    "presence": Metric("core.evaluation.presence", "how much of vectors is in the unsteered model", ("against", "at")),
+    "kl": Metric(
+        "core.evaluation.kl",
+        "how far vectors move the next word, in nats",
+        "KL(steered || unsteered) of the prompt's next token, and KL(vector || base) where there is a base vector.",
+        ("base",),
+    ),
+    "norms": Metric(
+        "core.evaluation.norms",
+        "the residual stream's norm, and vectors beside it",
+        "The residual stream's norm behind each block (the median over all tokens but the first), which share of it a vector "
+        "has, and how far a vector moves the stream at its target block and at the last.",
+        least_vectors=0,
+    ),
+    "sweep": Metric(
+        "core.evaluation.sweep",
+        "the dose: what several coefficients do to the text",
+        "What the model says under several multiples of each vector, how far it then is from itself, and between which of them "
+        "the text holds.",
+        ("coefficients",),
+        40,
+    ),
+    "survey": Metric(
+        "core.evaluation.survey",
+        "refusals and broken text on many prompts",
+        "On how many prompts each vector ends or causes a refusal, breaks the text or changes nothing; and prompt by prompt.",
+        tokens=40,
+    ),
+    "behaviours": Metric(
+        "core.evaluation.behaviours",
+        "how many different things vectors make the model do",
+        "The answers by kind (code, a list, a language, prose ...), and those of them that are unlike each other.",
+        tokens=40,
+    ),
+    "accuracy": Metric(
+        "core.evaluation.accuracy",
+        "right answers to your questions",
+        "How many questions are answered right. The vector that is best on every other question is scored on the rest.",
+        tokens=24,
+        questions=True,
+    ),
+    "examples": Metric(
+        "core.evaluation.examples",
+        "the tokens at which vectors are active the most",
+        "The tokens of the prompts, or of any texts (--prompts FILE --raw), whose residual, unsteered, points a vector's way.",
+        ("top",),
+    ),
+    "presence": Metric(
+        "core.evaluation.presence",
+        "how much of vectors is in the unsteered model",
+        "How far the residual stream points a vector's way on prompts of two kinds, and whether that tells them apart.",
+        ("against", "at"),
+    ),
 }

@@ -17,15 +17,15 @@ Flags = dict[int, bool]
 
 def measure(bench: Bench) -> Measuring:
     questions = range(len(bench.prompts))
-    speeches = [Speech(subject, question) for question in questions for subject in bench.all]
+    speeches = [Speech(subject, question) for question in questions for subject in bench.subjects]
 
     def report(answers: list[Answer | None]) -> Report:
-        heard: dict[str, dict[int, Answer]] = {subject.name: {} for subject in bench.all}
+        heard: dict[str, dict[int, Answer]] = {subject.name: {} for subject in bench.subjects}
         for speech, answer in zip(speeches, answers, strict=True):
             if answer is not None:
                 heard[speech.subject.name][speech.prompt] = answer
         flags = {name: {q: is_right(one.text, bench.answers[q]) for q, one in said.items()} for name, said in heard.items()}
-        rows = tuple(_row(subject, heard[subject.name], flags[subject.name]) for subject in bench.all)
+        rows = tuple(_row(subject, heard[subject.name], flags[subject.name]) for subject in bench.subjects)
         return Report("accuracy", (Table("Right answers", _COLUMNS, rows),), tuple(_findings(bench, flags)))
 
     yield from bench.hear(speeches, report)

@@ -17,7 +17,7 @@ REFUSAL, BROKEN = "refusal", "broken"
 
 def measure(bench: Bench) -> Measuring:
     prompts = range(len(bench.prompts))
-    speeches = [Speech(subject, prompt) for prompt in prompts for subject in bench.all]
+    speeches = [Speech(subject, prompt) for prompt in prompts for subject in bench.subjects]
 
     def report(answers: list[Answer | None]) -> Report:
         heard = [(speech, one) for speech, one in zip(speeches, answers, strict=True) if one is not None]

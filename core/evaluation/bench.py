@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import torch
@@ -104,8 +105,18 @@ class Bench:
 
     @cached_property
     def named(self) -> list[Subject]:
-        """The vectors, by name, with the coefficient where it is not 1."""
-        return [Subject(_called(term), term) for term in self.vectors]
+        """The vectors, by name, with the coefficient where it is not 1; no two are called the same."""
+        found: list[Subject] = []
+        taken = {UNSTEERED, RANDOM, *(f"{RANDOM} {i + 1}" for i in range(self.n_controls))}
+        for term in self.vectors:
+            name = called = _called(term)
+            for again in count(2):
+                if name not in taken:
+                    break
+                name = f"{called} ({again})"
+            taken.add(name)
+            found.append(Subject(name, term))
+        return found
 
     @cached_property
     def random(self) -> list[Subject]:
@@ -120,7 +131,7 @@ class Bench:
         return found
 
     @cached_property
-    def all(self) -> list[Subject]:
+    def subjects(self) -> list[Subject]:
         """The unsteered model, random vectors, then the vectors: as reports list them."""
         return [Subject(UNSTEERED), *self.random, *self.named]
 

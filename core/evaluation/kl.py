@@ -15,7 +15,7 @@ from vectors.reports import Cell, Column, Report, Table
 
 def measure(bench: Bench) -> Measuring:
     base = Subject("base", SteerTerm(bench.base)) if bench.base is not None else None
-    subjects = bench.all[1:]
+    subjects = bench.subjects[1:]
     unsteered: list[list[float]] = [[] for _ in subjects]  # by subject, then prompt
     to_base: list[list[float]] = [[] for _ in subjects]
     words: list[str] = ["" for _ in subjects]

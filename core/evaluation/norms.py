@@ -16,7 +16,7 @@ from vectors.reports import Cell, Column, Report, Table
 
 def measure(bench: Bench) -> Measuring:
     blocks = range(len(bench.model.blocks))
-    subjects = bench.all[1:]
+    subjects = bench.subjects[1:]
     total = len(bench.prompts) * (1 + len(subjects))
     stream: list[list[tuple[float, float]]] = [[] for _ in blocks]  # by block, then prompt: median, first token's
     moved: list[list[tuple[float, float]]] = [[] for _ in subjects]  # by subject, then prompt: at its target, at the end

@@ -18,15 +18,15 @@ _BY_PROMPT = (Column("unsteered"), Column("refuse", ".0%"), Column("broken", ".0
 
 def measure(bench: Bench) -> Measuring:
     prompts = range(len(bench.prompts))
-    speeches = [Speech(subject, prompt) for prompt in prompts for subject in bench.all]
+    speeches = [Speech(subject, prompt) for prompt in prompts for subject in bench.subjects]
 
     def report(answers: list[Answer | None]) -> Report:
-        by_subject: dict[str, dict[int, Answer]] = {subject.name: {} for subject in bench.all}
+        by_subject: dict[str, dict[int, Answer]] = {subject.name: {} for subject in bench.subjects}
         for speech, answer in zip(speeches, answers, strict=True):
             if answer is not None:
                 by_subject[speech.subject.name][speech.prompt] = answer
         plain = by_subject[UNSTEERED]
-        rows = tuple(_by_vector(subject, by_subject[subject.name], plain) for subject in bench.all)
+        rows = tuple(_by_vector(subject, by_subject[subject.name], plain) for subject in bench.subjects)
         listed = tuple(_by_prompt(bench, by_subject, prompt) for prompt in prompts)
         tables = (
             Table("By vector; same: as unsteered", _BY_VECTOR, rows),

@@ -15,7 +15,7 @@ def measure(bench: Bench) -> Measuring:
     doses = bench.doses
     prompts = range(len(bench.prompts))
     speeches = [Speech(Subject(UNSTEERED), prompt) for prompt in prompts]
-    speeches += [Speech(subject, prompt, dose) for dose in doses for subject in bench.all[1:] for prompt in prompts]
+    speeches += [Speech(subject, prompt, dose) for dose in doses for subject in bench.subjects[1:] for prompt in prompts]
 
     def report(answers: list[Answer | None]) -> Report:
         groups: dict[tuple[str, float], list[Answer]] = {}

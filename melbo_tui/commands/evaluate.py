@@ -28,7 +28,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser("evaluate", help="what vectors do, in numbers", description="What vectors do, in numbers.")
     actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
     for name, metric in METRICS.items():
-        about = f"{metric.summary[0].upper()}{metric.summary[1:]}."
+        about = f"{metric.about} Random vectors of the same norm stand beside."
         _add_metric(actions.add_parser(name, help=metric.summary, description=about, parents=[common]), metric)
     score.add_parser(actions, common)
     about = "Shows a report that is kept, or lists all."

@@ -72,18 +72,17 @@ class MeasuringList(ExchangingList):
 
     def _ask(self, name: str, metric: Metric, picked: list[Kept]) -> None:
         """Asks what to measure on, then begins."""
-        if metric.questions:
-            hint = "a file of questions, a line each: question<TAB>answer|another right one; .csv and .jsonl too"
-            self.app.push_screen(
-                Ask(f"{name} of {_counted(picked)} on", "", hint, _wrong_questions), lambda text: self._on(name, picked, text)
-            )
-            return
         trained = next((entry.prompt for entry in picked if entry.prompt and not entry.prompt.startswith("token ids ")), "")
-        hint = "a prompt, or the path of a text file of prompts, one a line"
-        start = trained or self.melbo.settings.prompt
-        self.app.push_screen(
-            Ask(f"{name} of {_counted(picked)} on", start, hint, _wrong_prompts), lambda text: self._on(name, picked, text)
+        start, hint, wrong = (
+            trained or self.melbo.settings.prompt,
+            "A prompt, or a text file of prompts, one a line.",
+            _wrong_prompts,
         )
+        if metric.questions:
+            start, wrong = "", _wrong_questions
+            hint = "A file of questions, a line each: question<TAB>answer|another right one; .csv and .jsonl too."
+        question = Ask(f"{name} of {_counted(picked)} on", start, f"{metric.about}\n\n{hint}", wrong)
+        self.app.push_screen(question, lambda text: self._on(name, picked, text))
 
     def _on(self, name: str, picked: list[Kept], text: str | None) -> None:
         if text is None:
@@ -91,7 +90,7 @@ class MeasuringList(ExchangingList):
         if name != "presence":
             self._begin(name, picked, text, {})
             return
-        hint = "prompts of another kind, to be told apart from those: a prompt, or a file of them"
+        hint = "Prompts of another kind, to be told apart from those: a prompt, or a file of them."
 
         def done(others: str | None) -> None:
             if others is not None:
@@ -110,8 +109,9 @@ class MeasuringList(ExchangingList):
         except (MelboError, VectorError) as error:
             self.notify(str(error), severity="error", markup=False)
             return
+        waits = " when the work in hand is done, or paused" if self.melbo.busy else " …"
         self._measuring[self.melbo.engine.submit(request)] = _Work(name)
-        self.notify(f"Measuring {name} of {_counted(picked)} …", markup=False)
+        self.notify(f"Measuring {name} of {_counted(picked)}{waits}", markup=False)
 
     def take(self, event: Event) -> None:
         super().take(event)

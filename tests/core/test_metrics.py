@@ -107,6 +107,13 @@ def test_what_was_done_when_it_is_stopped_is_kept(session: Session) -> None:
     assert not all(count == len(PROMPTS) for count in heard)
 
 
+def test_no_two_are_called_the_same(session: Session) -> None:
+    names = ("unsteered", "found", "found", "random 1")
+    report = _report(session, "kl", *(SteerTerm(_vector(session.model, i, name=name)) for i, name in enumerate(names)))
+    assert report.vectors == ("unsteered (2)", "found", "found (2)", "random 1 (2)")
+    assert len({row[0] for row in report.tables[0].rows}) == 8
+
+
 def test_kl_is_that_of_the_next_token(session: Session) -> None:
     model, vector = session.model, _vector(session.model)
     assert session.library is not None

@@ -123,7 +123,7 @@ async def test_a_file_without_questions_is_told_at_once(stocked: Library, tmp_pa
         await pilot.press("f2")
         await until(pilot, lambda: "bomb-01" in screen_text(app))
         await pilot.press("n", *"accuracy", "enter")
-        await until(pilot, lambda: "a file of questions" in screen_text(app))
+        await until(pilot, lambda: "A file of questions" in screen_text(app))
         app.focused.value = str(tmp_path / "q.tsv")  # type: ignore[union-attr]
         await pilot.press("enter")
         await until(pilot, lambda: "does not hold questions" in " ".join(screen_text(app).split()))
