@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from math import sqrt
 
 from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Speech, Subject, share
+from core.evaluation.damage import is_broken
 from vectors.reports import Cell, Column, Report, Table
 
 _COLUMNS = (Column("vector"), Column("right", "d"), Column("of", "d"), Column("accuracy", ".1%"), Column("from", ".0%"),
-            Column("to", ".0%"), Column("broken", ".0%"), Column("to the first question"))  # fmt: skip
+            Column("to", ".0%"), Column("repeats", ".0%"), Column("to the first question"))  # fmt: skip
 Flags = dict[int, bool]
 
 
@@ -26,9 +27,10 @@ def measure(bench: Bench) -> Measuring:
                 heard[speech.subject.name][speech.prompt] = answer
         flags = {name: {q: is_right(one.text, bench.answers[q]) for q, one in said.items()} for name, said in heard.items()}
         rows = tuple(_row(subject, heard[subject.name], flags[subject.name]) for subject in bench.subjects)
-        return Report("accuracy", (Table("Right answers", _COLUMNS, rows),), tuple(_findings(bench, flags)))
+        told = bench.every(speeches, answers, lambda one, said: "right" if flags[one.subject.name][one.prompt] else "")
+        return Report("accuracy", (Table("Right answers", _COLUMNS, rows), told), tuple(_findings(bench, flags)))
 
-    yield from bench.hear(speeches, report)
+    yield from bench.hear(speeches, report, watched=False)
 
 
 def is_right(text: str, answers: Sequence[str]) -> bool:
@@ -50,8 +52,9 @@ def _row(subject: Subject, heard: dict[int, Answer], flags: Flags) -> tuple[Cell
     right, of = sum(flags.values()), len(flags)
     low, high = interval(right, of) if of else (None, None)
     first = heard[min(heard)].text if heard else ""
-    broken = share([one.broken for one in heard.values()])
-    return (subject.name, right, of, right / of if of else None, low, high, broken, first)
+    # A right answer may be one word that the unsteered model would never have said, so perplexity tells nothing here.
+    repeats = share([is_broken(one.text, None) for one in heard.values()])
+    return (subject.name, right, of, right / of if of else None, low, high, repeats, first)
 
 
 def _findings(bench: Bench, flags: dict[str, Flags]) -> list[str]:

@@ -25,7 +25,11 @@ def measure(bench: Bench) -> Measuring:
         random = [one for speech, one in heard if speech.subject.random]
         plain = [one for speech, one in heard if speech.subject.name == UNSTEERED]
         fluent = [(speech, one) for speech, one in own if kind(one) not in (REFUSAL, BROKEN)]
-        tables = (Table("By kind", _KINDS, _by_kind(own, random, plain)), Table("Different ones", _LIKE, _different(fluent)))
+        tables = (
+            Table("By kind", _KINDS, _by_kind(own, random, plain)),
+            Table("Different ones", _LIKE, _different(fluent)),
+            bench.every(speeches, answers, lambda speech, answer: kind(answer)),
+        )
         return Report("behaviours", tables, tuple(_findings(own, fluent, random)))
 
     yield from bench.hear(speeches, report)

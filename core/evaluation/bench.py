@@ -23,7 +23,7 @@ from core.language_model import LanguageModel
 from core.requests import Prompt
 from core.residual import RowSteering, recorded
 from core.steering import Steering, SteerTerm
-from vectors.reports import Report
+from vectors.reports import Column, Report, Table
 from vectors.vector import Origin, SteeringVector
 
 _ROWS = 16
@@ -57,6 +57,10 @@ class Answer:
     broken: bool
     kl: float | None
     perplexity: float | None
+
+    @property
+    def verdict(self) -> str:
+        return "refuses" if self.refuses else "broken" if self.broken else ""
 
     @classmethod
     def of(cls, said: Completion) -> Answer:
@@ -157,13 +161,18 @@ class Bench:
                 found[block].append(seen[block][0].float().cpu())
         return {block: torch.cat(rows) for block, rows in found.items()}
 
-    def hear(self, speeches: Sequence[Speech], report: Callable[[list[Answer | None]], Report]) -> Measuring:
-        """Lets all of `speeches` be held. `report` is given the answers in their order, None where one is not whole."""
+    def hear(
+        self, speeches: Sequence[Speech], report: Callable[[list[Answer | None]], Report], watched: bool = True
+    ) -> Measuring:
+        """Lets all of `speeches` be held. `report` is given the answers in their order, None where one is not whole.
+
+        Not `watched`, they have neither KL nor perplexity, and take half the time.
+        """
         if not self.model.has_tokenizer:
             raise ModelError("this model has no tokenizer, so what it says cannot be read")
         sampling = Sampling(max_new_tokens=self.tokens)
         rows = [
-            Row(str(i), self.ids[one.prompt], one.subject.steering(one.times), sampling, watched=True)
+            Row(str(i), self.ids[one.prompt], one.subject.steering(one.times), sampling, watched=watched)
             for i, one in enumerate(speeches)
         ]
         said: list[Completion | None] = [None] * len(rows)
@@ -177,6 +186,21 @@ class Bench:
                 before, said[int(completion.key)] = said[int(completion.key)], completion
                 done += self._spent(completion) - (self._spent(before) if before is not None else 0)
             yield Step(done, self.tokens * len(rows), told)
+
+    def every(
+        self,
+        speeches: Sequence[Speech],
+        answers: Sequence[Answer | None],
+        mark: Callable[[Speech, Answer], str] = lambda speech, answer: answer.verdict,
+    ) -> Table:
+        """Whatever was said, for whoever wants to read it; `mark` says of an answer what to look at."""
+        columns = (Column("vector"), Column("times", "g"), Column("prompt"), Column(""), Column("what the model says"))
+        rows = tuple(
+            (speech.subject.name, speech.times if speech.subject.term else None, self.prompts[speech.prompt].shown(),
+             mark(speech, answer), answer.text)
+            for speech, answer in zip(speeches, answers, strict=True) if answer is not None
+        )  # fmt: skip
+        return Table("All answers", columns, rows)
 
     def _spent(self, completion: Completion) -> int:
         return self.tokens if completion.finished else len(completion.ids)

@@ -11,9 +11,9 @@ from vectors.reports import Cell, Column, Report, Table
 
 _PERPLEXITY = Column("perplexity", ".1f")
 _BY_VECTOR = (Column("vector"), Column("of", "d"), Column("refuses", ".0%"), Column("broken", ".0%"),
-              Column("same", ".0%"), Column("KL", ".2f"), _PERPLEXITY, Column("on the first prompt"))  # fmt: skip
+              Column("unchanged", ".0%"), Column("KL", ".2f"), _PERPLEXITY, Column("on the first prompt"))  # fmt: skip
 _BY_PROMPT = (Column("unsteered"), Column("refuse", ".0%"), Column("broken", ".0%"), Column("comply", ".0%"),
-              Column("random", ".0%"), Column("prompt"))  # fmt: skip
+              Column("random comply", ".0%"), Column("prompt"))  # fmt: skip
 
 
 def measure(bench: Bench) -> Measuring:
@@ -29,10 +29,10 @@ def measure(bench: Bench) -> Measuring:
         rows = tuple(_by_vector(subject, by_subject[subject.name], plain) for subject in bench.subjects)
         listed = tuple(_by_prompt(bench, by_subject, prompt) for prompt in prompts)
         tables = (
-            Table("By vector; same: as unsteered", _BY_VECTOR, rows),
-            Table("By prompt; random: comply", _BY_PROMPT, listed),
+            Table("By vector", _BY_VECTOR, rows),
+            Table("By prompt", _BY_PROMPT, listed),
         )
-        return Report("survey", tables, tuple(_findings(bench, by_subject)))
+        return Report("survey", (*tables, bench.every(speeches, answers)), tuple(_findings(bench, by_subject)))
 
     yield from bench.hear(speeches, report)
 

@@ -29,7 +29,8 @@ def measure(bench: Bench) -> Measuring:
         for name in [*dict.fromkeys(s.subject.name for s in speeches if s.subject.term and not s.subject.random), RANDOM]:
             if name in norms:
                 rows += [_row(name, dose, norms[name], groups[name, dose]) for dose in doses if (name, dose) in groups]
-        return Report("sweep", (Table("By dose", _COLUMNS, tuple(rows)),), tuple(_holds(bench, doses, groups)))
+        tables = (Table("By dose", _COLUMNS, tuple(rows)), bench.every(speeches, answers))
+        return Report("sweep", tables if len(prompts) > 1 else tables[:1], tuple(_holds(bench, doses, groups)))
 
     yield from bench.hear(speeches, report)
 

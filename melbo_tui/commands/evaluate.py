@@ -23,6 +23,8 @@ from vectors.index import LibraryError
 from vectors.plain_text import one_line
 from vectors.reports import Report, Reports
 
+_ROWS = 40
+
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser("evaluate", help="what vectors do, in numbers", description="What vectors do, in numbers.")
@@ -35,6 +37,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="a report that is kept", description=about, parents=[common])
     show.set_defaults(run=_show)
     show.add_argument("report", nargs="?", metavar="REPORT", help="its id (default: the latest)")
+    show.add_argument("--rows", type=int, default=_ROWS, metavar="N", help=f"of each table at most (default: {_ROWS})")
     show.add_argument("--list", action="store_true", help="all that are kept")
 
 
@@ -95,16 +98,18 @@ def _asked(args: argparse.Namespace) -> tuple[tuple[Prompt, ...], tuple[tuple[st
     return (*prompts_of(args), *(Prompt(text, system=args.system, raw=args.raw) for text in texts)), ()
 
 
-def show(id: str, report: Report) -> None:
-    """The report's tables, and what they come to."""
+def show(id: str, report: Report, rows: int = _ROWS) -> None:
+    """The report's tables, the first `rows` of each, and what they come to."""
     say(f"{report.metric} on {report.model}" + ("" if report.complete else " (stopped before its end)"))
     prompts = "; ".join(f"“{one_line(prompt, 60)}”" for prompt in report.prompts[:3])
     more = f" and {len(report.prompts) - 3} more" if len(report.prompts) > 3 else ""
     say(f"prompts: {prompts}{more}")
     for one in report.tables:
         say(f"\n{one.title}")
-        cells = [[column.shown(cell) for column, cell in zip(one.columns, row, strict=True)] for row in one.rows]
+        cells = [[column.shown(cell) for column, cell in zip(one.columns, row, strict=True)] for row in one.rows[:rows]]
         table([column.name for column in one.columns], cells)
+        if len(one.rows) > rows:
+            say(f"... and {len(one.rows) - rows} more: `melbo-tui evaluate show {id} --rows {len(one.rows)}`")
     if report.findings:
         say()
     for finding in report.findings:
@@ -134,5 +139,5 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         say_json({"id": id, **report.to_json()})
     else:
-        show(id, report)
+        show(id, report, max(args.rows, 0))
     return 0

@@ -196,7 +196,7 @@ def test_doses_that_are_none(tiny: LanguageModel, wrong: str) -> None:
 def _scripted(monkeypatch: pytest.MonkeyPatch, says: Any) -> None:
     """Lets the model answer `says(speech)` instead of what it would say."""
 
-    def hear(bench: Bench, speeches: list[Speech], report: Any) -> Any:
+    def hear(bench: Bench, speeches: list[Speech], report: Any, watched: bool = True) -> Any:
         from core.evaluation.bench import Step
 
         yield Step(1, 1, lambda: report([says(speech) for speech in speeches]))
@@ -228,12 +228,14 @@ def test_a_survey_counts_who_ends_and_who_causes_refusals(session: Session, monk
 
     _scripted(monkeypatch, says)
     report = _report(session, "survey", SteerTerm(_vector(session.model)), controls=2)
-    by_vector, by_prompt = report.tables
+    by_vector, by_prompt, every = report.tables
+    assert len(every.rows) == 12
+    assert {row[3] for row in every.rows} == {"refuses", "broken", ""}
     assert _rows(by_vector, "found")[0] | {"KL": 0, "perplexity": 0} == {
-        "vector": "found", "of": 3, "refuses": 1 / 3, "broken": 1 / 3, "same": 0, "KL": 0, "perplexity": 0,
+        "vector": "found", "of": 3, "refuses": 1 / 3, "broken": 1 / 3, "unchanged": 0, "KL": 0, "perplexity": 0,
         "on the first prompt": "yes",
     }  # fmt: skip
-    assert _rows(by_vector, "random 1")[0]["same"] == 1
+    assert _rows(by_vector, "random 1")[0]["unchanged"] == 1
     assert [row["unsteered"] for row in by_prompt.to_json()["rows"]] == ["refuses", "refuses", "answers"]
     assert [row["comply"] for row in by_prompt.to_json()["rows"]] == [1, 0, 0]
     ended, caused = report.findings
@@ -251,7 +253,7 @@ def test_behaviours_are_grouped(session: Session, monkeypatch: pytest.MonkeyPatc
 
     _scripted(monkeypatch, says)
     vectors = [SteerTerm(_vector(session.model, i, name=name)) for i, name in enumerate("abcd")]
-    kinds, different = _report(session, "behaviours", *vectors, prompts=PROMPTS[:1], controls=2).tables
+    kinds, different, _ = _report(session, "behaviours", *vectors, prompts=PROMPTS[:1], controls=2).tables
     assert {row["kind"]: (row["vectors"], row["random"]) for row in kinds.to_json()["rows"]} == {
         "code": (2, 0), "prose": (1, 0), "refusal": (1, 1),
     }  # fmt: skip

@@ -11,12 +11,14 @@ from textual.events import Paste
 from textual.keys import _character_to_key
 from textual.pilot import OutOfBounds, Pilot
 
-from core.events import LensRead, Said, TaskEnded
+from core.evaluation.requests import Evaluate
+from core.events import LensRead, Progressed, Reported, Said, TaskEnded
 from core.requests import ReadLens, Reply, Train
 from melbo_tui.app import MelboApp
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened
 from tests.vectors.making import vector
 from vectors.library import Library, Sample
+from vectors.reports import Column, Report, Table
 from vectors.vector import ModelStamp
 
 _KEYS = (
@@ -29,6 +31,12 @@ _WORDS = (
     "ortho", "nan",
 )  # fmt: skip
 _SIZES = ((120, 40), (80, 24), (72, 20), (60, 10), (200, 60))
+
+
+def _report(tables: int, rows: int) -> Report:
+    columns = (Column("[b]"), Column("KL", ".2f"), Column("says"))
+    table = Table("[/]", columns, tuple(("v" * row, row / 3 if row % 2 else None, "[red]x" * 30) for row in range(rows)))
+    return Report("kl", (table,) * tables, ("[/b] found",) * tables, "m", ("v1",), ("[b]p",), complete=rows % 2 == 0)
 
 
 class _Monkey:
@@ -57,10 +65,11 @@ class _Monkey:
 
     async def ask(self) -> None:
         """A key that opens a dialog, in the pane where it does, and something typed into that."""
-        pane, keys = self.draw.choice([("f2", "eitrmpwscofv/"), ("f1", "rnc"), ("f3", "ah")])
+        pane, keys = self.draw.choice([("f2", "eitrmpwscofvnn/"), ("f1", "rnc"), ("f3", "ah")])
         await self.pilot.press("escape", pane, _character_to_key(self.draw.choice(keys)))
-        await self.write()
-        await self.pilot.press(*self.draw.choice([("enter",), ("enter", "escape"), ("tab", "enter")]))
+        if self.draw.random() < 0.7:
+            await self.write()
+        await self.pilot.press(*self.draw.choice([("enter",), ("enter", "enter"), ("enter", "escape"), ("tab", "enter")]))
 
     async def click(self) -> None:
         at = self.draw.randrange(self.app.size.width), self.draw.randrange(self.app.size.height)
@@ -75,7 +84,7 @@ class _Monkey:
 
     async def speak(self) -> None:
         """The engine answers something that it was asked once, perhaps long ago."""
-        asked = [(i, r) for i, r in enumerate(self.engine.requests, 1) if isinstance(r, (Train, Reply, ReadLens))]
+        asked = [(i, r) for i, r in enumerate(self.engine.requests, 1) if isinstance(r, (Train, Reply, ReadLens, Evaluate))]
         if not asked:
             return
         task, request = self.draw.choice(asked[-3:])
@@ -85,6 +94,9 @@ class _Monkey:
                 self.engine.tell(Said(task, row.key, "[b]said[/b]", 3, self.draw.random() < 0.5, (0.5,), 3.0, 0.1))
         elif isinstance(request, ReadLens):
             self.engine.tell(LensRead(task, request.vector.id, (("[a]", 1.0),), (("[/b]", -1.0),)))
+        elif isinstance(request, Evaluate):
+            self.engine.tell(Reported(task, "id", _report(self.draw.randrange(3), self.draw.randrange(40))))
+            self.engine.tell(Progressed(task, request.metric, 0.5, 1))
         elif self.draw.random() < 0.5:
             self.engine.find(task)
         if self.draw.random() < 0.6:
