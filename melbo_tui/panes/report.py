@@ -92,7 +92,8 @@ class ReportScreen(ModalScreen[None]):
         for i, column in enumerate(table.columns):
             width = min(max([len(column.name), *(len(row[i]) for row in cells)]), _LONGEST_NAME)
             last = i == len(table.columns) - 1
-            layout.append((str(i), column.name, _LEAST_LAST if last else width))
+            name = column.name.rjust(width) if column.form else column.name  # over numbers, which stand on the right
+            layout.append((str(i), name, _LEAST_LAST if last else width))
         found = list(self.query(f"#{id}").results(ListTable))
         if not found or not found[0].columns:
             if not found:
@@ -139,7 +140,9 @@ class ReportScreen(ModalScreen[None]):
             if tables and place < len(tables[self._at].rows):
                 table = tables[self._at]
                 shown = [column.shown(cell) for column, cell in zip(table.columns, table.rows[place], strict=True)]
-                facts = [f"{column.name} {cell}" for column, cell in zip(table.columns[:-1], shown[:-1], strict=True) if cell]
+                facts = [
+                    f"{column.name} {cell}".strip() for column, cell in zip(table.columns[:-1], shown[:-1], strict=True) if cell
+                ]
                 text.append(" · ".join(facts) + "\n" if facts else "", "dim")
                 text.append(shown[-1])
         self.query_one("#row", Static).update(text)
