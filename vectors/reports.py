@@ -31,10 +31,29 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """A table as a chart: column `y` over column `x`, a line for each value of column `by`. Without `x`, a dot a row."""
+
+    y: str
+    x: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    plots: tuple[Plot, ...] = ()
+
+    def numbers(self, column: str) -> list[float | None]:
+        """The numbers in the column of that name; None where there is something else."""
+        place = [one.name for one in self.columns].index(column)
+        return [float(cell) if isinstance(cell := row[place], (int, float)) else None for row in self.rows]
+
+    def texts(self, column: str) -> list[str]:
+        place = [one.name for one in self.columns].index(column)
+        return [str(row[place]) for row in self.rows]
 
     def to_json(self) -> dict[str, Any]:
         """Rows as objects, their numbers unrounded; what is no finite number as None, which JSON has."""
@@ -96,7 +115,11 @@ def _table(data: Mapping[str, Any]) -> Table:
     for row in rows:
         for column, cell in zip(columns, row, strict=True):
             column.shown(cell)  # a form that numbers cannot be written in is told here
-    return Table(one_line(str(data["title"])), columns, rows)
+    plots = tuple(Plot(str(plot["y"]), str(plot["x"]), str(plot["by"])) for plot in data.get("plots", ()))
+    names = {"", *(column.name for column in columns)}
+    if any(not plot.y or not {plot.y, plot.x, plot.by} <= names for plot in plots):
+        raise ValueError("a plot of columns that are not there")
+    return Table(one_line(str(data["title"])), columns, rows, plots)
 
 
 def _cell(cell: Any) -> Cell:

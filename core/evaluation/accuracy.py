@@ -9,7 +9,7 @@ from math import sqrt
 
 from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Speech, Subject, share
 from core.evaluation.damage import is_broken
-from vectors.reports import Cell, Column, Report, Table
+from vectors.reports import Cell, Column, Plot, Report, Table
 
 _COLUMNS = (Column("vector"), Column("right", "d"), Column("of", "d"), Column("accuracy", ".1%"), Column("from", ".0%"),
             Column("to", ".0%"), Column("repeats", ".0%"), Column("to the first question"))  # fmt: skip
@@ -28,7 +28,9 @@ def measure(bench: Bench) -> Measuring:
         flags = {name: {q: is_right(one.text, bench.answers[q]) for q, one in said.items()} for name, said in heard.items()}
         rows = tuple(_row(subject, heard[subject.name], flags[subject.name]) for subject in bench.subjects)
         told = bench.every(speeches, answers, lambda one, said: "right" if flags[one.subject.name][one.prompt] else "")
-        return Report("accuracy", (Table("Right answers", _COLUMNS, rows), told), tuple(_findings(bench, flags)))
+        return Report(
+            "accuracy", (Table("Right answers", _COLUMNS, rows, (Plot("accuracy"),)), told), tuple(_findings(bench, flags))
+        )
 
     yield from bench.hear(speeches, report, watched=False)
 

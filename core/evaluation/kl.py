@@ -10,7 +10,7 @@ import torch
 from core.divergence import divergence
 from core.evaluation.bench import Bench, Measuring, Step, Subject, mean
 from core.steering import SteerTerm
-from vectors.reports import Cell, Column, Report, Table
+from vectors.reports import Cell, Column, Plot, Report, Table
 
 
 def measure(bench: Bench) -> Measuring:
@@ -29,7 +29,8 @@ def measure(bench: Bench) -> Measuring:
         for i, subject in enumerate(subjects):
             far: list[Cell] = [mean(to_base[i])] if base is not None else []
             rows.append((subject.name, subject.norm, mean(unsteered[i]), max(unsteered[i], default=None), *far, words[i]))
-        table = Table("KL of the next token, nats", (*columns, Column("next token")), tuple(rows))
+        plots = tuple(Plot(column.name) for column in reversed(columns[1:]) if column.name != "most")
+        table = Table("KL of the next token, nats", (*columns, Column("next token")), tuple(rows), plots)
         findings = [f"Unsteered, the next token is {first_word!r}."] if first_word else []
         if base is not None and own:
             findings.append(f"KL of the unsteered model to the base {bench.base.name if bench.base else ''}: {mean(own):.3g}.")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.evaluation.bench import UNSTEERED, Bench, Measuring, Step, Subject, mean
 from core.requests import default_blocks
-from vectors.reports import Cell, Column, Report, Table
+from vectors.reports import Cell, Column, Plot, Report, Table
 
 
 def measure(bench: Bench) -> Measuring:
@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Measuring:
             median, first = mean([one for one, _ in seen]), mean([one for _, one in seen])
             before = mean([one for one, _ in stream[block - 1]]) if block else None
             rows.append((block, median, first, median / before if median and before else None))
-        tables = [Table("The unsteered residual stream", columns, tuple(rows))]
+        tables = [Table("The unsteered residual stream", columns, tuple(rows), (Plot("norm", "block"),))]
         if subjects:
             tables.append(_beside(subjects, stream, moved))
         return Report("norms", tuple(tables))
@@ -64,7 +64,7 @@ def _beside(subjects: list[Subject], stream: list[list[tuple[float, float]]], mo
         here = mean([one for one, _ in stream[block]])
         part = norm / here if norm is not None and here else None
         rows.append((subject.name, block, norm, part, mean([one for one, _ in shares]), mean([one for _, one in shares])))
-    return Table("Vectors beside it, and how far they move it", columns, tuple(rows))
+    return Table("Vectors beside it, and how far they move it", columns, tuple(rows), (Plot("moves the target by"),))
 
 
 def _target(bench: Bench, subject: Subject) -> int:

@@ -7,7 +7,7 @@ from statistics import median
 
 from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Speech, Subject, mean, share
 from vectors.plain_text import one_line
-from vectors.reports import Cell, Column, Report, Table
+from vectors.reports import Cell, Column, Plot, Report, Table
 
 _PERPLEXITY = Column("perplexity", ".1f")
 _BY_VECTOR = (Column("vector"), Column("of", "d"), Column("refuses", ".0%"), Column("broken", ".0%"),
@@ -29,7 +29,7 @@ def measure(bench: Bench) -> Measuring:
         rows = tuple(_by_vector(subject, by_subject[subject.name], plain) for subject in bench.subjects)
         listed = tuple(_by_prompt(bench, by_subject, prompt) for prompt in prompts)
         tables = (
-            Table("By vector", _BY_VECTOR, rows),
+            Table("By vector", _BY_VECTOR, rows, (Plot("refuses"), Plot("KL"), Plot("perplexity"))),
             Table("By prompt", _BY_PROMPT, listed),
         )
         return Report("survey", (*tables, bench.every(speeches, answers)), tuple(_findings(bench, by_subject)))

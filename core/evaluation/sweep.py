@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.evaluation.bench import RANDOM, UNSTEERED, Answer, Bench, Measuring, Speech, Subject, mean, share
-from vectors.reports import Cell, Column, Report, Table
+from vectors.reports import Cell, Column, Plot, Report, Table
 
 _COLUMNS = (Column("vector"), Column("times", "g"), Column("norm", ".3g"), Column("refuses", ".0%"), Column("broken", ".0%"),
             Column("KL", ".2f"), Column("perplexity", ".1f"), Column("what the model says"))  # fmt: skip
+
+
+_PLOTS = tuple(Plot(name, "times", "vector") for name in ("KL", "perplexity", "refuses", "broken"))
 
 
 def measure(bench: Bench) -> Measuring:
@@ -29,7 +32,7 @@ def measure(bench: Bench) -> Measuring:
         for name in [*dict.fromkeys(s.subject.name for s in speeches if s.subject.term and not s.subject.random), RANDOM]:
             if name in norms:
                 rows += [_row(name, dose, norms[name], groups[name, dose]) for dose in doses if (name, dose) in groups]
-        tables = (Table("By dose", _COLUMNS, tuple(rows)), bench.every(speeches, answers))
+        tables = (Table("By dose", _COLUMNS, tuple(rows), _PLOTS), bench.every(speeches, answers))
         return Report("sweep", tables if len(prompts) > 1 else tables[:1], tuple(_holds(bench, doses, groups)))
 
     yield from bench.hear(speeches, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -10,12 +11,15 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
+from melbo_tui.panes import report_plot
+from melbo_tui.widgets.chart import Chart
 from melbo_tui.widgets.list_table import ListTable
 from vectors.plain_text import one_line
 from vectors.reports import Report
 
 _LONGEST_NAME = 24
 _LEAST_LAST = 12
+_ROOM_FOR_A_PLOT = 32
 
 
 class ReportScreen(ModalScreen[None]):
@@ -28,6 +32,8 @@ class ReportScreen(ModalScreen[None]):
     ReportScreen #titles { height: 1; }
     ReportScreen ListTable { height: 1fr; display: none; }
     ReportScreen ListTable.-shown { display: block; }
+    ReportScreen #plot { height: 1fr; border: round $primary 40%; border-title-color: $text; display: none; }
+    ReportScreen #plot.-shown { display: block; }
     ReportScreen #row { height: auto; max-height: 7; border-top: solid $primary 40%; }
     ReportScreen #findings { height: auto; max-height: 6; border-top: solid $primary 40%; text-style: bold; }
     """
@@ -35,6 +41,7 @@ class ReportScreen(ModalScreen[None]):
         ("escape,q", "dismiss(None)", "Close"),
         ("tab,right", "turn(1)", "Next table"),
         ("shift+tab,left", "turn(-1)", "Table before"),
+        ("p", "plot", "Plot"),
         ("x", "stop", "Stop"),
     ]
 
@@ -42,6 +49,7 @@ class ReportScreen(ModalScreen[None]):
         super().__init__()
         self._report, self._kept_as, self._stop = report, id, stop
         self._at = 0
+        self._plot: int | None = None  # which of the table's plots is seen
         self._progress = "working"
 
     def compose(self) -> ComposeResult:
@@ -49,10 +57,12 @@ class ReportScreen(ModalScreen[None]):
             yield Static("", id="about", markup=False)
             yield Static("", id="titles", markup=False)
             yield Vertical(id="tables")
+            yield Chart("Nothing to draw yet.", id="plot")
             yield Static("", id="row", markup=False)
             yield Static("", id="findings", markup=False)
 
     def on_mount(self) -> None:
+        self._plot = 0 if self.app.size.height >= _ROOM_FOR_A_PLOT else None
         self.show(self._report, self._kept_as)
 
     def show(self, report: Report, id: str, stopped: bool = False) -> None:
@@ -65,6 +75,7 @@ class ReportScreen(ModalScreen[None]):
         box = self.query_one("#report-box")
         self.tell(self._progress)
         turn = "Tab: the next table · " if len(report.tables) > 1 else ""
+        turn += "p: plots · " if any(table.plots for table in report.tables) else ""
         kept = f"kept as {id} · " if id else ""
         box.border_subtitle = Text(f"{turn}{kept}Esc closes")
         prompts = " · ".join(one_line(prompt, 60) for prompt in report.prompts[:3])
@@ -91,9 +102,11 @@ class ReportScreen(ModalScreen[None]):
         layout = []
         for i, column in enumerate(table.columns):
             width = min(max([len(column.name), *(len(row[i]) for row in cells)]), _LONGEST_NAME)
-            last = i == len(table.columns) - 1
+            last = i == len(table.columns) - 1 and not column.form
             name = column.name.rjust(width) if column.form else column.name  # over numbers, which stand on the right
             layout.append((str(i), name, _LEAST_LAST if last else width))
+        if table.columns and table.columns[-1].form:
+            layout.append(("rest", "", 0))  # or the last number would stand alone at the far right
         found = list(self.query(f"#{id}").results(ListTable))
         if not found or not found[0].columns:
             if not found:
@@ -105,7 +118,8 @@ class ReportScreen(ModalScreen[None]):
         cursor = widget.cursor_row
         widget.clear()
         for row, line in zip(table.rows, cells, strict=True):
-            widget.add_row(*(_shown(text, isinstance(cell, (int, float))) for text, cell in zip(line, row, strict=True)))
+            texts = [_shown(text, isinstance(cell, (int, float))) for text, cell in zip(line, row, strict=True)]
+            widget.add_row(*texts, *[Text()] * (len(layout) - len(texts)))
         widget.move_cursor(row=min(cursor, max(len(cells) - 1, 0)))
         self._show_row()
 
@@ -140,12 +154,33 @@ class ReportScreen(ModalScreen[None]):
             if tables and place < len(tables[self._at].rows):
                 table = tables[self._at]
                 shown = [column.shown(cell) for column, cell in zip(table.columns, table.rows[place], strict=True)]
-                facts = [
-                    f"{column.name} {cell}".strip() for column, cell in zip(table.columns[:-1], shown[:-1], strict=True) if cell
-                ]
-                text.append(" · ".join(facts) + "\n" if facts else "", "dim")
-                text.append(shown[-1])
+                # What stands last is, as a rule, what was said.
+                words = "" if table.columns[-1].form else shown.pop()
+                facts = [f"{column.name} {cell}".strip() for column, cell in zip(table.columns, shown, strict=False) if cell]
+                text.append(" · ".join(facts) + ("\n" if facts and words else ""), "dim")
+                text.append(words)
         self.query_one("#row", Static).update(text)
+        self._show_plot()
+
+    def _show_plot(self) -> None:
+        """Draws the plot that is chosen of the table that is seen, where it has any."""
+        table = self._report.tables[self._at] if self._report.tables else None
+        chart = self.query_one("#plot", Chart)
+        seen = table is not None and bool(table.plots) and self._plot is not None
+        chart.set_class(seen, "-shown")
+        if table is None or not seen or self._plot is None:
+            return
+        plot = table.plots[self._plot % len(table.plots)]
+        row = next((widget.cursor_row for widget in self.query(f"#table-{self._at}").results(ListTable)), 0)
+        chart.entitle(report_plot.title(plot, table, row), "p: the next, then none")
+        chart.show(partial(report_plot.series, plot, table, row), plot.x or "row", from_zero=True, at_once=True)
+
+    def action_plot(self) -> None:
+        """Shows the next of the table's plots; behind the last one, none."""
+        plots = self._report.tables[self._at].plots if self._report.tables else ()
+        after = 0 if self._plot is None else self._plot + 1
+        self._plot = after if after < len(plots) else None
+        self._show_plot()
 
     def action_turn(self, by: int) -> None:
         self._at += by

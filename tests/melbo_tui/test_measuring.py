@@ -9,11 +9,12 @@ from textual.widgets import Input
 
 from core.evaluation.requests import Evaluate
 from core.events import Progressed, Reported, TaskEnded
+from melbo_tui.panes import report_plot
 from melbo_tui.panes.report import ReportScreen
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.library import Library
-from vectors.reports import Column, Report, Reports, Table
+from vectors.reports import Column, Plot, Report, Reports, Table
 
 LONG = "It says so much that no column of a table holds all of it, [b]markup[/b] included, up to its end"
 
@@ -160,3 +161,46 @@ async def test_an_empty_library_measures_the_model_itself(library: Library) -> N
         await until(pilot, lambda: "norms of the model on" in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
+
+
+def _sweep() -> Table:
+    columns = (Column("vector"), Column("times", "g"), Column("KL", ".2f"))
+    rows = (("unsteered", None, None), ("a", 1, 0.5), ("a", -1, 0.25), ("b", 1, 2.0), ("random", 1, 0.1), ("random-01", 1, 0.3))
+    return Table("By dose", columns, rows, (Plot("KL", "times", "vector"), Plot("KL")))
+
+
+_COLORS = {"main": (1, 0, 0), "other": (0, 1, 0), "faint": (0, 0, 1)}
+
+
+def test_a_line_a_vector_the_one_under_the_cursor_on_top() -> None:
+    lines = report_plot.series(_sweep().plots[0], _sweep(), 1, _COLORS)
+    assert [(list(line.xs), list(line.ys)) for line in lines if line.xs] == [
+        ([1], [2.0]), ([1], [0.3]), ([1], [0.1]), ([-1, 1], [0.25, 0.5]),
+    ]  # fmt: skip
+    assert [line.color for line in lines if line.xs] == [_COLORS[name] for name in ("faint", "faint", "other", "main")]
+    assert report_plot.title(_sweep().plots[0], _sweep(), 1) == "KL by times · bright: a, other colour: random"
+
+
+def test_a_dot_a_row_and_the_mean_of_random_ones_as_a_line() -> None:
+    line, dots, here = report_plot.series(_sweep().plots[1], _sweep(), 3, _COLORS)
+    assert (list(line.xs), list(line.ys)) == ([1, 6], [0.1, 0.1])
+    assert (list(dots.xs), list(dots.ys)) == ([2, 3, 4, 6], [0.5, 0.25, 2.0, 0.3])
+    assert (list(here.xs), list(here.ys)) == ([4], [2.0])
+
+
+async def test_plots_take_turns(stocked: Library) -> None:
+    Reports(stocked.folder).save("one", Report("sweep", (_sweep(),), (), "m", ("a", "b"), ("How?",), {}, 1.0, True))
+    async with opened(stocked, loaded=False) as (app, pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("n", *"again", "enter")
+        await until(pilot, lambda: "KL by times · bright: unsteered" in screen_text(app))
+        await pilot.press("down")
+        await until(pilot, lambda: "KL by times · bright: a" in screen_text(app))
+        await pilot.press("p")
+        await until(pilot, lambda: "KL · bright: a" in screen_text(app))
+        await pilot.press("p")
+        await until(pilot, lambda: "bright" not in screen_text(app))
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("p")
+        await until(pilot, lambda: "KL by times · bright: a" in screen_text(app) and "vector a · times 1" in screen_text(app))

@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 
 from vectors.index import LibraryError
-from vectors.reports import Column, Report, Reports, Table
+from vectors.reports import Column, Plot, Report, Reports, Table
 
 REPORT = Report(
     "sweep",
-    (Table("By dose", (Column("vector"), Column("KL", ".2f"), Column("says")), (("a", 0.5, "hello"), ("b", None, "x\ny"))),),
+    (
+        Table(
+            "By dose",
+            (Column("vector"), Column("KL", ".2f"), Column("says")),
+            (("a", 0.5, "hello"), ("b", None, "x\ny")),
+            (Plot("KL", by="vector"),),
+        ),
+    ),
     ("a: the text holds.",),
     "tiny",
     ("a", "b"),
@@ -61,6 +68,7 @@ def test_what_is_no_finite_number_is_kept_as_nothing(tmp_path: Path) -> None:
         {"tables": [{"title": "t", "columns": [{"name": "a", "form": "999999999d"}], "rows": [[1]]}]},
         {"tables": [{"title": "t", "columns": [{"name": "a", "form": "d"}], "rows": [[1.5]]}]},
         {"tables": [{"title": "t", "columns": [{"name": "a", "form": ""}], "rows": [[1, 2]]}]},
+        {"tables": [{"title": "t", "columns": [], "rows": [], "plots": [{"y": "b", "x": "", "by": ""}]}]},
         {"tables": [{"title": "t", "columns": [{"name": "a", "form": ".3g"}], "rows": [[10**400]]}]},
     ],
 )  # fmt: skip
