@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -50,8 +51,13 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
     about: list[Mapping[str, Any]] = [{} for _ in found]
     if read is safetensors_file.read and how.block is None:
         about = [entry.about for entry in safetensors_file.read_header(path)]
+    # One moment for all of a file, or the list, which has the newest first, would have them backwards.
+    now = time.time()
+    found = [replace(v, origin=replace(v.origin, created=now)) if v.origin.method == "import" else v for v in found]
     if name:
         names = [name] if len(found) == 1 else [f"{name}-{i + 1:02d}" for i in range(len(found))]
+        if how.base_row and len(found) > 1:
+            names = [f"{name}-base", *names[:-1]]
         found = [vector.renamed(one) for vector, one in zip(found, names, strict=True)]
     before = len(library.history)
     ids: list[str] = []

@@ -31,9 +31,9 @@ def measure(bench: Bench) -> Measuring:
             rows.append((subject.name, subject.norm, mean(unsteered[i]), max(unsteered[i], default=None), *far, words[i]))
         plots = tuple(Plot(column.name) for column in reversed(columns[1:]) if column.name != "most")
         table = Table("KL of the next token, nats", (*columns, Column("next token")), tuple(rows), plots)
-        findings = [f"Unsteered, the next token is {first_word!r}."] if first_word else []
+        findings = [f"Unsteered, the likeliest next token is {first_word}."] if first_word else []
         if base is not None and own:
-            findings.append(f"KL of the unsteered model to the base {bench.base.name if bench.base else ''}: {mean(own):.3g}.")
+            findings.append(f"The unsteered model's KL to the base {bench.base.name if bench.base else ''} is {mean(own):.3g}.")
         return Report("kl", (table,), tuple(findings))
 
     for prompt in range(len(bench.prompts)):

@@ -86,10 +86,11 @@ def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
 
 
 def _of_family(request: Evaluate) -> str | None:
-    """The base of the one family that all vectors are of."""
-    parents = {term.vector.origin.parents[:1] for term in request.vectors if term.vector.origin.method == "ortho"}
-    alike = len(parents) == 1 and all(term.vector.origin.method == "ortho" for term in request.vectors)
-    return next(iter(next(iter(parents))), None) if alike else None
+    """The base of the one family that all vectors are of, grown here or imported; it may be among them itself."""
+    origins = {term.vector.id: term.vector.origin for term in request.vectors}
+    bases = {origin.parents[0] for origin in origins.values() if origin.parents and "recipe" not in origin.settings}
+    strangers = {id for id, origin in origins.items() if not origin.parents or "recipe" in origin.settings}
+    return next(iter(bases)) if len(bases) == 1 and strangers <= bases else None
 
 
 def _counted(vectors: int) -> str:

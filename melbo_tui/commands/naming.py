@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import SettingsError
 from melbo_tui.settings import library_folder
 from vectors.library import Kept, Library
-from vectors.plain_text import one_line
+from vectors.plain_text import natural, one_line
 from vectors.query import Line, chosen
 
 
@@ -57,8 +57,15 @@ def picked(library: Library, args: argparse.Namespace) -> list[tuple[Kept, float
         if args.of_run and not lines:
             raise SettingsError(f"there is no run {one_line(args.of_run, 60)!r} in the library")
         named = {entry.id for entry, _ in picks}
-        picks += [(line.entry, 1.0) for line in chosen(lines, args.filter or "") if line.entry.id not in named]
+        found = [line.entry for line in chosen(lines, args.filter or "") if line.entry.id not in named]
+        picks += [(entry, 1.0) for entry in sorted(found, key=_when)]
     return picks
+
+
+def _when(entry: Kept) -> tuple[float, str, int]:
+    """In which order vectors were found."""
+    run, _, row = entry.id.partition("/")
+    return entry.created, run, natural(row) or 0
 
 
 def completed(action: argparse.Action, trash: bool = False) -> None:

@@ -151,7 +151,10 @@ def test_a_family_is_measured_against_its_base(session: Session) -> None:
     base = session.library.add([_vector(session.model, 1, name="base")])[0]
     member = _vector(session.model, 2, name="member")
     member = replace(member, origin=replace(member.origin, method="ortho", parents=(base.id,)))
-    assert "KL to base" in {column.name for column in _report(session, "kl", SteerTerm(member)).tables[0].columns}
+    for terms in (SteerTerm(member),), (SteerTerm(base), SteerTerm(member)):
+        assert "KL to base" in {column.name for column in _report(session, "kl", *terms).tables[0].columns}
+    other = SteerTerm(_vector(session.model, 3, name="other"))
+    assert "KL to base" not in {c.name for c in _report(session, "kl", SteerTerm(member), other).tables[0].columns}
     session.library.delete([base.id])
     events = _events(session, Evaluate("kl", (SteerTerm(member),), PROMPTS))
     assert [e.report.complete for e in events if isinstance(e, Reported)][-1], "a base that is gone is no reason to fail"

@@ -58,7 +58,7 @@ def test_machines_get_numbers(run) -> None:  # type: ignore[no-untyped-def]
     last = _last(out)
     assert last["event"] == "Reported"
     rows = {row["vector"]: row for row in last["tables"][0]["rows"]}
-    assert set(rows) == {"random 1", "how-01", "how-02"}
+    assert list(rows) == ["random 1", "how-01", "how-02"], "in the order in which they were found"
     assert isinstance(rows["how-01"]["KL to unsteered"], float)
     assert last["prompts"] == ["How?"]
 

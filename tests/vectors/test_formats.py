@@ -66,7 +66,8 @@ def test_melbo_s_and_dct_s_tensors(tmp_path: Path, library: Library) -> None:
         reader_of(path)(path, Reading())
     np.testing.assert_array_equal(_directions(reader_of(path)(path, Reading(5, "q", columns=True))), ROWS.T)
     entries = exchange.take_in(library, path, Reading(8, "q", base_row=True), "fam")
-    assert [e.name for e in entries] == ["fam-01", "fam-02", "fam-03"]
+    assert [e.name for e in entries] == ["fam-base", "fam-01", "fam-02"]
+    assert [e.name for e in library.entries()] == ["fam-base", "fam-01", "fam-02"], "as they stand in the file"
     assert entries[1].origin.parents == (entries[0].id,)
     torch.save([torch.from_numpy(row) for row in ROWS], path)
     np.testing.assert_array_equal(_directions(reader_of(path)(path, AT_5)), ROWS)
