@@ -175,17 +175,15 @@ class Bench:
             Row(str(i), self.ids[one.prompt], one.subject.steering(one.times), sampling, watched=watched)
             for i, one in enumerate(speeches)
         ]
-        said: list[Completion | None] = [None] * len(rows)
-        done = 0
-
-        def told() -> Report:
-            return report([Answer.of(one) if one is not None and one.finished else None for one in said])
-
+        answers: list[Answer | None] = [None] * len(rows)
+        spent = [0] * len(rows)
         for batch in hear_rows(self.model, rows):
             for completion in batch:
-                before, said[int(completion.key)] = said[int(completion.key)], completion
-                done += self._spent(completion) - (self._spent(before) if before is not None else 0)
-            yield Step(done, self.tokens * len(rows), told)
+                place = int(completion.key)
+                spent[place] = self.tokens if completion.finished else len(completion.ids)
+                if completion.finished:
+                    answers[place] = Answer.of(completion)
+            yield Step(sum(spent), self.tokens * len(rows), lambda: report(answers))
 
     def every(
         self,
@@ -201,9 +199,6 @@ class Bench:
             for speech, answer in zip(speeches, answers, strict=True) if answer is not None
         )  # fmt: skip
         return Table("All answers", columns, rows)
-
-    def _spent(self, completion: Completion) -> int:
-        return self.tokens if completion.finished else len(completion.ids)
 
 
 def _called(term: SteerTerm) -> str:

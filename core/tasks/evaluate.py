@@ -21,6 +21,7 @@ from vectors.reports import Reports
 from vectors.vector import VectorError
 
 _TELL_SECONDS, _SAVE_SECONDS = 1.0, 15.0
+_TELL_SHARE = 20  # telling takes a twentieth of the time at most
 
 
 def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
@@ -30,6 +31,7 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
     pace, stage = Pace(0.0), f"{request.metric} of {_counted(len(request.vectors))}"
     last: Step | None = None
     told_at = saved_at = time.monotonic()
+    tell_after = _TELL_SECONDS
 
     def told(complete: bool, keep: bool) -> None:
         assert last is not None
@@ -56,10 +58,11 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
             last = step
             emit(Progressed(task, stage, step.done / step.total, 1, None, pace.eta))
             now = time.monotonic()
-            if now - told_at > _TELL_SECONDS:
+            if now - told_at > tell_after:
                 keep = now - saved_at > _SAVE_SECONDS
                 told(False, keep)
-                told_at, saved_at = now, now if keep else saved_at
+                told_at, saved_at = time.monotonic(), now if keep else saved_at
+                tell_after = max(_TELL_SECONDS, _TELL_SHARE * (told_at - now))  # a report of thousands takes its time
             yield
         whole = True
     finally:
@@ -80,8 +83,13 @@ def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
             base = base_vector(session, family)
         except (LibraryError, VectorError, SettingsError) as error:
             emit(Warned(task, f"no KL to the family's base: {error}"))
+    ids = [prompt_ids(model, prompt) for prompt in prompts]
+    longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    if too_long := [place for place, one in enumerate(ids) if len(one) >= longest]:
+        place = too_long[0]
+        raise SettingsError(f"prompt {place + 1} has {len(ids[place])} tokens, the model takes {longest}", "cut it")
     tokens = request.tokens or METRICS[request.metric].tokens
-    return Bench(model, request.vectors, prompts, [prompt_ids(model, prompt) for prompt in prompts], request.controls, tokens,
+    return Bench(model, request.vectors, prompts, ids, request.controls, tokens,
                  request.seed, settings, request.answers, base, request.doses)  # fmt: skip
 
 

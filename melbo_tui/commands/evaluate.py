@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from typing import Any
 
 from core.evaluation import METRICS, OPTIONS, Metric
 from core.evaluation.requests import Evaluate
-from core.events import Event, Reported
+from core.events import Event, ModelLoaded, Reported
 from core.requests import Prompt
 from core.session import Session
 from core.steering import SteerTerm
@@ -16,7 +17,7 @@ from core.text_files import lines_of, questions_of
 from melbo_tui.commands import score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_option
-from melbo_tui.commands.output import say, say_json, table
+from melbo_tui.commands.output import fail, say, say_json, table
 from melbo_tui.commands.prompts import add_prompts, prompts_of
 from melbo_tui.commands.running import Runner, open_library
 from vectors.index import LibraryError
@@ -70,11 +71,13 @@ def _evaluate(args: argparse.Namespace) -> int:
     settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
     if file := getattr(args, "against_file", None):
         settings["against"] = [*settings.get("against", ()), *lines_of(file)]
-    terms = tuple(SteerTerm(library.load(entry.id), coefficient) for entry, coefficient in picked(library, args))
+    args.model = args.spec.model  # names are looked for among its vectors first
+    picks = picked(library, args)
+    terms = tuple(SteerTerm(library.load(entry.id), coefficient) for entry, coefficient in picks)
     request = Evaluate(args.action, terms, prompts, answers, args.controls, getattr(args, "max_new_tokens", None), args.seed,
                        settings)  # fmt: skip
     runner = Runner(args, Session(library))
-    runner.load_model()
+    request = _fitting(request, runner.load_model(), len(args.names))
     reported: list[Reported] = []
 
     def listen(event: Event) -> None:
@@ -87,6 +90,15 @@ def _evaluate(args: argparse.Namespace) -> int:
         if reported and not args.json:
             show(reported[0].id, reported[0].report)
     return 0
+
+
+def _fitting(request: Evaluate, model: ModelLoaded, named: int) -> Evaluate:
+    """`request` without the vectors of other models that a run or a filter brought in; the first `named` were asked for."""
+    fitting = tuple(t for i, t in enumerate(request.vectors) if i < named or t.vector.d_model == model.d_model)
+    if len(fitting) < len(request.vectors):
+        strangers = len(request.vectors) - len(fitting)
+        fail(f"note: {strangers} of other models {'is' if strangers == 1 else 'are'} left out")
+    return replace(request, vectors=fitting)
 
 
 def _asked(args: argparse.Namespace) -> tuple[tuple[Prompt, ...], tuple[tuple[str, ...], ...]]:

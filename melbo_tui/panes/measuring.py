@@ -25,7 +25,7 @@ from vectors.library import Kept
 from vectors.reports import Report, Reports
 from vectors.vector import VectorError
 
-_REPORTS = 20
+_REPORTS = 12
 
 
 @dataclass

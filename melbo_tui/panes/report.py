@@ -83,8 +83,6 @@ class ReportScreen(ModalScreen[None]):
         self.query_one("#about", Static).update(f"{report.model}, on: {prompts}{more}" if report.prompts else report.model)
         self.query_one("#findings", Static).update("\n".join(report.findings))
         self.query_one("#findings").display = bool(report.findings)
-        for place in range(len(report.tables)):
-            self._fill(place)
         self._show_table()
 
     def tell(self, progress: str) -> None:
@@ -133,6 +131,7 @@ class ReportScreen(ModalScreen[None]):
             titles.append(f" {table.title} ", "bold reverse" if place == self._at and len(tables) > 1 else "bold")
             titles.append("  ")
         self.query_one("#titles", Static).update(titles)
+        self._fill(self._at)  # those that nobody looks at are filled when somebody does
         self.call_after_refresh(self._focus_table)
 
     def _focus_table(self) -> None:

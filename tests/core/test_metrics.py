@@ -375,3 +375,8 @@ def test_what_cannot_be_evaluated(tiny: LanguageModel, metric: str, more: dict[s
         Evaluate(metric, (SteerTerm(_vector(tiny)),), PROMPTS, **more)
     with pytest.raises(SettingsError, match="no vector"):
         Evaluate("kl", (), PROMPTS)
+
+
+def test_a_prompt_that_is_too_long_is_told(session: Session) -> None:
+    with pytest.raises(SettingsError, match=r"prompt 2 has \d+ tokens, the model takes 128"):
+        _report(session, "kl", SteerTerm(_vector(session.model)), prompts=(PROMPTS[0], Prompt("word " * 200)))

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from melbo_tui.cli import main
+from tests.vectors.making import vector
+from vectors.library import Library
+from vectors.vector import ModelStamp
 
 
 @pytest.fixture
@@ -104,3 +107,16 @@ def test_wrong_usage_is_one_clear_line(run, words: tuple[str, ...], code: int, t
     assert out == ""
     assert told in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_vectors_of_other_models_are_left_out_of_a_filter(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    library = Library(tmp_path / "library")
+    library.add([vector(1, "how-wide", 1, d_model=12, stamp=ModelStamp("other", 12, 4, "x"))])
+    code, out, err = run("evaluate", "kl", "--filter", "how", "--controls", "0")
+    assert code == 0
+    assert "1 of other models is left out" in err
+    assert "how-02" in out
+    assert "how-wide" not in out
+    code, out, err = run("evaluate", "kl", "how-wide")
+    assert (code, out) == (1, "")
+    assert "has width 12" in err
