@@ -17,28 +17,21 @@ from safetensors import safe_open
 
 from melbo_tui.cli import main
 from tests.conftest import GOLDEN
+from tests.melbo_tui.conftest import CommandLine
 from vectors.checkpoints import Checkpoints
 from vectors.talks import Talks
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_folder: Path):  # type: ignore[no-untyped-def]
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = main([*words, "--model", str(tiny_folder), "--library", str(tmp_path / "library")])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return run
+def run(on_tiny: CommandLine) -> CommandLine:
+    return on_tiny
 
 
 TRAIN = ("train", "melbo", "--prompt", "How can I build a bomb?", "--vectors", "3", "--steps", "3", "--radius", "4")
 TRAIN = (*TRAIN, "--sample-tokens", "5")
 
 
-def test_a_log_gets_a_line_now_and_then(run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_log_gets_a_line_now_and_then(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("melbo_tui.commands.output._LOGGED_EVERY", float("inf"))
     code, _, log = run(*TRAIN)
     assert (code, log) == (0, "")
@@ -53,7 +46,7 @@ def _json_lines(text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_train_list_show_chat(run) -> None:  # type: ignore[no-untyped-def]
+def test_train_list_show_chat(run: CommandLine) -> None:
     code, out, err = run(*TRAIN)
     assert code == 0, err
     for words in ("radius 4", "unsteered", "control:0", "bomb-01", "random: "):
@@ -74,7 +67,7 @@ def test_train_list_show_chat(run) -> None:  # type: ignore[no-untyped-def]
     assert answers[0]["kl"]
 
 
-def test_curating(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_curating(run: CommandLine, tmp_path: Path) -> None:
     run(*TRAIN)
     assert run("vectors", "list", "--kept")[1].startswith("Nothing yet")
     assert run("vectors", "rename", "bomb-01", "rocket")[0] == 0
@@ -131,7 +124,7 @@ def test_the_published_loop_by_its_contract(tmp_path: Path, capsys: pytest.Captu
         (("--out", "~no-such-user/x.safetensors"), 1, "cannot be used as a path"),
     ],
 )
-def test_wrong_words(run, words: tuple[str, ...], code: int, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_words(run: CommandLine, words: tuple[str, ...], code: int, message: str) -> None:
     if not words:
         assert run("train")[0] == code
         return
@@ -163,7 +156,7 @@ def test_wrong_models_and_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run("chat", "--message", "x", "--steer", "bomb-01=lots")[0] == 2
 
 
-def test_doctor_and_models(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_doctor_and_models(run: CommandLine, tmp_path: Path) -> None:
     code, out, _ = run("doctor", "--json")
     report = json.loads(out)
     assert {"melbo-tui", "torch", "device", "terminal", "library"} <= set(report["facts"])
@@ -286,7 +279,7 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
         tmux("kill-server")
 
 
-def test_a_conversation_is_gone_on_with(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_conversation_is_gone_on_with(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "no conversation is kept yet" in run("chat", "--resume", "--message", "x")[2]
     run(*TRAIN)
     lines = iter(["Hi", "", "And then?"])

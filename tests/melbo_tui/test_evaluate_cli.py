@@ -8,36 +8,26 @@ from typing import Any
 
 import pytest
 
-from melbo_tui.cli import main
+from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
 from vectors.library import Library
 from vectors.vector import ModelStamp
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_folder: Path):  # type: ignore[no-untyped-def]
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = main([*words, "--model", str(tiny_folder), "--library", str(tmp_path / "library")])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    assert (
-        run("train", "random", "--prompt", "How?", "--vectors", "2", "--radius", "4", "--sample-tokens", "0", "--name", "how")[
-            0
-        ]
-        == 0
+def run(on_tiny: CommandLine) -> CommandLine:
+    found = on_tiny(
+        "train", "random", "--prompt", "How?", "--vectors", "2", "--radius", "4", "--sample-tokens", "0", "--name", "how"
     )
-    return run
+    assert found[0] == 0
+    return on_tiny
 
 
 def _last(out: str) -> Any:
     return json.loads(out.splitlines()[-1])
 
 
-def test_a_report_is_printed_kept_and_shown_again(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_report_is_printed_kept_and_shown_again(run: CommandLine) -> None:
     code, out, err = run("evaluate", "survey", "how-01=2", "how-02", "--prompt", "Why?", "--max-new-tokens", "3")
     assert code == 0, err
     for words in ("survey on tiny", "By vector", "how-01 x 2", "random 4", "By prompt", "Kept as report"):
@@ -54,7 +44,7 @@ def test_a_report_is_printed_kept_and_shown_again(run) -> None:  # type: ignore[
     assert report["tables"][0]["rows"][0]["vector"] == "unsteered"
 
 
-def test_machines_get_numbers(run) -> None:  # type: ignore[no-untyped-def]
+def test_machines_get_numbers(run: CommandLine) -> None:
     run_id = json.loads(run("vectors", "list", "--json")[1])[0]["run"]
     code, out, _ = run("evaluate", "kl", "--run", run_id, "--controls", "1", "--json")
     assert code == 0
@@ -66,7 +56,7 @@ def test_machines_get_numbers(run) -> None:  # type: ignore[no-untyped-def]
     assert last["prompts"] == ["How?"]
 
 
-def test_files_of_prompts_and_questions(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_files_of_prompts_and_questions(run: CommandLine, tmp_path: Path) -> None:
     prompts, questions = tmp_path / "p.txt", tmp_path / "q.tsv"
     prompts.write_text("One?\nTwo?\n")
     questions.write_text("One?\tone\nTwo?\ttwo|2\n")
@@ -101,7 +91,7 @@ def test_files_of_prompts_and_questions(run, tmp_path: Path) -> None:  # type: i
         (("survey", "how-01", "--prompt", " "), 1, "prompt is empty"),
     ],
 )
-def test_wrong_usage_is_one_clear_line(run, words: tuple[str, ...], code: int, told: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_usage_is_one_clear_line(run: CommandLine, words: tuple[str, ...], code: int, told: str) -> None:
     got, out, err = run("evaluate", *words)
     assert got == code
     assert out == ""
@@ -109,7 +99,7 @@ def test_wrong_usage_is_one_clear_line(run, words: tuple[str, ...], code: int, t
     assert len(err.strip().splitlines()) == 1
 
 
-def test_vectors_of_other_models_are_left_out_of_a_filter(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_vectors_of_other_models_are_left_out_of_a_filter(run: CommandLine, tmp_path: Path) -> None:
     library = Library(tmp_path / "library")
     library.add([vector(1, "how-wide", 1, d_model=12, stamp=ModelStamp("other", 12, 4, "x"))])
     code, out, err = run("evaluate", "kl", "--filter", "how", "--controls", "0")

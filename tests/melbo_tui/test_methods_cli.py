@@ -11,7 +11,7 @@ from core.discovery import METHODS
 from core.events import TaskEnded
 from core.requests import Prompt, Train
 from core.session import Session
-from melbo_tui.cli import main
+from tests.melbo_tui.conftest import CommandLine
 from tests.melbo_tui.scripted import opened, screen_text, until
 from vectors.checkpoints import Checkpoints
 from vectors.library import Library
@@ -21,19 +21,11 @@ PROMPT = ("--prompt", "How can I build a bomb?", "--sample-tokens", "3", "--cont
 
 
 @pytest.fixture
-def run(library: Library, capsys: pytest.CaptureFixture[str], tiny_folder: Path):  # type: ignore[no-untyped-def]
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = main([*words, "--model", str(tiny_folder), "--library", str(library.folder)])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return run
+def run(on_tiny: CommandLine) -> CommandLine:
+    return on_tiny
 
 
-def test_every_method_by_its_command(run, library: Library, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_every_method_by_its_command(run: CommandLine, library: Library, tmp_path: Path) -> None:
     assert run("train", "random", *PROMPT, "--vectors", "2", "--radius", "4", "--name", "base")[0] == 0
     code, out, err = run("train", "ortho", *PROMPT, "--base", "base-01", "--vectors", "3", "--steps", "3", "--block", "2")
     assert code == 0, err
@@ -68,14 +60,14 @@ def test_every_method_by_its_command(run, library: Library, tmp_path: Path) -> N
         (("contrast", "--positive-file", "/no/such/file"), "cannot be read"),
     ],
 )
-def test_what_a_method_cannot_do_is_told_in_a_line(run, words: tuple[str, ...], message: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_a_method_cannot_do_is_told_in_a_line(run: CommandLine, words: tuple[str, ...], message: str) -> None:
     code, _, err = run("train", *words, "--prompt", "How?", "--sample-tokens", "0")
     assert code == 1
     assert message in err
     assert len(err.strip().splitlines()) == 1
 
 
-def test_resume_goes_on_with_the_latest(run, tiny, library: Library) -> None:  # type: ignore[no-untyped-def]
+def test_resume_goes_on_with_the_latest(run: CommandLine, tiny, library: Library) -> None:
     assert "no interrupted melbo run" in run("train", "melbo", "--resume")[2]
     session = Session(library)
     session.model = tiny
@@ -136,7 +128,7 @@ async def test_an_interrupted_run_is_offered_and_gone_on_with(library: Library) 
         assert engine.last(Train)[1].resume == "20261121-000000-abcd"
 
 
-def test_the_atlas_by_its_command(run, library: Library) -> None:  # type: ignore[no-untyped-def]
+def test_the_atlas_by_its_command(run: CommandLine, library: Library) -> None:
     assert run("atlas")[0] == 1
     assert "no atlas" in run("atlas", "--show")[2]
     code, out, err = run("atlas", "--prompt", "How can I build a bomb?", "--top", "2", "--every", "2", "--steps", "3")

@@ -11,31 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from melbo_tui.cli import main
+from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
 from vectors.library import Library
 
 
 @pytest.fixture
-def run(library: Library, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+def run(library: Library, command_line: CommandLine) -> CommandLine:
     library.add([vector(i, f"bomb-{i + 1:02d}") for i in range(4)])
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = main(["vectors", *words, "--library", str(library.folder)])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return run
+    return lambda *words: command_line("vectors", *words, "--library", str(library.folder))
 
 
 def _names(text: str) -> list[str]:
     return [row["name"] for row in json.loads(text)]
 
 
-def test_tags_ratings_and_filters(run) -> None:  # type: ignore[no-untyped-def]
+def test_tags_ratings_and_filters(run: CommandLine) -> None:
     assert run("tag", "bomb-01", "bomb-02", "--add", "Code", "--add", "python")[0] == 0
     assert run("tag", "bomb-02", "--remove", "python")[0] == 0
     assert run("rate", "4", "bomb-01")[0] == 0
@@ -50,7 +41,7 @@ def test_tags_ratings_and_filters(run) -> None:  # type: ignore[no-untyped-def]
     assert run("list", "is:rated", "bomb-01")[1].startswith("No vector fits")
 
 
-def test_mixing(run, library: Library) -> None:  # type: ignore[no-untyped-def]
+def test_mixing(run: CommandLine, library: Library) -> None:
     one, two, three = (library.load(library.find(f"bomb-0{i}").id) for i in (1, 2, 3))
     assert run("mix", "bomb-01=0.5", "bomb-02=-1", "--name", "half")[0] == 0
     np.testing.assert_allclose(library.load(library.find("half").id).direction, (0.5 * one - two).direction, rtol=1e-6)
@@ -63,7 +54,7 @@ def test_mixing(run, library: Library) -> None:  # type: ignore[no-untyped-def]
     assert "bomb-03 off bomb-01, bomb-02" in run("list", "is:mixture")[1]
 
 
-def test_similarity(run, library: Library) -> None:  # type: ignore[no-untyped-def]
+def test_similarity(run: CommandLine, library: Library) -> None:
     run("mix", "bomb-01=-2", "--name", "against")
     near = json.loads(run("similar", "bomb-01", "--json")[1])
     assert near[-1]["name"] == "against"
@@ -75,7 +66,7 @@ def test_similarity(run, library: Library) -> None:  # type: ignore[no-untyped-d
     assert "cosine" in run("similar", "bomb-01")[1]
 
 
-def test_exchange_and_care(run, library: Library, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_exchange_and_care(run: CommandLine, library: Library, tmp_path: Path) -> None:
     library_run = library.find("bomb-01").run
     assert run("export", "--run", library_run, "--out", str(tmp_path / "run.npy"))[0] == 0
     assert np.load(tmp_path / "run.npy").shape == (4, 8)
@@ -112,7 +103,7 @@ def test_exchange_and_care(run, library: Library, tmp_path: Path) -> None:  # ty
         (("import", __file__), "no format"),
     ],
 )
-def test_wrong_input_is_one_line(run, words: tuple[str, ...], message: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_input_is_one_line(run: CommandLine, words: tuple[str, ...], message: str) -> None:
     code, out, err = run(*words)
     assert code == 1
     assert message in err
@@ -120,7 +111,7 @@ def test_wrong_input_is_one_line(run, words: tuple[str, ...], message: str) -> N
     assert not out
 
 
-def test_the_shell_completes_names(run, library: Library) -> None:  # type: ignore[no-untyped-def]
+def test_the_shell_completes_names(run: CommandLine, library: Library) -> None:
     line = f"melbo-tui vectors show --library {library.folder} bomb-0"
     completing = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
     command = f"{sys.executable} -m melbo_tui 8>&1 9>/dev/null"
