@@ -149,6 +149,8 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _similar(args: argparse.Namespace) -> int:
+    if args.top < 1:
+        raise SettingsError(f"at least one neighbour must be asked for, not {args.top}")
     library = open_library(args)
     entries = [find(library, args, name) for name in args.names]
     vectors = [library.load(entry.id) for entry in entries]

@@ -64,6 +64,7 @@ def test_similarity(run: CommandLine, library: Library) -> None:
     (pair,) = json.loads(run("similar", "bomb-02", "--duplicates", "--json")[1])
     assert {library.get(pair["a"]).name, library.get(pair["b"]).name} == {"bomb-01", "against"}
     assert "cosine" in run("similar", "bomb-01")[1]
+    assert run("similar", "bomb-01", "--top", "0")[0] == 1
 
 
 def test_exchange_and_care(run: CommandLine, library: Library, tmp_path: Path) -> None:
