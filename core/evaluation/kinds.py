@@ -11,6 +11,8 @@ _CODE = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _LIST = re.compile(r"^\s*(\d+[.)]|[-*•]|\*\*\d+\.)\s", re.MULTILINE)
+# The answer may have been cut off behind its first item.
+_FIRST = re.compile(r"^\s*(\*\*)?1[.)]\s", re.MULTILINE)
 _SCRIPTS = {"CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
             "CYRILLIC": "Cyrillic", "ARABIC": "Arabic", "DEVANAGARI": "Hindi", "HEBREW": "Hebrew",
             "GREEK": "Greek", "THAI": "Thai"}  # fmt: skip
@@ -35,7 +37,7 @@ def kind_of(text: str) -> str:
         return "code"
     if language := _script(text) or _language(text):
         return language
-    return "list" if len(_LIST.findall(text)) > 1 or _LIST.match(text) else "prose"
+    return "list" if len(_LIST.findall(text)) > 1 or _FIRST.search(text) else "prose"
 
 
 def _script(text: str) -> str | None:

@@ -343,6 +343,8 @@ def test_told_apart_is_the_area_under_the_curve(first: list[int], second: list[i
         ("I import goods from Spain and have a class at ten.", "prose"),
         ("1. Take wood.\n2. Cut it.", "list"),
         ("- one\n- two", "list"),
+        ("Follow these steps:\n\n1. **Prepare**: take", "list"),
+        ("- well, that is one dash", "prose"),
         ("Um eine Bombe zu bauen, müssen Sie die Teile und das Pulver mit dem Draht verbinden.", "German"),
         ("Pour construire une maison, vous devez acheter du bois et des clous dans le magasin.", "French"),
         ("Para construir una casa, es necesario comprar la madera y los clavos en una tienda.", "Spanish"),
