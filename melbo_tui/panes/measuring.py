@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from textual.binding import Binding
-
 from core.errors import MelboError
 from core.evaluation import METRICS, Metric
 from core.evaluation.requests import Evaluate
@@ -14,7 +12,7 @@ from core.events import Event, Progressed, Reported, TaskEnded
 from core.requests import Prompt
 from core.steering import SteerTerm
 from core.text_files import lines_of, questions_of
-from melbo_tui.panes.exchanging import ExchangingList
+from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.report import ReportScreen
 from melbo_tui.panes.vector_list import called
 from melbo_tui.widgets.dialogs import Ask, Choose
@@ -26,6 +24,7 @@ from vectors.reports import Report, Reports
 from vectors.vector import VectorError
 
 _REPORTS = 12
+MEASURE = "dose sweep, survey of prompts, behaviours, accuracy, KL and more, beside random ones; earlier reports"
 
 
 @dataclass
@@ -37,20 +36,19 @@ class _Work:
     reported: Reported | None = None
 
 
-class MeasuringList(ExchangingList):
-    """The list, whose vectors can be measured."""
-
-    BINDINGS = [
-        Binding("n", "measure", "Measure", show=False, id="vectors.measure",
-                tooltip="Numbers: dose sweep, survey of prompts, behaviours, accuracy, KL ...; earlier reports"),
-    ]  # fmt: skip
+class Measuring(Pane):
+    """A pane whose vectors can be measured: its action `measure` is about `to_measure()`."""
 
     def __init__(self, id: str) -> None:
-        super().__init__(id)
-        self._measuring: dict[int, _Work] = {}
+        super().__init__(id=id)
+        self._works: dict[int, _Work] = {}
+
+    def to_measure(self) -> list[Kept]:
+        """Which vectors are meant; none: the model itself can be measured, and earlier reports be seen."""
+        raise NotImplementedError
 
     def action_measure(self) -> None:
-        picked = self.picked()
+        picked = self.to_measure()
         reports: list[tuple[str, Report]] = []
         self.attempt(lambda: reports.extend(Reports(self.melbo.library.folder).listed(_REPORTS)))
         metrics = {name: metric for name, metric in METRICS.items() if len(picked) >= metric.least_vectors}
@@ -82,23 +80,23 @@ class MeasuringList(ExchangingList):
             start, wrong = "", _wrong_questions
             hint = "A file of questions, a line each: question<TAB>answer|another right one; .csv and .jsonl too."
         question = Ask(f"{name} of {_counted(picked)} on", start, f"{metric.about}\n\n{hint}", wrong)
-        self.app.push_screen(question, lambda text: self._on(name, picked, text))
+        self.app.push_screen(question, lambda text: self._measure_on(name, picked, text))
 
-    def _on(self, name: str, picked: list[Kept], text: str | None) -> None:
+    def _measure_on(self, name: str, picked: list[Kept], text: str | None) -> None:
         if text is None:
             return
         if name != "presence":
-            self._begin(name, picked, text, {})
+            self._begin_measuring(name, picked, text, {})
             return
         hint = "Prompts of another kind, to be told apart from those: a prompt, or a file of them."
 
         def done(others: str | None) -> None:
             if others is not None:
-                self._begin(name, picked, text, {"against": _prompts(others)})
+                self._begin_measuring(name, picked, text, {"against": _prompts(others)})
 
         self.app.push_screen(Ask("presence, against", "", hint, _wrong_prompts), done)
 
-    def _begin(self, name: str, picked: list[Kept], text: str, settings: dict[str, Any]) -> None:
+    def _begin_measuring(self, name: str, picked: list[Kept], text: str, settings: dict[str, Any]) -> None:
         vectors = [self.loaded(entry.id) for entry in picked]
         terms = tuple(SteerTerm(vector) for vector in vectors if vector is not None)
         try:
@@ -110,12 +108,12 @@ class MeasuringList(ExchangingList):
             self.notify(str(error), severity="error", markup=False)
             return
         waits = " when the work in hand is done, or paused" if self.melbo.busy else " …"
-        self._measuring[self.melbo.engine.submit(request)] = _Work(name)
+        self._works[self.melbo.engine.submit(request)] = _Work(name)
         self.notify(f"Measuring {name} of {_counted(picked)}{waits}", markup=False)
 
     def take(self, event: Event) -> None:
         super().take(event)
-        work = self._measuring.get(event.task)
+        work = self._works.get(event.task)
         if work is None:
             return
         if isinstance(event, Reported):
@@ -131,7 +129,7 @@ class MeasuringList(ExchangingList):
             left = f", {duration(event.eta)} left" if event.eta is not None else ""
             work.screen.tell(f"{event.done / event.total:.0%}{left}")
         elif isinstance(event, TaskEnded):
-            del self._measuring[event.task]
+            del self._works[event.task]
             self._measured(work, event)
 
     def _measured(self, work: _Work, event: TaskEnded) -> None:
@@ -141,7 +139,7 @@ class MeasuringList(ExchangingList):
         if event.outcome == "failed":
             self.notify(f"{event.message}. {event.remedy}" if event.remedy else event.message, severity="error", markup=False)
         elif not open_still and work.reported is not None:
-            self.notify(f"{work.metric} is done: n shows its report again.", markup=False)
+            self.notify(f"{work.metric} is done: its report stands first among the earlier ones.", markup=False)
 
     def _busy_elsewhere(self) -> bool:
         """Whether somebody is in a dialog, or at another pane: a screen that comes by itself would take their keys."""
@@ -149,9 +147,9 @@ class MeasuringList(ExchangingList):
 
     def stop_measuring(self) -> bool:
         """Stops what is being measured; tells whether anything was."""
-        for task in self._measuring:
+        for task in self._works:
             self.melbo.engine.cancel(task)
-        return bool(self._measuring)
+        return bool(self._works)
 
 
 def _counted(picked: list[Kept]) -> str:

@@ -30,7 +30,7 @@ from melbo_tui.breadth import is_wide
 from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.found import FoundTable
 from melbo_tui.panes.heard import Heard
-from melbo_tui.panes.pane import Pane
+from melbo_tui.panes.measuring import MEASURE, Measuring
 from melbo_tui.panes.plot_pair import PlotPair
 from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.panes.welcome import Welcome
@@ -45,7 +45,11 @@ _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 _MORE_TOKENS = 200
 
 
-class TrainPane(Pane):
+def _place(numbered: tuple[str, str]) -> int:
+    return int(numbered[0])
+
+
+class TrainPane(Measuring):
     BINDINGS = [
         Binding("n", "new_run", "Form", id="train.new", tooltip="Show the form, its prompt to be typed over; or hide it"),
         Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
@@ -53,6 +57,7 @@ class TrainPane(Pane):
         Binding("c", "chat", "Chat", id="train.chat", tooltip="Put the vector on the chat's rack"),
         Binding("f", "family", "Grow", id="train.family", tooltip="Grow an orthogonal family from the vector"),
         Binding("space", "hear_more", "More", id="train.more", tooltip="Let the model go on under this vector"),
+        Binding("m", "measure", "Measure", show=False, id="train.measure", tooltip=f"All of the run: {MEASURE}"),
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
         Binding("g", "resume", "Go on", id="train.resume", show=False, tooltip="Go on with the run that was interrupted last"),
@@ -60,7 +65,7 @@ class TrainPane(Pane):
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="train")
+        super().__init__("train")
         self.run: RunState | None = None
         self._asked_prompt: Prompt | None = None
         self._ids: dict[str, str] = {}
@@ -89,6 +94,7 @@ class TrainPane(Pane):
     # The engine speaks
 
     def take(self, event: Event) -> None:
+        super().take(event)
         if isinstance(event, ModelLoaded):
             self.query_one(TrainForm).show_model(event)
             self._show_run()
@@ -235,6 +241,12 @@ class TrainPane(Pane):
         self.set_class(False, "-form-open")
         self._show_run()
         (self.query_one(FoundTable) if self.run is not None else self.query_one("#start")).focus()
+
+    def to_measure(self) -> list[Kept]:
+        """All that the run has found, in that order."""
+        found: list[Kept] = []
+        self.attempt(lambda: found.extend(self.melbo.library.get(id) for _, id in sorted(self._ids.items(), key=_place)))
+        return [entry for entry in found if not entry.deleted]
 
     def action_plot(self) -> None:
         self.query_one(PlotPair).turn()

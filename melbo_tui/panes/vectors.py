@@ -13,7 +13,8 @@ from core.requests import ReadLens, Reply, ReplyRow
 from core.steering import SteerTerm
 from melbo_tui.messages import GrowFamily, SteerWith
 from melbo_tui.panes.compare import Compare
-from melbo_tui.panes.measuring import MeasuringList
+from melbo_tui.panes.exchanging import ExchangingList
+from melbo_tui.panes.measuring import MEASURE, Measuring
 from melbo_tui.panes.vector_detail import NoteEditor, VectorDetail
 from melbo_tui.panes.vector_list import called
 from melbo_tui.panes.workbench import Made, Workbench
@@ -28,7 +29,7 @@ _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
 _SAMPLE_TOKENS = 48
 
 
-class VectorsPane(MeasuringList):
+class VectorsPane(ExchangingList, Measuring):
     """Actions on what is picked in the list: curate, mix, compare, hear, steer, exchange."""
 
     BINDINGS = [
@@ -50,6 +51,7 @@ class VectorsPane(MeasuringList):
         Binding("m", "note", "Note", show=False, id="vectors.note", tooltip="Write a note on it"),
         Binding("f", "family", "Grow", show=False, id="vectors.family", tooltip="Grow an orthogonal family from it"),
         Binding("c", "compare", "Compare", show=False, id="vectors.compare", tooltip="Two vectors side by side"),
+        Binding("n", "measure", "Measure", show=False, id="vectors.measure", tooltip=MEASURE),
         Binding("p", "hear_on", "Hear on a prompt", show=False, id="vectors.hear_on", tooltip="Hear it on a prompt of yours"),
         Binding("l", "lens", "Logit lens", show=False, id="vectors.lens", tooltip="Tokens that it points at, as a hint"),
         Binding("z", "runs", "By run", show=False, id="vectors.runs", tooltip="Under their runs; Enter folds one"),
@@ -110,6 +112,9 @@ class VectorsPane(MeasuringList):
             self.fold(row.key)
         else:
             self.action_steer()
+
+    def to_measure(self) -> list[Kept]:
+        return self.picked()
 
     def action_stop(self) -> None:
         for task in (*self._hearing, *self._previews):

@@ -9,6 +9,7 @@ from textual.widgets import Input
 
 from core.evaluation.requests import Evaluate
 from core.events import Progressed, Reported, TaskEnded
+from core.requests import Train
 from melbo_tui.panes import report_plot
 from melbo_tui.panes.report import ReportScreen
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text, until
@@ -89,7 +90,7 @@ async def test_it_is_stopped_by_x_or_goes_on_unseen(stocked: Library) -> None:
         await pilot.pause()
         assert not isinstance(app.screen, ReportScreen), "who is elsewhere keeps their screen"
         engine.tell(TaskEnded(again, "done"))
-        await until(pilot, lambda: "kl is done: n shows its report again" in screen_text(app))
+        await until(pilot, lambda: "kl is done: its report stands first" in screen_text(app))
 
 
 async def test_esc_in_the_list_stops_what_is_measured(stocked: Library) -> None:
@@ -204,3 +205,21 @@ async def test_plots_take_turns(stocked: Library) -> None:
         await pilot.resize_terminal(80, 24)
         await pilot.press("p")
         await until(pilot, lambda: "KL by times · bright: a" in screen_text(app) and "vector a · times 1" in screen_text(app))
+
+
+async def test_a_run_is_measured_where_it_was_found(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(r, Train) for r in engine.requests))
+        engine.find(engine.last(Train)[0])
+        await until(pilot, lambda: "bomb-03" in screen_text(app))
+        await pilot.press("m")
+        await until(pilot, lambda: "Measure 3 vectors" in screen_text(app))
+        await pilot.press(*"behaviours", "enter")
+        await until(pilot, lambda: "behaviours of 3 vectors on" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
+        task, request = engine.last(Evaluate)
+        assert [term.vector.name for term in request.vectors] == ["bomb-01", "bomb-02", "bomb-03"]
+        engine.tell(Reported(task, "one", _report()))
+        await until(pilot, lambda: isinstance(app.screen, ReportScreen))
