@@ -9,47 +9,39 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
-from textual.widgets import Button, DataTable
+from textual.widgets import Button
 
 from core.errors import SettingsError
 from core.events import (
-    UNSTEERED,
     Event,
     ModelLoaded,
     PromptMeasured,
     RunStopped,
-    Said,
     TaskEnded,
     VectorFailed,
     VectorFound,
     Warned,
 )
-from core.requests import MeasurePrompt, Prompt, Reply, ReplyRow, Train
-from core.steering import SteerTerm
+from core.requests import MeasurePrompt, Prompt, Train
 from melbo_tui.breadth import is_wide
-from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
+from melbo_tui.messages import LibraryChanged
 from melbo_tui.panes.found import FoundTable
+from melbo_tui.panes.found_actions import FoundActions
 from melbo_tui.panes.heard import Heard
-from melbo_tui.panes.measuring import MEASURE, Measuring
+from melbo_tui.panes.measuring import MEASURE
 from melbo_tui.panes.plot_pair import PlotPair
 from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.panes.welcome import Welcome
 from melbo_tui.run_state import RunState
 from melbo_tui.widgets.prompt_entry import PromptEntry
-from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.index import LibraryError
-from vectors.library import Kept, Sample
 
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
-_MORE_TOKENS = 200
 
 
-def _place(numbered: tuple[str, str]) -> int:
-    return int(numbered[0])
-
-
-class TrainPane(Measuring):
+class TrainPane(FoundActions):
+    # All in one place, because the footer has those of a class it builds on first.
     BINDINGS = [
         Binding("n", "new_run", "Form", id="train.new", tooltip="Show the form, its prompt to be typed over; or hide it"),
         Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
@@ -66,10 +58,6 @@ class TrainPane(Measuring):
 
     def __init__(self) -> None:
         super().__init__("train")
-        self.run: RunState | None = None
-        self._asked_prompt: Prompt | None = None
-        self._ids: dict[str, str] = {}
-        self._more: dict[int, str] = {}
         self._measuring: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -100,10 +88,6 @@ class TrainPane(Measuring):
             self._show_run()
         elif isinstance(event, PromptMeasured):
             self.query_one(TrainForm).show_measured(event)
-        elif isinstance(event, Said) and event.task in self._more:
-            self._heard_more(self._more[event.task], event)
-        elif isinstance(event, TaskEnded) and event.task in self._more:
-            del self._more[event.task]
         elif isinstance(event, TaskEnded) and self.run is None:
             self._show_run()  # the model may have failed to load
         elif self.run is not None and self.run.take(event):
@@ -242,93 +226,14 @@ class TrainPane(Measuring):
         self._show_run()
         (self.query_one(FoundTable) if self.run is not None else self.query_one("#start")).focus()
 
-    def to_measure(self) -> list[Kept]:
-        """All that the run has found, in that order."""
-        found: list[Kept] = []
-        self.attempt(lambda: found.extend(self.melbo.library.get(id) for _, id in sorted(self._ids.items(), key=_place)))
-        return [entry for entry in found if not entry.deleted]
-
     def action_plot(self) -> None:
         self.query_one(PlotPair).turn()
-
-    def action_keep(self) -> None:
-        key, entry = self._current()
-        if entry is None:
-            return
-        kept = not entry.kept
-        if self.attempt(lambda: self.melbo.library.keep([entry.id], kept)):
-            self._mark(key, kept, entry.name)
-            said = f"{entry.name} is kept: it stands under Vectors." if kept else f"{entry.name} is no longer kept."
-            self.notify(said, markup=False)
-
-    def action_rename(self) -> None:
-        key, entry = self._current()
-        if entry is not None:
-            self.ask_name(entry.id, entry.name, lambda given: self._mark(key, True, given))
-
-    def action_chat(self) -> None:
-        _, entry = self._current()
-        if entry is not None:
-            self.post_message(SteerWith((entry.id,)))
-
-    def action_family(self) -> None:
-        _, entry = self._current()
-        if entry is not None:
-            self.post_message(GrowFamily(entry.name))
-
-    def action_hear_more(self) -> None:
-        key = self.query_one(FoundTable).current
-        if key is None or self._asked_prompt is None or self.melbo.model is None:
-            return
-        id = self._ids.get(key)
-        if id is None and key != UNSTEERED:
-            self.notify("Random controls are not kept, so they cannot go on.", severity="warning")
-            return
-        prompt = self._asked_prompt
-        messages = ((("system", prompt.system),) if prompt.system else ()) + (("user", prompt.text),)
-        vector = self.loaded(id) if id else None
-        if id and vector is None:
-            return
-        steering = (SteerTerm(vector),) if vector is not None else ()
-        task = self.melbo.engine.submit(Reply((ReplyRow("more", messages, steering, max_new_tokens=_MORE_TOKENS),)))
-        self._more[task] = key
-
-    @on(DataTable.RowHighlighted)
-    def _moved(self) -> None:
-        self._show_heard()
 
     # What is shown
 
     def _measure(self, prompt: Prompt) -> None:
         if self.melbo.model is not None and self.melbo.model.has_tokenizer:
             self.melbo.engine.submit(MeasurePrompt(prompt))
-
-    def _current(self) -> tuple[str, Kept | None]:
-        """The key of the row under the cursor, and its vector; where there is none, says so."""
-        key = self.query_one(FoundTable).current or ""
-        entries: list[Kept] = []
-        if key not in self._ids:
-            self.notify(CHOOSE_A_VECTOR if key == "" else "Only found vectors can be kept, named or chatted with.")
-        else:
-            self.attempt(lambda: entries.append(self.melbo.library.get(self._ids[key])))
-        return key, entries[0] if entries else None
-
-    def _mark(self, key: str, kept: bool, name: str) -> None:
-        table = self.query_one(FoundTable)
-        table.mark(key, kept, name)
-        if self.run is not None:
-            table.show(self.run, [key])
-            self._show_heard()
-        self.post_message(LibraryChanged())
-
-    def _heard_more(self, key: str, event: Said) -> None:
-        if self.run is None:
-            return
-        self.run.said[key] = event
-        self._show_heard()
-        if event.finished and key in self._ids and self._asked_prompt is not None:
-            sample = Sample(self._asked_prompt.shown(), 1.0, event.text)
-            self.attempt(lambda: self.melbo.library.add_sample(self._ids[key], sample))
 
     def _show_run(self) -> None:
         run = self.run
@@ -342,9 +247,3 @@ class TrainPane(Measuring):
             table.entitle(f"Found {len(run.found)} of {run.asked}", run.summary())
             self._show_heard()
         self.query_one(PlotPair).show(run)
-
-    def _show_heard(self) -> None:
-        table = self.query_one(FoundTable)
-        key = table.current
-        name = table.name_of(self.run, key) if self.run is not None and key is not None else ""
-        self.query_one(Heard).show(self.run, key, name)

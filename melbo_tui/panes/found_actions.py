@@ -1,0 +1,126 @@
+"""What can be done to what a run has found: hear more of it, keep, name, measure and use it."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.widgets import DataTable
+
+from core.events import UNSTEERED, Event, Said, TaskEnded
+from core.requests import Prompt, Reply, ReplyRow
+from core.steering import SteerTerm
+from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
+from melbo_tui.panes.found import FoundTable
+from melbo_tui.panes.heard import Heard
+from melbo_tui.panes.measuring import Measuring
+from melbo_tui.run_state import RunState
+from melbo_tui.wording import CHOOSE_A_VECTOR
+from vectors.library import Kept, Sample
+
+_MORE_TOKENS = 200
+
+
+class FoundActions(Measuring):
+    """A pane with a FoundTable and a Heard: actions on the vector that the table's cursor is on."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.run: RunState | None = None
+        self._asked_prompt: Prompt | None = None
+        self._ids: dict[str, str] = {}  # of the vectors, by the table's keys
+        self._more: dict[int, str] = {}  # tasks that let a row go on
+
+    def take(self, event: Event) -> None:
+        super().take(event)
+        if isinstance(event, Said) and event.task in self._more:
+            self._heard_more(self._more[event.task], event)
+        elif isinstance(event, TaskEnded):
+            self._more.pop(event.task, None)
+
+    def to_measure(self) -> list[Kept]:
+        """All that the run has found, in that order."""
+        found: list[Kept] = []
+        self.attempt(lambda: found.extend(self.melbo.library.get(id) for _, id in sorted(self._ids.items(), key=_place)))
+        return [entry for entry in found if not entry.deleted]
+
+    def action_keep(self) -> None:
+        key, entry = self._current()
+        if entry is None:
+            return
+        kept = not entry.kept
+        if self.attempt(lambda: self.melbo.library.keep([entry.id], kept)):
+            self._mark(key, kept, entry.name)
+            said = f"{entry.name} is kept: it stands under Vectors." if kept else f"{entry.name} is no longer kept."
+            self.notify(said, markup=False)
+
+    def action_rename(self) -> None:
+        key, entry = self._current()
+        if entry is not None:
+            self.ask_name(entry.id, entry.name, lambda given: self._mark(key, True, given))
+
+    def action_chat(self) -> None:
+        _, entry = self._current()
+        if entry is not None:
+            self.post_message(SteerWith((entry.id,)))
+
+    def action_family(self) -> None:
+        _, entry = self._current()
+        if entry is not None:
+            self.post_message(GrowFamily(entry.name))
+
+    def action_hear_more(self) -> None:
+        key = self.query_one(FoundTable).current
+        if key is None or self._asked_prompt is None or self.melbo.model is None:
+            return
+        id = self._ids.get(key)
+        if id is None and key != UNSTEERED:
+            self.notify("Random controls are not kept, so they cannot go on.", severity="warning")
+            return
+        prompt = self._asked_prompt
+        messages = ((("system", prompt.system),) if prompt.system else ()) + (("user", prompt.text),)
+        vector = self.loaded(id) if id else None
+        if id and vector is None:
+            return
+        steering = (SteerTerm(vector),) if vector is not None else ()
+        task = self.melbo.engine.submit(Reply((ReplyRow("more", messages, steering, max_new_tokens=_MORE_TOKENS),)))
+        self._more[task] = key
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        self._show_heard()
+
+    def _current(self) -> tuple[str, Kept | None]:
+        """The key of the row under the cursor, and its vector; where there is none, says so."""
+        key = self.query_one(FoundTable).current or ""
+        entries: list[Kept] = []
+        if key not in self._ids:
+            self.notify(CHOOSE_A_VECTOR if key == "" else "Only found vectors can be kept, named or chatted with.")
+        else:
+            self.attempt(lambda: entries.append(self.melbo.library.get(self._ids[key])))
+        return key, entries[0] if entries else None
+
+    def _mark(self, key: str, kept: bool, name: str) -> None:
+        table = self.query_one(FoundTable)
+        table.mark(key, kept, name)
+        if self.run is not None:
+            table.show(self.run, [key])
+            self._show_heard()
+        self.post_message(LibraryChanged())
+
+    def _heard_more(self, key: str, event: Said) -> None:
+        if self.run is None:
+            return
+        self.run.said[key] = event
+        self._show_heard()
+        if event.finished and key in self._ids and self._asked_prompt is not None:
+            sample = Sample(self._asked_prompt.shown(), 1.0, event.text)
+            self.attempt(lambda: self.melbo.library.add_sample(self._ids[key], sample))
+
+    def _show_heard(self) -> None:
+        table = self.query_one(FoundTable)
+        key = table.current
+        name = table.name_of(self.run, key) if self.run is not None and key is not None else ""
+        self.query_one(Heard).show(self.run, key, name)
+
+
+def _place(numbered: tuple[str, str]) -> int:
+    return int(numbered[0])
