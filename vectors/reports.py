@@ -63,9 +63,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """What metric `metric` told of `vectors`, by name, on `prompts`. `findings` say what it comes to, a sentence each.
+    """What metric `metric` told of `vectors`, by name, with `ids` in the library, on `prompts`.
 
-    `complete` False: the work was stopped, and the tables have what was done by then.
+    `findings` say what it comes to, a sentence each. `complete` False: the work was stopped, and the tables have what was done
+    by then.
     """
 
     metric: str
@@ -77,6 +78,7 @@ class Report:
     settings: Mapping[str, Any] = field(default_factory=dict)
     created: float = 0.0
     complete: bool = False
+    ids: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For machines: the tables by rows."""
@@ -95,6 +97,7 @@ class Report:
             dict(data["settings"]),
             float(data["created"]),
             bool(data["complete"]),
+            tuple(one_line(str(id), 200) for id in data.get("ids", ())),
         )
 
 

@@ -43,6 +43,7 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
             settings=dict(request.settings),
             created=created,
             complete=complete,
+            ids=tuple(term.vector.id for term in request.vectors),
         )
         if keep and session.library is not None:
             Reports(session.library.folder).save(id, report)

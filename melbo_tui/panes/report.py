@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -11,15 +12,23 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
+from melbo_tui.breadth import is_wide
+from melbo_tui.messages import LibraryChanged, SteerWith
 from melbo_tui.panes import report_plot
 from melbo_tui.widgets.chart import Chart
 from melbo_tui.widgets.list_table import ListTable
+from vectors.index import LibraryError
 from vectors.plain_text import one_line
 from vectors.reports import Report
+from vectors.vector import VectorError
+
+if TYPE_CHECKING:
+    from melbo_tui.app import MelboApp
 
 _LONGEST_NAME = 24
 _LEAST_LAST = 12
 _ROOM_FOR_A_PLOT = 32
+_NAMES = ("vector", "first under")  # columns that name vectors
 
 
 class ReportScreen(ModalScreen[None]):
@@ -42,6 +51,8 @@ class ReportScreen(ModalScreen[None]):
         ("tab,right", "turn(1)", "Next table"),
         ("shift+tab,left", "turn(-1)", "Table before"),
         ("p", "plot", "Plot"),
+        ("k", "keep", "Keep"),
+        ("c", "chat", "Chat"),
         ("x", "stop", "Stop"),
     ]
 
@@ -74,10 +85,11 @@ class ReportScreen(ModalScreen[None]):
             return  # not composed yet; it will be shown when it is
         box = self.query_one("#report-box")
         self.tell(self._progress)
-        turn = "Tab: the next table · " if len(report.tables) > 1 else ""
-        turn += "p: plots · " if any(table.plots for table in report.tables) else ""
-        kept = f"kept as {id} · " if id else ""
-        box.border_subtitle = Text(f"{turn}{kept}Esc closes")
+        keys = ["Tab: next table"] if len(report.tables) > 1 else []
+        keys += ["k keeps", "c: chat"] if report.ids else []
+        keys += ["p: plots"] if any(table.plots for table in report.tables) else []
+        kept = [f"kept as {id}"] if id and is_wide(self.app) else []
+        box.border_subtitle = Text(" · ".join([*keys, *kept, "Esc closes"]))
         prompts = " · ".join(one_line(prompt, 60) for prompt in report.prompts[:3])
         more = f" and {len(report.prompts) - 3} more" if len(report.prompts) > 3 else ""
         self.query_one("#about", Static).update(f"{report.model}, on: {prompts}{more}" if report.prompts else report.model)
@@ -184,6 +196,39 @@ class ReportScreen(ModalScreen[None]):
     def action_turn(self, by: int) -> None:
         self._at += by
         self._show_table()
+
+    def action_keep(self) -> None:
+        """Keeps the vector of the row, or lets it go again."""
+        melbo, id = cast("MelboApp", self.app), self._vector()
+        if id is None:
+            return
+        try:
+            entry = melbo.library.get(id)
+            melbo.library.keep([id], not entry.kept)
+        except (LibraryError, VectorError) as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        self.notify(f"{entry.name} is {'no longer kept' if entry.kept else 'kept'}.", markup=False)
+        melbo.post_message(LibraryChanged())
+
+    def action_chat(self) -> None:
+        """Puts the vector of the row on the chat's rack, and goes there."""
+        if (id := self._vector()) is not None:
+            self.app.post_message(SteerWith((id,)))
+            self.dismiss(None)
+
+    def _vector(self) -> str | None:
+        """The id of the vector that the row under the cursor is about; where it is about none, says so."""
+        table = self._report.tables[self._at] if self._report.tables else None
+        row = next((widget.cursor_row for widget in self.query(f"#table-{self._at}").results(ListTable)), 0)
+        if table is not None and row < len(table.rows):
+            ids = dict(zip(self._report.vectors, self._report.ids, strict=False))
+            for place, column in enumerate(table.columns):
+                id = ids.get(str(table.rows[row][place])) if column.name in _NAMES else None
+                if id:
+                    return id
+        self.notify("This row is about no vector of the library.")
+        return None
 
     def action_stop(self) -> None:
         if self._stop is not None:

@@ -11,6 +11,7 @@ from core.evaluation.requests import Evaluate
 from core.events import Progressed, Reported, TaskEnded
 from core.requests import Train
 from melbo_tui.panes import report_plot
+from melbo_tui.panes.rack import Rack
 from melbo_tui.panes.report import ReportScreen
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
@@ -223,3 +224,25 @@ async def test_a_run_is_measured_where_it_was_found(library: Library) -> None:
         assert [term.vector.name for term in request.vectors] == ["bomb-01", "bomb-02", "bomb-03"]
         engine.tell(Reported(task, "one", _report()))
         await until(pilot, lambda: isinstance(app.screen, ReportScreen))
+
+
+async def test_a_row_s_vector_is_kept_and_taken_to_the_chat(stocked: Library) -> None:
+    (entry,) = stocked.called("bomb-02")
+    stocked.keep([entry.id], False)
+    table = Table("By vector", (Column("vector"), Column("KL", ".2f")), (("random 1", 0.1), ("bomb-02", 2.0)))
+    Reports(stocked.folder).save(
+        "one", Report("kl", (table,), (), "m", ("bomb-02",), ("How?",), complete=True, ids=(entry.id,))
+    )
+    async with opened(stocked) as (app, pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("n", *"again", "enter")
+        await until(pilot, lambda: "random 1" in screen_text(app))
+        await pilot.press("k")
+        await until(pilot, lambda: "about no vector" in screen_text(app))
+        await pilot.press("down", "k")
+        await until(pilot, lambda: "bomb-02 is kept" in screen_text(app))
+        assert stocked.get(entry.id).kept
+        await pilot.press("c")
+        await until(pilot, lambda: not isinstance(app.screen, ReportScreen) and app.query_one(Rack).is_on_screen)
+        assert [slot.vector.id for slot in app.query_one(Rack).slots] == [entry.id]
