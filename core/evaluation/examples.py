@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import ModelError
+from core.errors import ModelError, SettingsError
 from core.evaluation.bench import UNSTEERED, Bench, Measuring, Step, Subject
 from vectors.plain_text import one_line
 from vectors.reports import Cell, Column, Report, Table
 
 _TOP = 8
+_MOST_BYTES = 4 << 30
 _BEFORE, _BEHIND = 12, 4  # tokens of context
 _COLUMNS = (Column("vector"), Column("cosine", "+.3f"), Column("token"), Column("where"))
 
@@ -29,6 +30,7 @@ def measure(bench: Bench) -> Measuring:
     subjects = [*bench.named, *bench.random]
     blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
     seen: dict[int, list[Tensor]] = {block: [] for block in blocks}  # by block, then text: [tokens - 1, d_model]
+    check_room(bench.ids, len(blocks), bench.model.d_model)
     total, first = len(bench.prompts), where_they_differ(bench.ids)
     fresh = [max(first, start) for start in where_new(bench.ids)]
     top = int(bench.settings.get("top") or _TOP)
@@ -58,6 +60,16 @@ def where_they_differ(ids: Sequence[Sequence[int]]) -> int:
     while len(ids) > 1 and alike < least - 1 and len({one[alike] for one in ids}) == 1:
         alike += 1
     return min(max(alike, 1), least - 1)
+
+
+def check_room(ids: Sequence[Sequence[int]], blocks: int, d_model: int) -> None:
+    """Raises SettingsError for texts whose residuals, all held at once, are more than a machine should be asked for."""
+    size = 4 * d_model * blocks * sum(map(len, ids))
+    if size > _MOST_BYTES:
+        tokens = f"{sum(map(len, ids)):,} tokens at {blocks} blocks"
+        raise SettingsError(
+            f"these texts have {tokens}, {size >> 30} GiB of residuals", "take a part of them, or fewer vectors"
+        )
 
 
 def where_new(ids: Sequence[Sequence[int]]) -> list[int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from core.evaluation.bench import UNSTEERED, Bench, Measuring, Step, Subject
-from core.evaluation.examples import activity, centred, where_they_differ
+from core.evaluation.examples import activity, centred, check_room, where_they_differ
 from core.prompting import prompt_ids
 from core.requests import Prompt
 from vectors.reports import Cell, Column, Report, Table
@@ -29,6 +29,7 @@ def measure(bench: Bench) -> Measuring:
     subjects = [*both.named, *both.random]
     blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
     seen: dict[int, list[Tensor]] = {block: [] for block in blocks}
+    check_room(ids, len(blocks), both.model.d_model)
     start = where_they_differ(ids)
 
     def report() -> Report:

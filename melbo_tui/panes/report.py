@@ -94,7 +94,6 @@ class ReportScreen(ModalScreen[None]):
         more = f" and {len(report.prompts) - 3} more" if len(report.prompts) > 3 else ""
         self.query_one("#about", Static).update(f"{report.model}, on: {prompts}{more}" if report.prompts else report.model)
         self.query_one("#findings", Static).update("\n".join(report.findings))
-        self.query_one("#findings").display = bool(report.findings)
         self._show_table()
 
     def tell(self, progress: str) -> None:
@@ -179,6 +178,9 @@ class ReportScreen(ModalScreen[None]):
         chart = self.query_one("#plot", Chart)
         seen = table is not None and bool(table.plots) and self._plot is not None
         chart.set_class(seen, "-shown")
+        # Where there is little room, the plot takes that of what is said below.
+        self.query_one("#row").display = whole = not seen or self.app.size.height >= _ROOM_FOR_A_PLOT
+        self.query_one("#findings").display = whole and bool(self._report.findings)
         if table is None or not seen or self._plot is None:
             return
         plot = table.plots[self._plot % len(table.plots)]

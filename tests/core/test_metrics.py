@@ -17,7 +17,7 @@ from core.evaluation import METRICS
 from core.evaluation.accuracy import interval, is_right
 from core.evaluation.behaviours import kind
 from core.evaluation.bench import Answer, Bench, Speech, Subject
-from core.evaluation.examples import where_new, where_they_differ
+from core.evaluation.examples import check_room, where_new, where_they_differ
 from core.evaluation.kinds import kind_of
 from core.evaluation.presence import told_apart
 from core.evaluation.requests import Evaluate
@@ -314,6 +314,12 @@ def test_a_planted_direction_is_found_where_it_was_taken(session: Session) -> No
     assert top[1]["cosine"] < 0.99
     there = _report(session, "presence", vector, prompts=PROMPTS[1:2], settings={"against": ("Say hello.",), "at": "max"})
     assert _rows(there.tables[0], "planted")[0]["tells apart"] == 1.0
+
+
+def test_more_text_than_memory_holds_is_told() -> None:
+    check_room([range(1000)] * 100, 1, 4096)
+    with pytest.raises(SettingsError, match="GiB of residuals"):
+        check_room([range(1000)] * 1000, 1, 4096)
 
 
 def test_a_beginning_is_looked_at_once() -> None:
