@@ -35,6 +35,14 @@ Message = Mapping[str, str]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+class _Enough(Exception):
+    """Ends a forward behind the last block that somebody wants."""
+
+
+def _stop(module: nn.Module, args: Any, output: Any) -> None:
+    raise _Enough
+
+
 class LanguageModel:
     """A causal language model in eval mode, its weights frozen, with its decoder blocks at hand.
 
@@ -146,9 +154,21 @@ class LanguageModel:
             out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, **keep)
         return out.logits[:, -1].float(), out.past_key_values
 
-    def run_blocks(self, ids: Tensor) -> None:
-        """One forward of the decoder for what hooks see of it; no logits. Gradients are the caller's matter."""
-        self.model.get_decoder()(input_ids=ids, use_cache=False)
+    def run_blocks(self, ids: Tensor, last: int | None = None) -> None:
+        """One forward of the decoder for what hooks see of it; no logits. Gradients are the caller's matter.
+
+        Blocks behind `last` are not run, unless accelerate spreads the model: its own hooks must see a forward end.
+        """
+        handle = None
+        if last is not None and not hasattr(self.model, "hf_device_map"):
+            handle = self.blocks[last].register_forward_hook(_stop)  # behind the caller's hooks
+        try:
+            self.model.get_decoder()(input_ids=ids, use_cache=False)
+        except _Enough:
+            pass
+        finally:
+            if handle is not None:
+                handle.remove()
 
     def prefill(self, ids: Sequence[int]) -> Any:
         """The KV cache of `ids`."""

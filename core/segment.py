@@ -114,7 +114,7 @@ class Segment:
         """By the model's own forward."""
         blocks = self._model.blocks
         with added(blocks[self._source], thetas), recorded(blocks[self._target]) as seen:
-            self._model.run_blocks(self._model.ids_tensor(self._ids, len(thetas)))
+            self._model.run_blocks(self._model.ids_tensor(self._ids, len(thetas)), self._target)
         return seen[0]
 
     def _difference(self) -> str:

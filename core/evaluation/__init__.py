@@ -18,7 +18,7 @@ class Metric:
     """`summary` is for whoever chooses, `about` for whoever has chosen.
 
     `tokens`: how long the answers are that it listens to; 0 where nothing is said. `least_vectors` 0: it tells something with
-    none. `questions`: its prompts come with the answers that are right.
+    none. `questions`: its prompts come with the answers that are right. `controls`: how many random vectors stand beside.
     """
 
     module: str
@@ -28,6 +28,7 @@ class Metric:
     tokens: int = 0
     least_vectors: int = 1
     questions: bool = False
+    controls: int = 4
 
     def load(self) -> Any:
         return importlib.import_module(self.module)
@@ -86,6 +87,7 @@ METRICS = {
         "the tokens at which vectors are active the most",
         "The tokens of the prompts, or of any texts (--prompts FILE --raw), whose residual, unsteered, points a vector's way.",
         ("top",),
+        controls=32,
     ),
     "presence": Metric(
         "core.evaluation.presence",

@@ -156,7 +156,7 @@ class Bench:
         for some in _by(_ROWS, subjects):
             with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied(), ExitStack() as stack:
                 seen = {block: stack.enter_context(recorded(self.model.blocks[block])) for block in blocks}
-                self.model.run_blocks(self.model.ids_tensor(ids, len(some)))
+                self.model.run_blocks(self.model.ids_tensor(ids, len(some)), max(blocks))
             for block in blocks:
                 found[block].append(seen[block][0].float().cpu())
         return {block: torch.cat(rows) for block, rows in found.items()}

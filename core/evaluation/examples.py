@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import ModelError, SettingsError
-from core.evaluation.bench import UNSTEERED, Bench, Measuring, Step, Subject
+from core.errors import ModelError
+from core.evaluation.bench import Bench, Measuring, Step, Subject
+from core.evaluation.reading import Reading
 from vectors.plain_text import one_line
 from vectors.reports import Cell, Column, Report, Table
 
 _TOP = 8
-_MOST_BYTES = 4 << 30
 _BEFORE, _BEHIND = 12, 4  # tokens of context
 _COLUMNS = (Column("vector"), Column("cosine", "+.3f"), Column("token"), Column("where"))
 
@@ -29,29 +29,26 @@ def measure(bench: Bench) -> Measuring:
         raise ModelError("this model has no tokenizer, so its tokens cannot be named")
     subjects = [*bench.named, *bench.random]
     blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
-    seen: dict[int, list[Tensor]] = {block: [] for block in blocks}  # by block, then text: [tokens - 1, d_model]
-    check_room(bench.ids, len(blocks), bench.model.d_model)
-    total, first = len(bench.prompts), where_they_differ(bench.ids)
+    first = where_they_differ(bench.ids)
+    reading = Reading(bench.model, bench.ids, blocks, first)
     fresh = [max(first, start) for start in where_new(bench.ids)]
     top = int(bench.settings.get("top") or _TOP)
 
     def report() -> Report:
         rows: list[tuple[Cell, ...]] = []
         strongest = []
+        streams = {block: centred(seen) for block, seen in reading.seen.items()}
         for subject in subjects:
-            found = _most_active(subject, seen, [start - first for start in fresh], top)
+            found = _most_active(subject, streams, [start - first for start in fresh], top)
             if subject.random:
                 strongest += [cosine for cosine, _, _ in found[:1]]
                 continue
             rows += [(subject.name, cosine, *_shown(bench, text, first + token)) for cosine, text, token in found]
-        bound = f"Random directions reach {max(strongest):+.3f} at most." if strongest else ""
+        bound = f"{len(strongest)} random directions reach {max(strongest):+.3f} at most." if strongest else ""
         return Report("examples", (Table("Most active tokens", _COLUMNS, tuple(rows)),), (bound,) if bound else ())
 
-    for text in range(total):
-        residuals = bench.residuals(text, blocks, [Subject(UNSTEERED)])
-        for block in blocks:
-            seen[block].append(residuals[block][0, first:])
-        yield Step(text + 1, total, report)
+    for done in reading.read():
+        yield Step(done, len(bench.prompts), report)
 
 
 def where_they_differ(ids: Sequence[Sequence[int]]) -> int:
@@ -60,16 +57,6 @@ def where_they_differ(ids: Sequence[Sequence[int]]) -> int:
     while len(ids) > 1 and alike < least - 1 and len({one[alike] for one in ids}) == 1:
         alike += 1
     return min(max(alike, 1), least - 1)
-
-
-def check_room(ids: Sequence[Sequence[int]], blocks: int, d_model: int) -> None:
-    """Raises SettingsError for texts whose residuals, all held at once, are more than a machine should be asked for."""
-    size = 4 * d_model * blocks * sum(map(len, ids))
-    if size > _MOST_BYTES:
-        tokens = f"{sum(map(len, ids)):,} tokens at {blocks} blocks"
-        raise SettingsError(
-            f"these texts have {tokens}, {size >> 30} GiB of residuals", "take a part of them, or fewer vectors"
-        )
 
 
 def where_new(ids: Sequence[Sequence[int]]) -> list[int]:
@@ -99,11 +86,13 @@ def activity(rows: Tensor, subject: Subject) -> Tensor:
     return torch.cosine_similarity(rows, direction[None], dim=-1)
 
 
-def _most_active(subject: Subject, seen: dict[int, list[Tensor]], fresh: list[int], top: int) -> list[tuple[float, int, int]]:
+def _most_active(
+    subject: Subject, streams: dict[int, list[Tensor]], fresh: list[int], top: int
+) -> list[tuple[float, int, int]]:
     """(cosine, text, row) of the `top` texts, each at the most active of its rows from `fresh` on."""
     assert subject.term is not None
     found = []
-    for text, rows in enumerate(centred(seen[subject.term.vector.block])):
+    for text, rows in enumerate(streams[subject.term.vector.block]):
         if len(rows) > fresh[text]:
             value, token = activity(rows, subject)[fresh[text] :].max(dim=0)
             found.append((float(value), text, fresh[text] + int(token)))

@@ -6,11 +6,14 @@ area under the ROC curve) is chance, 1 and 0 are certainty.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from core.evaluation.bench import UNSTEERED, Bench, Measuring, Step, Subject
-from core.evaluation.examples import activity, centred, check_room, where_they_differ
+from core.evaluation.bench import Bench, Measuring, Step, Subject
+from core.evaluation.examples import activity, centred, where_they_differ
+from core.evaluation.reading import Reading
 from core.prompting import prompt_ids
 from core.requests import Prompt
 from vectors.reports import Cell, Column, Report, Table
@@ -28,26 +31,22 @@ def measure(bench: Bench) -> Measuring:
     both = Bench(bench.model, bench.vectors, [*bench.prompts, *others], ids, bench.n_controls, seed=bench.seed)
     subjects = [*both.named, *both.random]
     blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
-    seen: dict[int, list[Tensor]] = {block: [] for block in blocks}
-    check_room(ids, len(blocks), both.model.d_model)
-    start = where_they_differ(ids)
+    reading = Reading(bench.model, ids, blocks, where_they_differ(ids))
 
     def report() -> Report:
         columns = _COLUMNS if others else _COLUMNS[:2]
         rows: list[tuple[Cell, ...]] = []
+        streams = {block: centred(seen) for block, seen in reading.seen.items()}
         for subject in subjects:
             assert subject.term is not None
-            values = [_at(activity(rows, subject), at) for rows in centred(seen[subject.term.vector.block])]
-            first, second = torch.tensor(values[:own]), torch.tensor(values[own:])
+            texts = streams[subject.term.vector.block]
+            first, second = (_of_texts(some, subject, at) for some in (texts[:own], texts[own:]))
             rows.append((subject.name, _mean(first), _mean(second), told_apart(first, second))[: len(columns)])
         shown = {"last": "at the last token", "mean": "in the mean over tokens", "max": "at the most active token"}[at]
         return Report("presence", (Table(f"Cosine with the residual stream, {shown}", columns, tuple(rows)),))
 
-    for prompt in range(len(ids)):
-        residuals = both.residuals(prompt, blocks, [Subject(UNSTEERED)])
-        for block in blocks:
-            seen[block].append(residuals[block][0, start:])
-        yield Step(prompt + 1, len(ids), report)
+    for done in reading.read():
+        yield Step(done, len(ids), report)
 
 
 def told_apart(first: Tensor, second: Tensor) -> float | None:
@@ -56,6 +55,11 @@ def told_apart(first: Tensor, second: Tensor) -> float | None:
         return None
     difference = first[:, None] - second[None]
     return float((difference > 0).float().mean() + 0.5 * (difference == 0).float().mean())
+
+
+def _of_texts(texts: Sequence[Tensor], subject: Subject, at: str) -> Tensor:
+    """The subject's presence in each of `texts` that has been read."""
+    return torch.tensor([_at(activity(rows, subject), at) for rows in texts if len(rows)])
 
 
 def _at(values: Tensor, at: str) -> float:

@@ -22,7 +22,7 @@ SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
 class Evaluate(Request):
     """`metric` of `vectors`, each with its coefficient, on `prompts`, beside `controls` random vectors of the same norm.
 
-    Without prompts, those that the vectors were found on. `tokens` None: as long an answer as the metric listens to by itself.
+    Without prompts, those that the vectors were found on. `controls`, `tokens` (an answer's) None: the metric's own.
     `settings` are the metric's own (core/evaluation/__init__.py); `answers` are the right ones, several a prompt.
     """
 
@@ -33,7 +33,7 @@ class Evaluate(Request):
     vectors: tuple[SteerTerm, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
-    controls: int = 4
+    controls: int | None = None
     tokens: int | None = None
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -89,8 +89,10 @@ def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
     if too_long := [place for place, one in enumerate(ids) if len(one) >= longest]:
         place = too_long[0]
         raise SettingsError(f"prompt {place + 1} has {len(ids[place])} tokens, the model takes {longest}", "cut it")
-    tokens = request.tokens or METRICS[request.metric].tokens
-    return Bench(model, request.vectors, prompts, ids, request.controls, tokens,
+    metric = METRICS[request.metric]
+    tokens = request.tokens or metric.tokens
+    controls = request.controls if request.controls is not None else metric.controls
+    return Bench(model, request.vectors, prompts, ids, controls, tokens,
                  request.seed, settings, request.answers, base, request.doses)  # fmt: skip
 
 

@@ -57,7 +57,8 @@ def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
         add_option(parser, name, OPTIONS[name])
     if "against" in metric.options:
         parser.add_argument("--against-file", metavar="FILE", help="a text file of prompts of the other kind, one a line")
-    parser.add_argument("--controls", type=int, default=4, metavar="N", help="random vectors to compare with (default: 4)")
+    about = f"random vectors to compare with (default: {metric.controls})"
+    parser.add_argument("--controls", type=int, metavar="N", help=about)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random vectors")
     if metric.tokens:
         about = f"length of the answers (default: {metric.tokens})"

@@ -17,9 +17,10 @@ from core.evaluation import METRICS
 from core.evaluation.accuracy import interval, is_right
 from core.evaluation.behaviours import kind
 from core.evaluation.bench import Answer, Bench, Speech, Subject
-from core.evaluation.examples import check_room, where_new, where_they_differ
+from core.evaluation.examples import where_new, where_they_differ
 from core.evaluation.kinds import kind_of
 from core.evaluation.presence import told_apart
+from core.evaluation.reading import Reading
 from core.evaluation.requests import Evaluate
 from core.events import Event, Progressed, Reported, Warned
 from core.language_model import LanguageModel
@@ -316,10 +317,20 @@ def test_a_planted_direction_is_found_where_it_was_taken(session: Session) -> No
     assert _rows(there.tables[0], "planted")[0]["tells apart"] == 1.0
 
 
-def test_more_text_than_memory_holds_is_told() -> None:
-    check_room([range(1000)] * 100, 1, 4096)
+def test_more_text_than_memory_holds_is_told(tiny: LanguageModel) -> None:
     with pytest.raises(SettingsError, match="GiB of residuals"):
-        check_room([range(1000)] * 1000, 1, 4096)
+        Reading(tiny, [range(100_000_000)], [1], 1)
+
+
+def test_texts_read_together_are_those_read_alone(tiny: LanguageModel) -> None:
+    ids = [(5, 9, 17, 33), (6, 9, 17), (7, 10, 18, 34), (8, 9, 1)]
+    reading = Reading(tiny, ids, [1, 3], 1)
+    assert list(reading.read()) == [2, 4]
+    for place, one in enumerate(ids):
+        with torch.no_grad():
+            hidden = tiny.model(input_ids=torch.tensor([one]), output_hidden_states=True).hidden_states
+        for block in (1, 3):
+            torch.testing.assert_close(reading.seen[block][place], hidden[block + 1][0, 1:], rtol=1e-4, atol=1e-5)
 
 
 def test_a_beginning_is_looked_at_once() -> None:

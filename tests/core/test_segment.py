@@ -38,6 +38,25 @@ def test_replay_equals_the_full_forward(model_type: str) -> None:
 
 
 @pytest.mark.parametrize("model_type", ARCHITECTURES)
+def test_blocks_that_nobody_wants_are_not_run(model_type: str) -> None:
+    model = _model(model_type)
+    ids, ran = model.ids_tensor(IDS), []
+    watch = model.blocks[3].register_forward_hook(lambda *_: ran.append(3))
+    with torch.no_grad():
+        before = model.forward(ids)[0]
+        with recorded(model.blocks[2]) as whole:
+            model.run_blocks(ids)
+        ran.clear()
+        with recorded(model.blocks[2]) as seen:
+            model.run_blocks(ids, 2)
+        assert not ran
+        torch.testing.assert_close(seen[0], whole[0], rtol=0, atol=0)
+        torch.testing.assert_close(model.forward(ids)[0], before, rtol=0, atol=0)
+    watch.remove()
+    assert not any(block._forward_hooks for block in model.blocks)
+
+
+@pytest.mark.parametrize("model_type", ARCHITECTURES)
 def test_the_last_block_is_spared_the_tokens_that_nobody_sees(model_type: str) -> None:
     model = _model(model_type)
     segment = Segment(model, IDS, 1, 4)

@@ -1,0 +1,53 @@
+"""Many texts' residual streams at some blocks, unsteered: texts of one length together, and no block run behind the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from core.errors import SettingsError
+from core.language_model import LanguageModel
+from core.residual import recorded
+
+_TOKENS_AT_ONCE = 2048
+_MOST_BYTES = 4 << 30
+
+
+class Reading:
+    """`seen[block][text]` [tokens, d_model] float32 on the CPU is text `text`'s residual behind `block`, from token `first` on.
+
+    Raises SettingsError for more text than memory should be asked for.
+    """
+
+    def __init__(self, model: LanguageModel, ids: Sequence[Sequence[int]], blocks: Sequence[int], first: int) -> None:
+        tokens = sum(map(len, ids))
+        if (size := 4 * model.d_model * len(blocks) * tokens) > _MOST_BYTES:
+            raise SettingsError(f"{tokens:,} tokens are {size >> 30} GiB of residuals", "take a part of them, or fewer vectors")
+        self._model, self._ids, self._blocks, self._first = model, ids, blocks, first
+        self.seen: dict[int, list[Tensor]] = {block: [torch.zeros(0, model.d_model) for _ in ids] for block in blocks}
+
+    def read(self) -> Iterator[int]:
+        """Reads all texts; yields, batch by batch, how many have been read."""
+        done = 0
+        places = sorted(range(len(self._ids)), key=lambda place: len(self._ids[place]))
+        for length, alike in groupby(places, key=lambda place: len(self._ids[place])):
+            texts, size = list(alike), max(_TOKENS_AT_ONCE // length, 1)
+            for start in range(0, len(texts), size):
+                batch = texts[start : start + size]
+                self._read(batch)
+                done += len(batch)
+                yield done
+
+    @torch.no_grad()
+    def _read(self, batch: list[int]) -> None:
+        model = self._model
+        with ExitStack() as stack:
+            seen = {block: stack.enter_context(recorded(model.blocks[block])) for block in self._blocks}
+            model.run_blocks(torch.cat([model.ids_tensor(self._ids[place]) for place in batch]), max(self._blocks))
+        for block, outputs in seen.items():
+            for place, row in zip(batch, outputs[0][:, self._first :].float().cpu(), strict=True):
+                self.seen[block][place] = row
