@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from core.errors import MelboError
 from core.evaluation import METRICS, Metric
 from core.evaluation.requests import Evaluate
-from core.events import Event, Progressed, Reported, TaskEnded
+from core.events import Event, Progressed, Reported, TaskEnded, Warned
 from core.requests import Prompt
 from core.steering import SteerTerm
 from core.text_files import lines_of, questions_of
@@ -86,24 +85,30 @@ class Measuring(Pane):
         if text is None:
             return
         if name != "presence":
-            self._begin_measuring(name, picked, text, {})
+            self._begin_measuring(name, picked, text)
             return
         hint = "Prompts of another kind, to be told apart from those: a prompt, or a file of them."
 
         def done(others: str | None) -> None:
             if others is not None:
-                self._begin_measuring(name, picked, text, {"against": _prompts(others)})
+                self._begin_measuring(name, picked, text, others)
 
         self.app.push_screen(Ask("presence, against", "", hint, _wrong_prompts), done)
 
-    def _begin_measuring(self, name: str, picked: list[Kept], text: str, settings: dict[str, Any]) -> None:
+    def _begin_measuring(self, name: str, picked: list[Kept], text: str, against: str | None = None) -> None:
+        """Asks the engine; `text` and `against` are prompts, or files of them."""
+        # Vectors were found behind a system text or none, and are heard so.
+        systems = {entry.origin.system for entry in picked}
+        system = systems.pop() if len(systems) == 1 else None
         vectors = [self.loaded(entry.id) for entry in picked]
         terms = tuple(SteerTerm(vector) for vector in vectors if vector is not None)
         try:
             questions = questions_of(text) if METRICS[name].questions else []
             asked = [question for question, _ in questions] or _prompts(text)
             answers = tuple(right for _, right in questions)
-            request = Evaluate(name, terms, tuple(Prompt(one) for one in asked), answers, settings=settings)
+            prompts = tuple(Prompt(one, system=system) for one in asked)
+            settings = {} if against is None else {"against": _prompts(against)}
+            request = Evaluate(name, terms, prompts, answers, settings=settings)
         except (MelboError, VectorError) as error:
             self.notify(str(error), severity="error", markup=False)
             return
@@ -128,6 +133,8 @@ class Measuring(Pane):
         elif isinstance(event, Progressed) and work.screen is not None and work.screen.is_attached:
             left = f", {duration(event.eta)} left" if event.eta is not None else ""
             work.screen.tell(f"{event.done / event.total:.0%}{left}")
+        elif isinstance(event, Warned):
+            self.notify(event.message, severity="warning", timeout=12, markup=False)
         elif isinstance(event, TaskEnded):
             del self._works[event.task]
             self._measured(work, event)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
 from core.evaluation.requests import Evaluate
-from core.events import Progressed, Reported, TaskEnded
+from core.events import Progressed, Reported, TaskEnded, Warned
 from core.requests import Train
 from melbo_tui.panes import report_plot
 from melbo_tui.panes.rack import Rack
@@ -150,6 +151,8 @@ async def test_earlier_reports_are_shown_again_also_without_a_model(stocked: Lib
 async def test_what_fails_says_so(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, engine):
         task = await _asked(pilot, engine, "kl", "Why?")
+        engine.tell(Warned(task, "no KL to [b]the base"))
+        await until(pilot, lambda: "no KL to [b]the base" in " ".join(screen_text(app).split()))
         engine.tell(TaskEnded(task, "failed", "memory [red]ran out", "measure fewer"))
         await until(pilot, lambda: "memory [red]ran out. measure fewer" in " ".join(screen_text(app).split()))
 
@@ -249,3 +252,16 @@ async def test_a_row_s_vector_is_kept_and_taken_to_the_chat(stocked: Library) ->
         await pilot.press("c")
         await until(pilot, lambda: not isinstance(app.screen, ReportScreen) and app.query_one(Rack).is_on_screen)
         assert [slot.vector.id for slot in app.query_one(Rack).slots] == [entry.id]
+
+
+async def test_vectors_found_behind_a_system_text_are_measured_behind_it(library: Library) -> None:
+    found = vector(0, "formal", 7, stamp=STAMP)
+    library.add([replace(found, origin=replace(found.origin, system="You are formal."))])
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("f2")
+        await until(pilot, lambda: "formal" in screen_text(app))
+        await pilot.press("n", *"sweep", "enter")
+        await until(pilot, lambda: "sweep of formal on" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
+        assert engine.last(Evaluate)[1].prompts[0].system == "You are formal."
