@@ -26,7 +26,7 @@ from core.steering import Steering, SteerTerm
 from vectors.reports import Column, Report, Table
 from vectors.vector import Origin, SteeringVector
 
-_ROWS = 16
+AT_ONCE = 16  # subjects in a forward
 RANDOM, UNSTEERED = "random", "unsteered"
 
 
@@ -142,7 +142,7 @@ class Bench:
     def next_token(self, prompt: int, subjects: Sequence[Subject]) -> Tensor:
         """Logits [n, vocab], on the CPU, of the token behind the prompt under each of `subjects`."""
         ids, found = self.ids[prompt], []
-        for some in _by(_ROWS, subjects):
+        for some in _by(AT_ONCE, subjects):
             with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied():
                 logits, _ = self.model.forward(self.model.ids_tensor(ids, len(some)))
             found.append(logits.cpu())
@@ -153,7 +153,7 @@ class Bench:
         """The output [n, tokens, d_model] of each of `blocks`, float32 on the CPU, under each of `subjects`."""
         ids = self.ids[prompt]
         found: dict[int, list[Tensor]] = {block: [] for block in blocks}
-        for some in _by(_ROWS, subjects):
+        for some in _by(AT_ONCE, subjects):
             with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied(), ExitStack() as stack:
                 seen = {block: stack.enter_context(recorded(self.model.blocks[block])) for block in blocks}
                 self.model.run_blocks(self.model.ids_tensor(ids, len(some)), max(blocks))

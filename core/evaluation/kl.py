@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from core.divergence import divergence
-from core.evaluation.bench import Bench, Measuring, Step, Subject, mean
+from core.evaluation.bench import AT_ONCE, Bench, Measuring, Step, Subject, mean
 from core.steering import SteerTerm
 from vectors.reports import Cell, Column, Plot, Report, Table
 
@@ -43,8 +43,8 @@ def measure(bench: Bench) -> Measuring:
             own.append(float(divergence(plain, expected)))
         if prompt == 0:
             first_word = _word(bench, plain[0])
-        for first in range(0, len(subjects), 16):
-            logits = bench.next_token(prompt, subjects[first : first + 16])
+        for first in range(0, len(subjects), AT_ONCE):
+            logits = bench.next_token(prompt, subjects[first : first + AT_ONCE])
             for i, row in enumerate(logits, first):
                 unsteered[i].append(float(divergence(row, plain[0])))
                 if expected is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.evaluation.bench import UNSTEERED, Bench, Measuring, Step, Subject, mean
+from core.evaluation.bench import AT_ONCE, UNSTEERED, Bench, Measuring, Step, Subject, mean
 from core.requests import default_blocks
 from vectors.reports import Cell, Column, Plot, Report, Table
 
@@ -44,8 +44,8 @@ def measure(bench: Bench) -> Measuring:
             norms = plain[block][0].norm(dim=-1)
             stream[block].append((float(_rest(norms).median()), float(norms[0])))
         yield Step(prompt * (1 + len(subjects)) + 1, total, report)
-        for first in range(0, len(subjects), 16):
-            some = subjects[first : first + 16]
+        for first in range(0, len(subjects), AT_ONCE):
+            some = subjects[first : first + AT_ONCE]
             ends = sorted({_target(bench, subject) for subject in some} | {blocks[-1]})
             seen = bench.residuals(prompt, ends, some)
             for i, subject in enumerate(some):
