@@ -64,7 +64,7 @@ def _beside(subjects: list[Subject], stream: list[list[tuple[float, float]]], mo
         here = mean([one for one, _ in stream[block]])
         part = norm / here if norm is not None and here else None
         rows.append((subject.name, block, norm, part, mean([one for one, _ in shares]), mean([one for _, one in shares])))
-    return Table("Vectors beside it, and how far they move it", columns, tuple(rows), (Plot("moves the target by"),))
+    return Table("Vectors beside it", columns, tuple(rows), (Plot("moves the target by"),))
 
 
 def _target(bench: Bench, subject: Subject) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from core.errors import MelboError
@@ -23,6 +24,8 @@ from vectors.reports import Report, Reports
 from vectors.vector import VectorError
 
 _REPORTS = 12
+# What nobody means as a prompt.
+_LIKE_A_PATH = re.compile(r"(/|~/|\./|\.\./)\S*|\S+\.(txt|tsv|csv|jsonl|md)")
 MEASURE = "dose sweep, survey of prompts, behaviours, accuracy, KL and more, beside random ones; earlier reports"
 
 
@@ -179,6 +182,8 @@ def _wrong_prompts(text: str) -> str:
     try:
         if _is_file(text):
             return "" if lines_of(text) else "the file is empty"
+        if _LIKE_A_PATH.fullmatch(text.strip()):
+            return "there is no such file"
     except MelboError as error:
         return str(error)
     return ""

@@ -134,6 +134,19 @@ async def test_a_file_without_questions_is_told_at_once(stocked: Library, tmp_pa
         assert not any(isinstance(r, Evaluate) for r in engine.requests)
 
 
+async def test_a_file_that_is_not_there_is_no_prompt(stocked: Library, tmp_path: Path) -> None:
+    async with opened(stocked) as (app, pilot, engine):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("n", *"sweep", "enter")
+        await until(pilot, lambda: "sweep of bomb-01 on" in screen_text(app))
+        for path in (str(tmp_path / "none"), "prompts.txt"):
+            app.focused.value = path  # type: ignore[union-attr]
+            await pilot.press("enter")
+            await until(pilot, lambda: "there is no such file" in screen_text(app))
+        assert not any(isinstance(r, Evaluate) for r in engine.requests)
+
+
 async def test_earlier_reports_are_shown_again_also_without_a_model(stocked: Library) -> None:
     Reports(stocked.folder).save("one", _report(True))
     async with opened(stocked, loaded=False) as (app, pilot, engine):
