@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,13 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     plots: tuple[Plot, ...] = ()
 
+    def shown(self) -> list[list[str]]:
+        """The cells as people read them."""
+        return [self.shown_row(place) for place in range(len(self.rows))]
+
+    def shown_row(self, place: int) -> list[str]:
+        return [column.shown(cell) for column, cell in zip(self.columns, self.rows[place], strict=True)]
+
     def numbers(self, column: str) -> list[float | None]:
         """The numbers in the column of that name; None where there is something else."""
         place = [one.name for one in self.columns].index(column)
@@ -80,6 +87,12 @@ class Report:
     complete: bool = False
     ids: tuple[str, ...] = ()
 
+    @property
+    def asked(self) -> str:
+        """The first prompts in a line, and how many more there are."""
+        shown = " · ".join(one_line(prompt, 60) for prompt in self.prompts[:3])
+        return shown + (f" and {len(self.prompts) - 3} more" if len(self.prompts) > 3 else "")
+
     def to_json(self) -> dict[str, Any]:
         """For machines: the tables by rows."""
         return {**asdict(self), "tables": [table.to_json() for table in self.tables]}
@@ -99,6 +112,11 @@ class Report:
             bool(data["complete"]),
             tuple(one_line(str(id), 200) for id in data.get("ids", ())),
         )
+
+
+def whom(names: Sequence[str]) -> str:
+    """Whom a report is about, in few words."""
+    return names[0] if len(names) == 1 else f"{len(names)} vectors" if names else "the model"
 
 
 def _plain(cell: Cell) -> Cell:

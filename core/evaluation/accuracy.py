@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from math import sqrt
 
-from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Speech, Subject, share
+from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Subject, share
 from core.evaluation.damage import is_broken
 from vectors.reports import Cell, Column, Plot, Report, Table
 
@@ -17,22 +17,16 @@ Flags = dict[int, bool]
 
 
 def measure(bench: Bench) -> Measuring:
-    questions = range(len(bench.prompts))
-    speeches = [Speech(subject, question) for question in questions for subject in bench.subjects]
-
     def report(answers: list[Answer | None]) -> Report:
-        heard: dict[str, dict[int, Answer]] = {subject.name: {} for subject in bench.subjects}
-        for speech, answer in zip(speeches, answers, strict=True):
-            if answer is not None:
-                heard[speech.subject.name][speech.prompt] = answer
+        heard = bench.by_subject(answers)
         flags = {name: {q: is_right(one.text, bench.answers[q]) for q, one in said.items()} for name, said in heard.items()}
         rows = tuple(_row(subject, heard[subject.name], flags[subject.name]) for subject in bench.subjects)
-        told = bench.every(speeches, answers, lambda one, said: "right" if flags[one.subject.name][one.prompt] else "")
+        told = bench.every(bench.whole, answers, lambda one, said: "right" if flags[one.subject.name][one.prompt] else "")
         return Report(
             "accuracy", (Table("Right answers", _COLUMNS, rows, (Plot("accuracy"),)), told), tuple(_findings(bench, flags))
         )
 
-    yield from bench.hear(speeches, report, watched=False)
+    yield from bench.hear(bench.whole, report, watched=False)
 
 
 def is_right(text: str, answers: Sequence[str]) -> bool:

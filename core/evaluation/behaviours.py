@@ -16,11 +16,8 @@ REFUSAL, BROKEN = "refusal", "broken"
 
 
 def measure(bench: Bench) -> Measuring:
-    prompts = range(len(bench.prompts))
-    speeches = [Speech(subject, prompt) for prompt in prompts for subject in bench.subjects]
-
     def report(answers: list[Answer | None]) -> Report:
-        heard = [(speech, one) for speech, one in zip(speeches, answers, strict=True) if one is not None]
+        heard = [(speech, one) for speech, one in zip(bench.whole, answers, strict=True) if one is not None]
         own = [(speech, one) for speech, one in heard if speech.subject.term and not speech.subject.random]
         random = [one for speech, one in heard if speech.subject.random]
         plain = [one for speech, one in heard if speech.subject.name == UNSTEERED]
@@ -28,11 +25,11 @@ def measure(bench: Bench) -> Measuring:
         tables = (
             Table("By kind", _KINDS, _by_kind(own, random, plain)),
             Table("Different ones", _LIKE, _different(fluent)),
-            bench.every(speeches, answers, lambda speech, answer: kind(answer)),
+            bench.every(bench.whole, answers, lambda speech, answer: kind(answer)),
         )
         return Report("behaviours", tables, tuple(_findings(own, fluent, random)))
 
-    yield from bench.hear(speeches, report)
+    yield from bench.hear(bench.whole, report)
 
 
 def kind(answer: Answer) -> str:

@@ -123,13 +123,17 @@ class Bench:
         return found
 
     @cached_property
+    def blocks(self) -> list[int]:
+        """Where the vectors act."""
+        return sorted({term.vector.block for term in self.vectors})
+
+    @cached_property
     def random(self) -> list[Subject]:
         """Random vectors, for each block at the median norm of the vectors that act there."""
         found = []
-        blocks = sorted({term.vector.block for term in self.vectors})
-        for block in blocks:
+        for block in self.blocks:
             norm = statistics.median(subject.norm or 0.0 for subject in self.named if _block(subject) == block)
-            place = f" block {block}" if len(blocks) > 1 else ""
+            place = f" block {block}" if len(self.blocks) > 1 else ""
             for vector in controls(self.n_controls, norm, block, self.seed, Origin(RANDOM, self.model.stamp, block)):
                 found.append(Subject(f"{vector.name}{place}", SteerTerm(vector), random=True))
         return found
@@ -138,6 +142,19 @@ class Bench:
     def subjects(self) -> list[Subject]:
         """The unsteered model, random vectors, then the vectors: as reports list them."""
         return [Subject(UNSTEERED), *self.random, *self.named]
+
+    @cached_property
+    def whole(self) -> list[Speech]:
+        """Everybody's answer to every prompt."""
+        return [Speech(subject, prompt) for prompt in range(len(self.prompts)) for subject in self.subjects]
+
+    def by_subject(self, answers: Sequence[Answer | None]) -> dict[str, dict[int, Answer]]:
+        """The answers to `whole`, by subject's name, then by prompt; those that are not there yet left out."""
+        found: dict[str, dict[int, Answer]] = {subject.name: {} for subject in self.subjects}
+        for speech, answer in zip(self.whole, answers, strict=True):
+            if answer is not None:
+                found[speech.subject.name][speech.prompt] = answer
+        return found
 
     def next_token(self, prompt: int, subjects: Sequence[Subject]) -> Tensor:
         """Logits [n, vocab], on the CPU, of the token behind the prompt under each of `subjects`."""

@@ -28,9 +28,8 @@ def measure(bench: Bench) -> Measuring:
     if not bench.model.has_tokenizer:
         raise ModelError("this model has no tokenizer, so its tokens cannot be named")
     subjects = [*bench.named, *bench.random]
-    blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
     first = where_they_differ(bench.ids)
-    reading = Reading(bench.model, bench.ids, blocks, first)
+    reading = Reading(bench.model, bench.ids, bench.blocks, first)
     fresh = [max(first, start) for start in where_new(bench.ids)]
     top = int(bench.settings.get("top") or _TOP)
 

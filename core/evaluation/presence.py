@@ -28,10 +28,8 @@ def measure(bench: Bench) -> Measuring:
     ]
     own = len(bench.prompts)
     ids = [*bench.ids, *(prompt_ids(bench.model, prompt) for prompt in others)]
-    both = Bench(bench.model, bench.vectors, [*bench.prompts, *others], ids, bench.n_controls, seed=bench.seed)
-    subjects = [*both.named, *both.random]
-    blocks = sorted({subject.term.vector.block for subject in subjects if subject.term})
-    reading = Reading(bench.model, ids, blocks, where_they_differ(ids))
+    subjects = [*bench.named, *bench.random]
+    reading = Reading(bench.model, ids, bench.blocks, where_they_differ(ids))
 
     def report() -> Report:
         columns = _COLUMNS if others else _COLUMNS[:2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Speech, Subject, mean, share
+from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Subject, mean, share
 from vectors.plain_text import one_line
 from vectors.reports import Cell, Column, Plot, Report, Table
 
@@ -17,24 +17,18 @@ _BY_PROMPT = (Column("unsteered"), Column("refuse", ".0%"), Column("broken", ".0
 
 
 def measure(bench: Bench) -> Measuring:
-    prompts = range(len(bench.prompts))
-    speeches = [Speech(subject, prompt) for prompt in prompts for subject in bench.subjects]
-
     def report(answers: list[Answer | None]) -> Report:
-        by_subject: dict[str, dict[int, Answer]] = {subject.name: {} for subject in bench.subjects}
-        for speech, answer in zip(speeches, answers, strict=True):
-            if answer is not None:
-                by_subject[speech.subject.name][speech.prompt] = answer
+        by_subject = bench.by_subject(answers)
         plain = by_subject[UNSTEERED]
         rows = tuple(_by_vector(subject, by_subject[subject.name], plain) for subject in bench.subjects)
-        listed = tuple(_by_prompt(bench, by_subject, prompt) for prompt in prompts)
+        listed = tuple(_by_prompt(bench, by_subject, prompt) for prompt in range(len(bench.prompts)))
         tables = (
             Table("By vector", _BY_VECTOR, rows, (Plot("refuses"), Plot("KL"), Plot("perplexity"))),
             Table("By prompt", _BY_PROMPT, listed),
         )
-        return Report("survey", (*tables, bench.every(speeches, answers)), tuple(_findings(bench, by_subject)))
+        return Report("survey", (*tables, bench.every(bench.whole, answers)), tuple(_findings(bench, by_subject)))
 
-    yield from bench.hear(speeches, report)
+    yield from bench.hear(bench.whole, report)
 
 
 def _by_vector(subject: Subject, answers: dict[int, Answer], plain: dict[int, Answer]) -> tuple[Cell, ...]:

@@ -17,7 +17,7 @@ from core.steering import check_fits
 from core.tasks.starting import base_vector
 from vectors.index import LibraryError
 from vectors.library import new_run_id
-from vectors.reports import Reports
+from vectors.reports import Reports, whom
 from vectors.vector import VectorError
 
 _TELL_SECONDS, _SAVE_SECONDS = 1.0, 15.0
@@ -28,7 +28,7 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
     metric = METRICS[request.metric]
     bench = _bench(session, request, task, emit)
     id, created = new_run_id(), time.time()
-    pace, stage = Pace(0.0), f"{request.metric} of {_counted(len(request.vectors))}"
+    pace, stage = Pace(0.0), f"{request.metric} of {whom([subject.name for subject in bench.named])}"
     last: Step | None = None
     told_at = saved_at = time.monotonic()
     tell_after = _TELL_SECONDS
@@ -102,7 +102,3 @@ def _of_family(request: Evaluate) -> str | None:
     bases = {origin.parents[0] for origin in origins.values() if origin.parents and "recipe" not in origin.settings}
     strangers = {id for id, origin in origins.items() if not origin.parents or "recipe" in origin.settings}
     return next(iter(bases)) if len(bases) == 1 and strangers <= bases else None
-
-
-def _counted(vectors: int) -> str:
-    return "1 vector" if vectors == 1 else f"{vectors} vectors" if vectors else "the model"

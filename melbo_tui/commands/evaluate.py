@@ -21,7 +21,6 @@ from melbo_tui.commands.output import fail, say, say_json, table
 from melbo_tui.commands.prompts import add_prompts, prompts_of
 from melbo_tui.commands.running import Runner, open_library
 from vectors.index import LibraryError
-from vectors.plain_text import one_line
 from vectors.reports import Report, Reports
 
 _ROWS = 40
@@ -114,13 +113,10 @@ def _asked(args: argparse.Namespace) -> tuple[tuple[Prompt, ...], tuple[tuple[st
 def show(id: str, report: Report, rows: int = _ROWS) -> None:
     """The report's tables, the first `rows` of each, and what they come to."""
     say(f"{report.metric} on {report.model}" + ("" if report.complete else " (stopped before its end)"))
-    prompts = "; ".join(f"“{one_line(prompt, 60)}”" for prompt in report.prompts[:3])
-    more = f" and {len(report.prompts) - 3} more" if len(report.prompts) > 3 else ""
-    say(f"prompts: {prompts}{more}")
+    say(f"prompts: {report.asked}")
     for one in report.tables:
         say(f"\n{one.title}")
-        cells = [[column.shown(cell) for column, cell in zip(one.columns, row, strict=True)] for row in one.rows[:rows]]
-        table([column.name for column in one.columns], cells)
+        table([column.name for column in one.columns], one.shown()[:rows])
         if len(one.rows) > rows:
             say(f"... and {len(one.rows) - rows} more: `melbo-tui evaluate show {id} --rows {len(one.rows)}`")
     if report.findings:
@@ -138,17 +134,18 @@ def _listed(id: str, report: Report) -> tuple[str, ...]:
 
 def _show(args: argparse.Namespace) -> int:
     reports = Reports(open_library(args).folder)
-    listed = reports.listed()
     if args.list:
+        listed = reports.listed()
         if args.json:
             say_json([{"id": id, **report.to_json()} for id, report in listed])
         else:
             rows = [_listed(id, report) for id, report in listed]
             table(("report", "made", "metric", "model", "vectors", "", "of"), rows)
         return 0
-    if not args.report and not listed:
+    latest = [] if args.report else reports.listed(1)
+    if not args.report and not latest:
         raise LibraryError("there is no report in the library yet: `melbo-tui evaluate kl NAME` makes one")
-    id, report = (args.report, reports.load(args.report)) if args.report else listed[0]
+    id, report = latest[0] if latest else (args.report, reports.load(args.report))
     if args.json:
         say_json({"id": id, **report.to_json()})
     else:

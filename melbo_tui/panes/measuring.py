@@ -20,7 +20,7 @@ from melbo_tui.wording import age, duration
 from vectors.given_path import given_path
 from vectors.index import LibraryError
 from vectors.library import Kept
-from vectors.reports import Report, Reports
+from vectors.reports import Report, Reports, whom
 from vectors.vector import VectorError
 
 _REPORTS = 12
@@ -46,8 +46,8 @@ class Measuring(Pane):
         self._works: dict[int, _Work] = {}
 
     def to_measure(self) -> list[Kept]:
-        """Which vectors are meant; none: the model itself can be measured, and earlier reports be seen."""
-        raise NotImplementedError
+        """Which vectors are meant; without any, the model itself can be measured, and earlier reports be seen."""
+        return []
 
     def action_measure(self) -> None:
         picked = self.to_measure()
@@ -68,7 +68,7 @@ class Measuring(Pane):
                 id = key.removeprefix("report ")
                 self.app.push_screen(ReportScreen(kept[id], id))
 
-        self.app.push_screen(Choose(f"Measure {_counted(picked)}", options), done)
+        self.app.push_screen(Choose(f"Measure {called(picked)}", options), done)
 
     def _ask(self, name: str, metric: Metric, picked: list[Kept]) -> None:
         """Asks what to measure on, then begins."""
@@ -81,7 +81,7 @@ class Measuring(Pane):
         if metric.questions:
             start, wrong = "", _wrong_questions
             hint = "A file of questions, a line each: question<TAB>answer|another right one; .csv and .jsonl too."
-        question = Ask(f"{name} of {_counted(picked)} on", start, f"{metric.about}\n\n{hint}", wrong)
+        question = Ask(f"{name} of {called(picked)} on", start, f"{metric.about}\n\n{hint}", wrong)
         self.app.push_screen(question, lambda text: self._measure_on(name, picked, text))
 
     def _measure_on(self, name: str, picked: list[Kept], text: str | None) -> None:
@@ -117,7 +117,7 @@ class Measuring(Pane):
             return
         waits = " when the work in hand is done, or paused" if self.melbo.busy else " …"
         self._works[self.melbo.engine.submit(request)] = _Work(name)
-        self.notify(f"Measuring {name} of {_counted(picked)}{waits}", markup=False)
+        self.notify(f"Measuring {name} of {called(picked)}{waits}", markup=False)
 
     def take(self, event: Event) -> None:
         super().take(event)
@@ -162,10 +162,6 @@ class Measuring(Pane):
         return bool(self._works)
 
 
-def _counted(picked: list[Kept]) -> str:
-    return called(picked) if picked else "the model"
-
-
 def _prompts(text: str) -> list[str]:
     """The lines of the file that `text` names, or `text` itself as a prompt. Raises MelboError, VectorError."""
     return lines_of(text) if _is_file(text) else [text]
@@ -198,5 +194,4 @@ def _wrong_questions(text: str) -> str:
 
 
 def _told(report: Report) -> str:
-    who = report.vectors[0] if len(report.vectors) == 1 else f"{len(report.vectors)} vectors"
-    return f"{report.metric} of {who}, {age(report.created)} ago" + ("" if report.complete else ", stopped")
+    return f"{report.metric} of {whom(report.vectors)}, {age(report.created)} ago" + ("" if report.complete else ", stopped")

@@ -18,8 +18,7 @@ from melbo_tui.panes import report_plot
 from melbo_tui.widgets.chart import Chart
 from melbo_tui.widgets.list_table import ListTable
 from vectors.index import LibraryError
-from vectors.plain_text import one_line
-from vectors.reports import Report
+from vectors.reports import Report, Table, whom
 from vectors.vector import VectorError
 
 if TYPE_CHECKING:
@@ -90,9 +89,7 @@ class ReportScreen(ModalScreen[None]):
         keys += ["p: plots"] if any(table.plots for table in report.tables) else []
         kept = [f"kept as {id}"] if id and is_wide(self.app) else []
         box.border_subtitle = Text(" · ".join([*keys, *kept, "Esc closes"]))
-        prompts = " · ".join(one_line(prompt, 60) for prompt in report.prompts[:3])
-        more = f" and {len(report.prompts) - 3} more" if len(report.prompts) > 3 else ""
-        self.query_one("#about", Static).update(f"{report.model}, on: {prompts}{more}" if report.prompts else report.model)
+        self.query_one("#about", Static).update(f"{report.model}, on: {report.asked}" if report.prompts else report.model)
         self.query_one("#findings", Static).update("\n".join(report.findings))
         self._show_table()
 
@@ -102,12 +99,12 @@ class ReportScreen(ModalScreen[None]):
         if not self.query("#report-box"):
             return
         state = "" if self._report.complete else f" · {progress}, x stops it" if self._stop else " · stopped before its end"
-        self.query_one("#report-box").border_title = Text(f"{self._report.metric} of {_counted(self._report.vectors)}{state}")
+        self.query_one("#report-box").border_title = Text(f"{self._report.metric} of {whom(self._report.vectors)}{state}")
 
     def _fill(self, place: int) -> None:
         """Puts a table's rows in its widget, which is made when it is first told of; the cursor stays where it is."""
         table, id = self._report.tables[place], f"table-{place}"
-        cells = [[column.shown(cell) for column, cell in zip(table.columns, row, strict=True)] for row in table.rows]
+        cells = table.shown()
         layout = []
         for i, column in enumerate(table.columns):
             width = min(max([len(column.name), *(len(row[i]) for row in cells)]), _LONGEST_NAME)
@@ -155,26 +152,28 @@ class ReportScreen(ModalScreen[None]):
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         self._show_row()
 
+    def _seen(self) -> tuple[Table | None, int]:
+        """The table that is seen, and the number of the row under its cursor."""
+        table = self._report.tables[self._at] if self._report.tables else None
+        return table, next((widget.cursor_row for widget in self.query(f"#table-{self._at}").results(ListTable)), 0)
+
     def _show_row(self) -> None:
         """The row under the cursor, every cell whole: in the table long ones are cut."""
         text = Text()
-        tables = self._report.tables
-        for widget in self.query(f"#table-{self._at}").results(ListTable):
-            place = widget.cursor_row
-            if tables and place < len(tables[self._at].rows):
-                table = tables[self._at]
-                shown = [column.shown(cell) for column, cell in zip(table.columns, table.rows[place], strict=True)]
-                # What stands last is, as a rule, what was said.
-                words = "" if table.columns[-1].form else shown.pop()
-                facts = [f"{column.name} {cell}".strip() for column, cell in zip(table.columns, shown, strict=False) if cell]
-                text.append(" · ".join(facts) + ("\n" if facts and words else ""), "dim")
-                text.append(words)
+        table, row = self._seen()
+        if table is not None and row < len(table.rows):
+            shown = table.shown_row(row)
+            # What stands last is, as a rule, what was said.
+            words = "" if table.columns[-1].form else shown.pop()
+            facts = [f"{column.name} {cell}".strip() for column, cell in zip(table.columns, shown, strict=False) if cell]
+            text.append(" · ".join(facts) + ("\n" if facts and words else ""), "dim")
+            text.append(words)
         self.query_one("#row", Static).update(text)
         self._show_plot()
 
     def _show_plot(self) -> None:
         """Draws the plot that is chosen of the table that is seen, where it has any."""
-        table = self._report.tables[self._at] if self._report.tables else None
+        table, row = self._seen()
         chart = self.query_one("#plot", Chart)
         seen = table is not None and bool(table.plots) and self._plot is not None
         chart.set_class(seen, "-shown")
@@ -184,13 +183,13 @@ class ReportScreen(ModalScreen[None]):
         if table is None or not seen or self._plot is None:
             return
         plot = table.plots[self._plot % len(table.plots)]
-        row = next((widget.cursor_row for widget in self.query(f"#table-{self._at}").results(ListTable)), 0)
         chart.entitle(report_plot.title(plot, table, row), "p: the next, then none")
         chart.show(partial(report_plot.series, plot, table, row), plot.x or "row", from_zero=True, at_once=True)
 
     def action_plot(self) -> None:
         """Shows the next of the table's plots; behind the last one, none."""
-        plots = self._report.tables[self._at].plots if self._report.tables else ()
+        table, _ = self._seen()
+        plots = table.plots if table is not None else ()
         after = 0 if self._plot is None else self._plot + 1
         self._plot = after if after < len(plots) else None
         self._show_plot()
@@ -221,8 +220,7 @@ class ReportScreen(ModalScreen[None]):
 
     def _vector(self) -> str | None:
         """The id of the vector that the row under the cursor is about; where it is about none, says so."""
-        table = self._report.tables[self._at] if self._report.tables else None
-        row = next((widget.cursor_row for widget in self.query(f"#table-{self._at}").results(ListTable)), 0)
+        table, row = self._seen()
         if table is not None and row < len(table.rows):
             ids = dict(zip(self._report.vectors, self._report.ids, strict=False))
             for place, column in enumerate(table.columns):
@@ -239,7 +237,3 @@ class ReportScreen(ModalScreen[None]):
 
 def _shown(text: str, number: bool) -> Text:
     return Text(text, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
-
-
-def _counted(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} vectors" if names else "the model"

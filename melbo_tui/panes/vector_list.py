@@ -24,6 +24,7 @@ from vectors import similarity
 from vectors.index import LibraryError
 from vectors.library import Kept
 from vectors.query import SORTS, Line
+from vectors.reports import whom
 from vectors.vector import VectorError
 
 _NEIGHBOURS = 5
@@ -254,4 +255,4 @@ class VectorList(Pane):
 
 
 def called(entries: list[Kept]) -> str:
-    return entries[0].name if len(entries) == 1 else f"{len(entries)} vectors"
+    return whom([entry.name for entry in entries])
