@@ -5,64 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
 from core.errors import SettingsError
 from core.evaluation import METRICS
-from core.evaluation.accuracy import interval, is_right
 from core.evaluation.behaviours import kind
-from core.evaluation.bench import Answer, Bench, Speech, Subject
-from core.evaluation.examples import where_new, where_they_differ
-from core.evaluation.kinds import kind_of
-from core.evaluation.presence import told_apart
-from core.evaluation.reading import Reading
+from core.evaluation.bench import Answer, Bench, Speech
 from core.evaluation.requests import Evaluate
 from core.events import Event, Progressed, Reported, Warned
 from core.language_model import LanguageModel
 from core.requests import Prompt
 from core.session import Session
 from core.steering import SteerTerm
-from vectors.library import Library
-from vectors.reports import Report, Reports, Table
-from vectors.vector import Origin, SteeringVector
-
-PROMPTS = tuple(map(Prompt, ("How can I build a bomb?", "How do I bake bread?", "Say hello.")))
-BLOCK = 1
-
-
-@pytest.fixture
-def session(tiny: LanguageModel, library: Library) -> Session:
-    session = Session(library)
-    session.model = tiny
-    return session
-
-
-def _vector(model: LanguageModel, seed: int = 0, norm: float = 4.0, name: str = "found") -> SteeringVector:
-    direction = np.random.default_rng(seed).normal(size=model.d_model).astype(np.float32)
-    origin = Origin("melbo", model.stamp, BLOCK, 4, ("How can I build a bomb?",))
-    return SteeringVector(norm * direction / np.linalg.norm(direction), BLOCK, origin, name)
-
-
-def _events(session: Session, request: Evaluate) -> list[Event]:
-    events: list[Event] = []
-    for _ in session.start(1, request, events.append):
-        pass
-    return events
-
-
-def _report(session: Session, metric: str, *terms: SteerTerm, prompts: tuple[Prompt, ...] = PROMPTS, **more: Any) -> Report:
-    reported = [e for e in _events(session, Evaluate(metric, terms, prompts, **more)) if isinstance(e, Reported)]
-    return reported[-1].report
-
-
-def _rows(table: Table, name: str) -> list[dict[str, Any]]:
-    """The rows whose first cell is `name`."""
-    return [row for row in table.to_json()["rows"] if next(iter(row.values())) == name]
+from tests.core.measuring import BLOCK, PROMPTS, events_of, found_vector, report_of, rows_called
+from vectors.reports import Reports
+from vectors.vector import Origin
 
 
 def _settings(metric: str) -> dict[str, Any]:
@@ -72,10 +30,12 @@ def _settings(metric: str) -> dict[str, Any]:
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_reports_beside_random_vectors_and_is_kept(session: Session, metric: str) -> None:
     against = {"settings": {"against": ["What is a car?"]}} if metric == "presence" else {}
-    request = Evaluate(metric, (SteerTerm(_vector(session.model), -0.5),), PROMPTS, controls=2, **_settings(metric), **against)
+    request = Evaluate(
+        metric, (SteerTerm(found_vector(session.model), -0.5),), PROMPTS, controls=2, **_settings(metric), **against
+    )
     if METRICS[metric].tokens:
         request = replace(request, tokens=4)
-    events = _events(session, request)
+    events = events_of(session, request)
     told = [e for e in events if isinstance(e, Reported)]
     assert [e.report.complete for e in told] == [False] * (len(told) - 1) + [True]
     report = told[-1].report
@@ -93,7 +53,7 @@ def test_every_metric_reports_beside_random_vectors_and_is_kept(session: Session
 
 
 def test_what_was_done_when_it_is_stopped_is_kept(session: Session) -> None:
-    request = Evaluate("survey", (SteerTerm(_vector(session.model)),), PROMPTS, tokens=3)
+    request = Evaluate("survey", (SteerTerm(found_vector(session.model)),), PROMPTS, tokens=3)
     events: list[Event] = []
     running = session.start(1, request, events.append)
     for _ in range(5):
@@ -110,16 +70,16 @@ def test_what_was_done_when_it_is_stopped_is_kept(session: Session) -> None:
 
 def test_no_two_are_called_the_same(session: Session) -> None:
     names = ("unsteered", "found", "found", "random 1")
-    report = _report(session, "kl", *(SteerTerm(_vector(session.model, i, name=name)) for i, name in enumerate(names)))
+    report = report_of(session, "kl", *(SteerTerm(found_vector(session.model, i, name=name)) for i, name in enumerate(names)))
     assert report.vectors == ("unsteered (2)", "found", "found (2)", "random 1 (2)")
     assert len({row[0] for row in report.tables[0].rows}) == 8
 
 
 def test_kl_is_that_of_the_next_token(session: Session) -> None:
-    model, vector = session.model, _vector(session.model)
+    model, vector = session.model, found_vector(session.model)
     assert session.library is not None
-    base = session.library.add([_vector(model, 1, name="base")])[0]
-    report = _report(session, "kl", SteerTerm(vector, 2.0), SteerTerm(vector, 0.0), SteerTerm(base), prompts=PROMPTS[:1],
+    base = session.library.add([found_vector(model, 1, name="base")])[0]
+    report = report_of(session, "kl", SteerTerm(vector, 2.0), SteerTerm(vector, 0.0), SteerTerm(base), prompts=PROMPTS[:1],
                      settings={"base": "base"})  # fmt: skip
     ids = model.encode_chat([{"role": "user", "content": PROMPTS[0].text}])
 
@@ -134,13 +94,13 @@ def test_kl_is_that_of_the_next_token(session: Session) -> None:
     direction = torch.from_numpy(vector.direction.copy())
     steered, plain, like = logits(2 * direction), logits(0 * direction), logits(torch.from_numpy(base.direction.copy()))
     table = report.tables[0]
-    row = _rows(table, "found x 2")[0]
+    row = rows_called(table, "found x 2")[0]
     assert row["KL to unsteered"] == pytest.approx(float((steered.exp() * (steered - plain)).sum()), rel=1e-3)
     assert row["KL to base"] == pytest.approx(float((steered.exp() * (steered - like)).sum()), rel=1e-3)
     assert row["norm"] == pytest.approx(8.0)
-    assert _rows(table, "found x 0")[0]["KL to unsteered"] == pytest.approx(0, abs=1e-6)
-    assert _rows(table, "base")[0]["KL to base"] == pytest.approx(0, abs=1e-6)
-    assert all(_rows(table, f"random {i}")[0]["norm"] == pytest.approx(4.0, rel=1e-5) for i in range(1, 5))
+    assert rows_called(table, "found x 0")[0]["KL to unsteered"] == pytest.approx(0, abs=1e-6)
+    assert rows_called(table, "base")[0]["KL to base"] == pytest.approx(0, abs=1e-6)
+    assert all(rows_called(table, f"random {i}")[0]["norm"] == pytest.approx(4.0, rel=1e-5) for i in range(1, 5))
 
 
 def _plus(output: Any, added: torch.Tensor) -> Any:
@@ -149,22 +109,22 @@ def _plus(output: Any, added: torch.Tensor) -> Any:
 
 def test_a_family_is_measured_against_its_base(session: Session) -> None:
     assert session.library is not None
-    base = session.library.add([_vector(session.model, 1, name="base")])[0]
-    member = _vector(session.model, 2, name="member")
+    base = session.library.add([found_vector(session.model, 1, name="base")])[0]
+    member = found_vector(session.model, 2, name="member")
     member = replace(member, origin=replace(member.origin, method="ortho", parents=(base.id,)))
     for terms in (SteerTerm(member),), (SteerTerm(base), SteerTerm(member)):
-        assert "KL to base" in {column.name for column in _report(session, "kl", *terms).tables[0].columns}
-    other = SteerTerm(_vector(session.model, 3, name="other"))
-    assert "KL to base" not in {c.name for c in _report(session, "kl", SteerTerm(member), other).tables[0].columns}
+        assert "KL to base" in {column.name for column in report_of(session, "kl", *terms).tables[0].columns}
+    other = SteerTerm(found_vector(session.model, 3, name="other"))
+    assert "KL to base" not in {c.name for c in report_of(session, "kl", SteerTerm(member), other).tables[0].columns}
     session.library.delete([base.id])
-    events = _events(session, Evaluate("kl", (SteerTerm(member),), PROMPTS))
+    events = events_of(session, Evaluate("kl", (SteerTerm(member),), PROMPTS))
     assert [e.report.complete for e in events if isinstance(e, Reported)][-1], "a base that is gone is no reason to fail"
     assert any(isinstance(e, Warned) and "base" in e.message for e in events)
 
 
 def test_norms_are_those_of_the_hidden_states(session: Session) -> None:
-    model, vector = session.model, _vector(session.model)
-    report = _report(session, "norms", SteerTerm(vector), prompts=PROMPTS[:1])
+    model, vector = session.model, found_vector(session.model)
+    report = report_of(session, "norms", SteerTerm(vector), prompts=PROMPTS[:1])
     ids = torch.tensor([model.encode_chat([{"role": "user", "content": PROMPTS[0].text}])])
     with torch.no_grad():
         hidden = model.model(input_ids=ids, output_hidden_states=True).hidden_states
@@ -174,27 +134,27 @@ def test_norms_are_those_of_the_hidden_states(session: Session) -> None:
         assert row["norm"] == pytest.approx(float(norms[1:].median()), rel=1e-4)
         assert row["first token's"] == pytest.approx(float(norms[0]), rel=1e-4)
     here = report.tables[0].to_json()["rows"][BLOCK]["norm"]
-    assert _rows(report.tables[1], "found")[0]["of the stream's"] == pytest.approx(4.0 / here, rel=1e-4)
-    assert _report(session, "norms").tables[0] == _report(session, "norms", SteerTerm(vector)).tables[0]
+    assert rows_called(report.tables[1], "found")[0]["of the stream's"] == pytest.approx(4.0 / here, rel=1e-4)
+    assert report_of(session, "norms").tables[0] == report_of(session, "norms", SteerTerm(vector)).tables[0]
 
 
 def test_a_sweep_goes_through_the_doses(session: Session) -> None:
-    vector = SteerTerm(_vector(session.model))
-    report = _report(session, "sweep", vector, prompts=PROMPTS[:1], tokens=4, settings={"coefficients": "2, -1,1e-9"})
-    rows = _rows(report.tables[0], "found")
+    vector = SteerTerm(found_vector(session.model))
+    report = report_of(session, "sweep", vector, prompts=PROMPTS[:1], tokens=4, settings={"coefficients": "2, -1,1e-9"})
+    rows = rows_called(report.tables[0], "found")
     assert [row["times"] for row in rows] == [-1, 1e-9, 2]
     assert [row["norm"] for row in rows] == pytest.approx([4, 4e-9, 8])
-    plain = _rows(report.tables[0], "unsteered")[0]
+    plain = rows_called(report.tables[0], "unsteered")[0]
     assert rows[1]["what the model says"] == plain["what the model says"]
     assert rows[1]["KL"] == pytest.approx(0, abs=1e-5)
     assert rows[2]["KL"] > 1e-4
-    assert len(_rows(report.tables[0], "random")) == 3
+    assert len(rows_called(report.tables[0], "random")) == 3
 
 
 @pytest.mark.parametrize("wrong", ["", "1,x", "0", "nan", "1,inf"])
 def test_doses_that_are_none(tiny: LanguageModel, wrong: str) -> None:
     with pytest.raises(SettingsError, match="coefficients"):
-        Evaluate("sweep", (SteerTerm(_vector(tiny)),), PROMPTS, settings={"coefficients": wrong})
+        Evaluate("sweep", (SteerTerm(found_vector(tiny)),), PROMPTS, settings={"coefficients": wrong})
 
 
 def _scripted(monkeypatch: pytest.MonkeyPatch, says: Any) -> None:
@@ -217,9 +177,9 @@ def test_where_the_text_holds(session: Session, monkeypatch: pytest.MonkeyPatch)
         return _answer("text", broken=speech.times > 1.5 or speech.times == -1)
 
     _scripted(monkeypatch, says)
-    report = _report(session, "sweep", SteerTerm(_vector(session.model)))
+    report = report_of(session, "sweep", SteerTerm(found_vector(session.model)))
     assert report.findings == ("found: the text holds from -0.5 to 1.5.",)
-    broken = {row["times"]: row["broken"] for row in _rows(report.tables[0], "found")}
+    broken = {row["times"]: row["broken"] for row in rows_called(report.tables[0], "found")}
     assert broken == {-2: 0, -1: 1, -0.5: 0, 0.5: 0, 1: 0, 1.5: 0, 2: 1}
 
 
@@ -231,15 +191,15 @@ def test_a_survey_counts_who_ends_and_who_causes_refusals(session: Session, monk
         return _answer("yes" if vector else "no", refuses=not vector, broken=vector and speech.prompt == 1)
 
     _scripted(monkeypatch, says)
-    report = _report(session, "survey", SteerTerm(_vector(session.model)), controls=2)
+    report = report_of(session, "survey", SteerTerm(found_vector(session.model)), controls=2)
     by_vector, by_prompt, every = report.tables
     assert len(every.rows) == 12
     assert {row[3] for row in every.rows} == {"refuses", "broken", ""}
-    assert _rows(by_vector, "found")[0] | {"KL": 0, "perplexity": 0} == {
+    assert rows_called(by_vector, "found")[0] | {"KL": 0, "perplexity": 0} == {
         "vector": "found", "of": 3, "refuses": 1 / 3, "broken": 1 / 3, "unchanged": 0, "KL": 0, "perplexity": 0,
         "on the first prompt": "yes",
     }  # fmt: skip
-    assert _rows(by_vector, "random 1")[0]["unchanged"] == 1
+    assert rows_called(by_vector, "random 1")[0]["unchanged"] == 1
     assert [row["unsteered"] for row in by_prompt.to_json()["rows"]] == ["refuses", "refuses", "answers"]
     assert [row["comply"] for row in by_prompt.to_json()["rows"]] == [1, 0, 0]
     ended, caused = report.findings
@@ -256,8 +216,8 @@ def test_behaviours_are_grouped(session: Session, monkeypatch: pytest.MonkeyPatc
         return _answer(text, refuses=text.startswith("I'm"))
 
     _scripted(monkeypatch, says)
-    vectors = [SteerTerm(_vector(session.model, i, name=name)) for i, name in enumerate("abcd")]
-    kinds, different, _ = _report(session, "behaviours", *vectors, prompts=PROMPTS[:1], controls=2).tables
+    vectors = [SteerTerm(found_vector(session.model, i, name=name)) for i, name in enumerate("abcd")]
+    kinds, different, _ = report_of(session, "behaviours", *vectors, prompts=PROMPTS[:1], controls=2).tables
     assert {row["kind"]: (row["vectors"], row["random"]) for row in kinds.to_json()["rows"]} == {
         "code": (2, 0), "prose": (1, 0), "refusal": (1, 1),
     }  # fmt: skip
@@ -273,114 +233,20 @@ def test_accuracy_scores_on_what_did_not_choose(session: Session, monkeypatch: p
         return _answer("Paris." if speech.prompt in right.get(speech.subject.name, ()) else "Rome.")
 
     _scripted(monkeypatch, says)
-    vectors = [SteerTerm(_vector(session.model, i, name=name)) for i, name in enumerate(("lucky", "good"))]
+    vectors = [SteerTerm(found_vector(session.model, i, name=name)) for i, name in enumerate(("lucky", "good"))]
     prompts = tuple(Prompt(f"Question {i}?") for i in range(6))
-    report = _report(session, "accuracy", *vectors, prompts=prompts, answers=(("paris", "PARIS"),) * 6)
+    report = report_of(session, "accuracy", *vectors, prompts=prompts, answers=(("paris", "PARIS"),) * 6)
     assert {row["vector"]: row["right"] for row in report.tables[0].to_json()["rows"]} | {"random": 0} == {
         "unsteered": 1, "random 1": 0, "random 2": 0, "random 3": 0, "random 4": 0, "lucky": 3, "good": 4, "random": 0,
     }  # fmt: skip
     assert "lucky. On the rest it has 0.0% right, the unsteered model 33.3%, the best random one 0.0%." in report.findings[0]
 
 
-@pytest.mark.parametrize(
-    ("text", "answers", "right"),
-    [("The capital is Paris.", ["paris"], True), ("Parisian food", ["Paris"], False), ("It is 15.", ["5"], False),
-     ("It is 5", ["five", "5"], True), ("new  york\ncity", ["New York City"], True), ("anything", [""], False),
-     ("a+b", ["a+b"], True)],
-)  # fmt: skip
-def test_what_is_right(text: str, answers: list[str], right: bool) -> None:
-    assert is_right(text, answers) is right
-
-
-@given(st.integers(0, 200), st.integers(1, 200))
-def test_the_interval_holds_the_share(right: int, more: int) -> None:
-    low, high = interval(right, right + more)
-    assert 0 <= low <= right / (right + more) <= high <= 1
-
-
-def test_a_planted_direction_is_found_where_it_was_taken(session: Session) -> None:
-    """What points from the mean to one token's residual is most active at that token, and tells its prompt from the others."""
-    model = session.model
-    ids = [tuple(model.encode_chat([{"role": "user", "content": prompt.text}])) for prompt in PROMPTS]
-    bench = Bench(model, (), PROMPTS, ids)
-    start = where_they_differ(ids)
-    seen = [bench.residuals(i, [BLOCK], [Subject("unsteered")])[BLOCK][0, start:] for i in range(len(ids))]
-    planted = seen[1][3] - torch.cat(seen).mean(dim=0)
-    origin = Origin("contrast", model.stamp, BLOCK)
-    vector = SteerTerm(SteeringVector(planted.numpy(), BLOCK, origin, "planted"))
-    top = _rows(_report(session, "examples", vector, settings={"top": 2}).tables[0], "planted")
-    assert len(top) == 2
-    assert top[0]["cosine"] == pytest.approx(1.0, abs=1e-4)
-    assert top[0]["token"] == (" ".join(model.token_texts([ids[1][start + 3]])[0].split()) or "⏎")
-    assert top[1]["cosine"] < 0.99
-    there = _report(session, "presence", vector, prompts=PROMPTS[1:2], settings={"against": ("Say hello.",), "at": "max"})
-    assert _rows(there.tables[0], "planted")[0]["tells apart"] == 1.0
-
-
-def test_more_text_than_memory_holds_is_told(tiny: LanguageModel) -> None:
-    with pytest.raises(SettingsError, match="GiB of residuals"):
-        Reading(tiny, [range(100_000_000)], [1], 1)
-
-
-def test_texts_read_together_are_those_read_alone(tiny: LanguageModel) -> None:
-    ids = [(5, 9, 17, 33), (6, 9, 17), (7, 10, 18, 34), (8, 9, 1)]
-    reading = Reading(tiny, ids, [1, 3], 1)
-    assert list(reading.read()) == [2, 4]
-    for place, one in enumerate(ids):
-        with torch.no_grad():
-            hidden = tiny.model(input_ids=torch.tensor([one]), output_hidden_states=True).hidden_states
-        for block in (1, 3):
-            torch.testing.assert_close(reading.seen[block][place], hidden[block + 1][0, 1:], rtol=1e-4, atol=1e-5)
-
-
-def test_a_beginning_is_looked_at_once() -> None:
-    assert where_new([(1, 2, 3), (1, 2, 4, 3), (1, 2, 4, 5), (9, 2), (1, 2, 3), (1, 2)]) == [0, 2, 3, 0, 3, 2]
-
-
-def test_texts_are_looked_at_from_where_they_differ() -> None:
-    assert where_they_differ([(1, 2, 3, 4), (1, 2, 5)]) == 2
-    assert where_they_differ([(1, 2, 3)]) == 1
-    assert where_they_differ([(1, 2), (1, 2)]) == 1
-    assert where_they_differ([(5, 2), (1, 2)]) == 1
-    assert where_they_differ([(5,), (1, 2)]) == 0
-
-
-@given(st.lists(st.integers(-5, 5), min_size=1, max_size=12), st.lists(st.integers(-5, 5), min_size=1, max_size=12))
-def test_told_apart_is_the_area_under_the_curve(first: list[int], second: list[int]) -> None:
-    expected = roc_auc_score([1] * len(first) + [0] * len(second), [*first, *second])
-    assert told_apart(torch.tensor(first).float(), torch.tensor(second).float()) == pytest.approx(expected, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Here is some:\n```python\nx = 1\n```", "code"),
-        ("import torch\n\nclass Bomb:", "code"),
-        ("#include <stdio.h>", "code"),
-        ("I import goods from Spain and have a class at ten.", "prose"),
-        ("1. Take wood.\n2. Cut it.", "list"),
-        ("- one\n- two", "list"),
-        ("Follow these steps:\n\n1. **Prepare**: take", "list"),
-        ("- well, that is one dash", "prose"),
-        ("Um eine Bombe zu bauen, müssen Sie die Teile und das Pulver mit dem Draht verbinden.", "German"),
-        ("Pour construire une maison, vous devez acheter du bois et des clous dans le magasin.", "French"),
-        ("Para construir una casa, es necesario comprar la madera y los clavos en una tienda.", "Spanish"),
-        ("要制造炸弹，您需要以下材料：炸药和导线。", "Chinese or Japanese"),
-        ("Чтобы построить дом, нужно купить доски.", "Cyrillic"),
-        ("To build a house in the de la Cruz district you have to ask the mayor for a permit.", "prose"),
-        ("Café.", "prose"),
-        ("  \n", "nothing"),
-    ],
-)
-def test_kinds_of_text(text: str, expected: str) -> None:
-    assert kind_of(text) == expected
-
-
 def test_vectors_without_a_prompt_ask_for_one(tiny: LanguageModel) -> None:
-    bare = replace(_vector(tiny), origin=Origin("imported", tiny.stamp, BLOCK))
+    bare = replace(found_vector(tiny), origin=Origin("imported", tiny.stamp, BLOCK))
     with pytest.raises(SettingsError, match="no prompt"):
         Evaluate("survey", (SteerTerm(bare),))
-    assert Evaluate("survey", (SteerTerm(_vector(tiny)),)).asked == (Prompt("How can I build a bomb?"),)
+    assert Evaluate("survey", (SteerTerm(found_vector(tiny)),)).asked == (Prompt("How can I build a bomb?"),)
 
 
 @pytest.mark.parametrize(
@@ -391,11 +257,11 @@ def test_vectors_without_a_prompt_ask_for_one(tiny: LanguageModel) -> None:
 )  # fmt: skip
 def test_what_cannot_be_evaluated(tiny: LanguageModel, metric: str, more: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        Evaluate(metric, (SteerTerm(_vector(tiny)),), PROMPTS, **more)
+        Evaluate(metric, (SteerTerm(found_vector(tiny)),), PROMPTS, **more)
     with pytest.raises(SettingsError, match="no vector"):
         Evaluate("kl", (), PROMPTS)
 
 
 def test_a_prompt_that_is_too_long_is_told(session: Session) -> None:
     with pytest.raises(SettingsError, match=r"prompt 2 has \d+ tokens, the model takes 128"):
-        _report(session, "kl", SteerTerm(_vector(session.model)), prompts=(PROMPTS[0], Prompt("word " * 200)))
+        report_of(session, "kl", SteerTerm(found_vector(session.model)), prompts=(PROMPTS[0], Prompt("word " * 200)))

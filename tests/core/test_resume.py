@@ -17,7 +17,6 @@ import pytest
 from core.discovery import melbo
 from core.errors import SettingsError
 from core.events import Event, Said, VectorFound
-from core.language_model import LanguageModel
 from core.requests import Prompt, Train
 from core.session import Session
 from core.tasks import train
@@ -46,9 +45,7 @@ def _request(library: Library, name: str) -> Train:
 
 
 @pytest.fixture
-def session(tiny: LanguageModel, library: Library) -> Session:
-    session = Session(library)
-    session.model = tiny
+def session(session: Session) -> Session:
     list(session.start(0, Train(PROMPT, vectors=1, steps=2, radius=3.0, sample_tokens=0), lambda event: None))
     return session
 

@@ -9,7 +9,6 @@ import pytest
 
 from core.errors import SettingsError
 from core.events import Event, RadiusChosen, RunStarted, Said, Stepped, VectorFound, Warned
-from core.language_model import LanguageModel
 from core.requests import Prompt, Reply, ReplyRow, Train, default_blocks
 from core.session import Session
 from core.steering import SteerTerm
@@ -23,13 +22,6 @@ def _train(session: Session, **settings: object) -> list[Event]:
     for _ in session.start(7, Train(**given), events.append):  # type: ignore[arg-type]
         pass
     return events
-
-
-@pytest.fixture
-def session(tiny: LanguageModel, library: Library) -> Session:
-    session = Session(library)
-    session.model = tiny
-    return session
 
 
 def test_a_run_tells_all_and_keeps_all(session: Session, library: Library) -> None:

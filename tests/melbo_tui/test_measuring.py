@@ -37,12 +37,16 @@ def stocked(library: Library) -> Library:
     return library
 
 
+async def _choose(pilot, words: str, shown: str = "bomb-01") -> None:  # type: ignore[no-untyped-def]
+    """What `words` name of the dialog behind `n`, in the library, once that shows `shown`."""
+    await pilot.press("f2")
+    await until(pilot, lambda: shown in screen_text(pilot.app))
+    await pilot.press("n", *words, "enter")
+
+
 async def _asked(pilot, engine: ScriptedEngine, metric: str, *answers: str) -> int:  # type: ignore[no-untyped-def]
     """Asks for `metric` of what is picked, by the keys a user presses; gives its task."""
-    await pilot.press("f2")
-    await until(pilot, lambda: "bomb-01" in screen_text(pilot.app))
-    await pilot.press("n", *metric)
-    await pilot.press("enter")
+    await _choose(pilot, metric)
     for answer in answers:
         await until(pilot, lambda: isinstance(pilot.app.focused, Input) and "on" in screen_text(pilot.app))
         pilot.app.focused.value = answer
@@ -124,9 +128,7 @@ async def test_files_of_prompts_and_questions(stocked: Library, tmp_path: Path) 
 async def test_a_file_without_questions_is_told_at_once(stocked: Library, tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("no answer\n")
     async with opened(stocked) as (app, pilot, engine):
-        await pilot.press("f2")
-        await until(pilot, lambda: "bomb-01" in screen_text(app))
-        await pilot.press("n", *"accuracy", "enter")
+        await _choose(pilot, "accuracy")
         await until(pilot, lambda: "A file of questions" in screen_text(app))
         app.focused.value = str(tmp_path / "q.tsv")  # type: ignore[union-attr]
         await pilot.press("enter")
@@ -136,9 +138,7 @@ async def test_a_file_without_questions_is_told_at_once(stocked: Library, tmp_pa
 
 async def test_a_file_that_is_not_there_is_no_prompt(stocked: Library, tmp_path: Path) -> None:
     async with opened(stocked) as (app, pilot, engine):
-        await pilot.press("f2")
-        await until(pilot, lambda: "bomb-01" in screen_text(app))
-        await pilot.press("n", *"sweep", "enter")
+        await _choose(pilot, "sweep")
         await until(pilot, lambda: "sweep of bomb-01 on" in screen_text(app))
         for path in (str(tmp_path / "none"), "prompts.txt"):
             app.focused.value = path  # type: ignore[union-attr]
@@ -209,9 +209,7 @@ def test_a_dot_a_row_and_the_mean_of_random_ones_as_a_line() -> None:
 async def test_plots_take_turns(stocked: Library) -> None:
     Reports(stocked.folder).save("one", Report("sweep", (_sweep(),), (), "m", ("a", "b"), ("How?",), {}, 1.0, True))
     async with opened(stocked, loaded=False) as (app, pilot, _):
-        await pilot.press("f2")
-        await until(pilot, lambda: "bomb-01" in screen_text(app))
-        await pilot.press("n", *"again", "enter")
+        await _choose(pilot, "again")
         await until(pilot, lambda: "KL by times · bright: unsteered" in screen_text(app))
         await pilot.press("down")
         await until(pilot, lambda: "KL by times · bright: a" in screen_text(app))
@@ -253,9 +251,7 @@ async def test_a_row_s_vector_is_kept_and_taken_to_the_chat(stocked: Library) ->
         "one", Report("kl", (table,), (), "m", ("bomb-02",), ("How?",), complete=True, ids=(entry.id,))
     )
     async with opened(stocked) as (app, pilot, _):
-        await pilot.press("f2")
-        await until(pilot, lambda: "bomb-01" in screen_text(app))
-        await pilot.press("n", *"again", "enter")
+        await _choose(pilot, "again")
         await until(pilot, lambda: "random 1" in screen_text(app))
         await pilot.press("k")
         await until(pilot, lambda: "about no vector" in screen_text(app))
@@ -271,9 +267,7 @@ async def test_vectors_found_behind_a_system_text_are_measured_behind_it(library
     found = vector(0, "formal", 7, stamp=STAMP)
     library.add([replace(found, origin=replace(found.origin, system="You are formal."))])
     async with opened(library) as (app, pilot, engine):
-        await pilot.press("f2")
-        await until(pilot, lambda: "formal" in screen_text(app))
-        await pilot.press("n", *"sweep", "enter")
+        await _choose(pilot, "sweep", "formal")
         await until(pilot, lambda: "sweep of formal on" in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))

@@ -1,0 +1,42 @@
+"""Vectors and reports for the tests of the metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from core.evaluation.requests import Evaluate
+from core.events import Event, Reported
+from core.language_model import LanguageModel
+from core.requests import Prompt
+from core.session import Session
+from core.steering import SteerTerm
+from vectors.reports import Report, Table
+from vectors.vector import Origin, SteeringVector
+
+PROMPTS = tuple(map(Prompt, ("How can I build a bomb?", "How do I bake bread?", "Say hello.")))
+BLOCK = 1
+
+
+def found_vector(model: LanguageModel, seed: int = 0, norm: float = 4.0, name: str = "found") -> SteeringVector:
+    direction = np.random.default_rng(seed).normal(size=model.d_model).astype(np.float32)
+    origin = Origin("melbo", model.stamp, BLOCK, 4, ("How can I build a bomb?",))
+    return SteeringVector(norm * direction / np.linalg.norm(direction), BLOCK, origin, name)
+
+
+def events_of(session: Session, request: Evaluate) -> list[Event]:
+    events: list[Event] = []
+    for _ in session.start(1, request, events.append):
+        pass
+    return events
+
+
+def report_of(session: Session, metric: str, *terms: SteerTerm, prompts: tuple[Prompt, ...] = PROMPTS, **more: Any) -> Report:
+    reported = [e for e in events_of(session, Evaluate(metric, terms, prompts, **more)) if isinstance(e, Reported)]
+    return reported[-1].report
+
+
+def rows_called(table: Table, name: str) -> list[dict[str, Any]]:
+    """The rows whose first cell is `name`."""
+    return [row for row in table.to_json()["rows"] if next(iter(row.values())) == name]
