@@ -8,20 +8,31 @@ import torch
 from torch import Tensor
 
 from core.language_model import LanguageModel
+from core.model.float32_arithmetic import float32_arithmetic
 from core.residual import added
 
 _ROWS = 16
 
 
 def divergence(own: Tensor, other: Tensor) -> Tensor:
-    """KL(own || other) in nats, from logits [..., vocab]."""
-    p, q = torch.log_softmax(own, dim=-1), torch.log_softmax(other, dim=-1)
-    return (p.exp() * (p - q)).sum(dim=-1).clamp_min(0.0)
+    """KL(own || other) in nats, from logits [..., vocab].
+
+    Each token counts as p (d + exp(-d) - 1) for d = log(p / q): the sum is the same, since p and q sum to 1, but no term is
+    below zero, so that a KL near zero is no difference of large numbers.
+    """
+    p, q = torch.log_softmax(own.float(), dim=-1), torch.log_softmax(other.float(), dim=-1)
+    d = torch.where(p == q, 0.0, p - q)  # a token that neither allows has both at minus infinity
+    near = p.exp() * (d + torch.expm1(-d.clamp(-1, 1)))
+    far = torch.where(p.isneginf(), 0.0, p.exp() * (d - 1)) + q.exp()
+    return torch.where(d.abs() < 1, near, far).sum(dim=-1).clamp_min(0.0)
 
 
 def next_token(model: LanguageModel, ids: Sequence[int], block: int, vectors: Tensor) -> Tensor:
-    """Logits [n, vocab] of the token behind `ids`, each of `vectors` [n, d_model] added at every position of the block."""
-    with added(model.blocks[block], vectors.to(model.device)):
+    """Logits [n, vocab] of the token behind `ids`, each of `vectors` [n, d_model] added at every position of the block.
+
+    In float32 arithmetic: a KL near zero is a small difference.
+    """
+    with float32_arithmetic(model), added(model.blocks[block], vectors.to(model.device)):
         logits, _ = model.forward(model.ids_tensor(ids, len(vectors)))
     return logits
 

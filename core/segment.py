@@ -15,19 +15,24 @@ from torch import Tensor, nn
 
 from core.errors import SettingsError
 from core.language_model import LanguageModel
-from core.replay import record
+from core.model.float32_arithmetic import HALF, float32_arithmetic
+from core.replay import Replay, record
 from core.residual import added, recorded
 from core.sparing import sparable, spared
 
-# How far the replay may be from the model's own forward, relative to the largest activation, before it is not used.
+# How far the replay may be from the model's own forward, relative to the largest activation, before it is not used: in
+# float32 arithmetic, and in half precision, which could hide a wrong replay, where blocks do not run in float32.
 _TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
+# Of the residual stream's norm, the step of a finite difference: in float32, and where weights or arithmetic are coarser.
+_STEP, _COARSE_STEP = 0.005, 0.05
 
 
 class Segment:
     """The map from thetas [batch, d_model], added to block `source`'s output, to block `target`'s output on one prompt.
 
     `base` [tokens, d_model] float32 is that output without steering. `replayed` says whether the fast path is in use;
-    architectures whose blocks cannot be run on their own get full forwards, and `reason` says why.
+    architectures whose blocks cannot be run on their own get full forwards, and `reason` says why. A model in half precision is
+    run in it, unless the segment is taken `in_float32`.
     """
 
     def __init__(self, model: LanguageModel, ids: Sequence[int], source: int, target: int) -> None:
@@ -37,8 +42,18 @@ class Segment:
         self._source, self._target = source, target
         self.tokens = len(self._ids)
         self._whole = record(model, self._ids, source, target)
+        self._exact, self.inexact = self._in_float32_arithmetic()
         self._measure()
-        self.reason = self._difference()
+        self.reason = (self if self._exact is None else self.in_float32())._difference()
+
+    def _in_float32_arithmetic(self) -> tuple[Replay | None, str]:
+        """The same blocks' replay in float32 arithmetic, or None and why there is none."""
+        if self._model.dtype not in HALF:
+            return self._whole, ""
+        try:
+            return record(self._model, self._ids, self._source, self._target, exact=True), ""
+        except Exception as error:  # blocks that name their dtype by hand fail in a way of their own
+            return None, f"its blocks do not run in float32 arithmetic ({type(error).__name__})"
 
     def _measure(self) -> None:
         self.base = self._whole.base
@@ -48,12 +63,23 @@ class Segment:
         # Median over positions, because the first tokens' norm (attention sinks) is far above the rest.
         self.residual_norm = float(self._whole.residual[0].float().norm(dim=-1).median())
 
+    def in_float32(self) -> Segment:
+        """The same segment in float32 arithmetic: for derivatives and small differences. This one where it is, or cannot be."""
+        if self._exact is None or self._exact is self._whole:
+            return self
+        exact = copy(self)
+        exact._whole = self._exact
+        exact.base = self._exact.base
+        return exact
+
     def part(self, source: int, target: int) -> Segment:
         """The segment from `source` to `target`, both within this one; nothing is run for it."""
         check_blocks(self._model, source, target)
         part = copy(self)
         part._source, part._target = source, target
-        part._whole = self._whole.part(source - self._source, target - self._source)
+        first, last = source - self._source, target - self._source
+        part._whole = self._whole.part(first, last)
+        part._exact = part._whole if self._exact is self._whole else self._exact and self._exact.part(first, last)
         part._measure()
         return part
 
@@ -62,7 +88,8 @@ class Segment:
         watched = copy(self)
         if last is not None and last < self.tokens:
             watched._last = last
-            watched._spared = sparable(self._whole, last, self._tolerance) if self.replayed else ()
+            exact = self._exact or self._whole
+            watched._spared = sparable(exact, last, _TOLERANCE[exact.outputs[0].dtype]) if self.replayed else ()
         return watched
 
     def rounded(self) -> Segment:
@@ -84,16 +111,19 @@ class Segment:
 
     @property
     def half_precision(self) -> bool:
-        return self._model.dtype in (torch.float16, torch.bfloat16)
+        """Whether its residual stream is rounded to half precision."""
+        return self._whole.outputs[0].dtype in HALF
+
+    @property
+    def difference_step(self) -> float:
+        """The norm of a finite difference's step at the source block, well above what rounding does."""
+        coarse = self.half_precision or getattr(self._model.model, "is_quantized", False)
+        return (_COARSE_STEP if coarse else _STEP) * self.residual_norm
 
     @property
     def precision(self) -> str:
         """What its matrix products are made in."""
-        return "bfloat16" if self._rounded else str(self._model.dtype).removeprefix("torch.")
-
-    @property
-    def _tolerance(self) -> float:
-        return _TOLERANCE.get(self._model.dtype, 1e-5)
+        return "bfloat16" if self._rounded else str(self._whole.outputs[0].dtype).removeprefix("torch.")
 
     @property
     def replayed(self) -> bool:
@@ -113,7 +143,8 @@ class Segment:
     def _full(self, thetas: Tensor) -> Tensor:
         """By the model's own forward."""
         blocks = self._model.blocks
-        with added(blocks[self._source], thetas), recorded(blocks[self._target]) as seen:
+        arithmetic = float32_arithmetic(self._model) if self._whole.exact else nullcontext()
+        with added(blocks[self._source], thetas), recorded(blocks[self._target]) as seen, arithmetic:
             self._model.run_blocks(self._model.ids_tensor(self._ids, len(thetas)), self._target)
         return seen[0]
 
@@ -127,7 +158,11 @@ class Segment:
         except Exception as error:  # blocks of unknown architectures may refuse to run on their own in any way they like
             return f"its blocks cannot be run on their own ({type(error).__name__})"
         worst = float((replayed - full).abs().max() / full.abs().max())
-        return "" if worst <= self._tolerance else f"replayed blocks differ from the model's own forward by {worst:.1g}"
+        return (
+            ""
+            if worst <= _TOLERANCE[self._whole.outputs[0].dtype]
+            else f"replayed blocks differ from the model's own forward by {worst:.1g}"
+        )
 
 
 def check_blocks(model: LanguageModel, source: int, target: int) -> None:

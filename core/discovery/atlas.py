@@ -52,6 +52,7 @@ def cells(
 
     `segments`, one a prompt, reach over all of them. `before` is the source and the directions of the pair before the first.
     """
+    segments = [segment.in_float32() for segment in segments]
     width = segments[0].base.shape[-1]
     rows = min(top + SPARE, width)
     most_rows = rows

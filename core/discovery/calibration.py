@@ -17,6 +17,7 @@ from torch import Tensor
 from core.discovery.jacobian import pushed
 from core.discovery.objective import Problem
 from core.discovery.projections import unit
+from core.errors import SettingsError
 
 _DIRECTIONS = 8
 # Radii tried lie on a grid between these multiples of the usual norm of the residual stream; a cell is a quarter of a percent.
@@ -36,7 +37,11 @@ class Calibration:
 
 
 def calibrate(problem: Problem, ratio: float, seed: int = 0) -> Generator[None, None, Calibration]:
-    """Yields between the radii tried; returns the radius at which random directions reach `ratio`."""
+    """Yields between the radii tried; returns the radius at which random directions reach `ratio`.
+
+    In float32 arithmetic, whatever precision the model is in. Raises SettingsError where no radius that was tried does.
+    """
+    problem = problem.in_precision("float32")
     segment = problem.segments[0]
     generator = torch.Generator().manual_seed(seed)
     directions = unit(torch.randn(_DIRECTIONS, segment.base.shape[-1], generator=generator)).to(problem.device)
@@ -47,12 +52,34 @@ def calibrate(problem: Problem, ratio: float, seed: int = 0) -> Generator[None, 
     def radius(cell: float) -> float:
         return scale * _LEAST * float((_MOST / _LEAST) ** (cell / _CELLS))
 
-    cell, tried = yield from crossing(lambda cell: nonlinearity(problem, directions, radius(cell), linear), ratio)
+    def value(cell: int) -> float:
+        return nonlinearity(problem, directions, radius(cell), linear)
+
+    cell, tried = yield from crossing(value, ratio)
+    for edge in (0, _CELLS):
+        if abs(cell + 0.5 - edge) < 1:  # the search takes its grid's ends on trust
+            tried[edge] = value(edge)
+            yield
+    if not tried[cell] < ratio or not ratio <= tried[cell + 1] < math.inf:
+        raise _no_crossing(tried, ratio, radius)
     chosen, curve = radius(cell + 0.5), {radius(cell): value for cell, value in tried.items()}
     for multiple in _SHOWN:
         curve[multiple * chosen] = nonlinearity(problem, directions, multiple * chosen, linear)
         yield
     return Calibration(chosen, ratio, tuple(sorted(curve.items())))
+
+
+def _no_crossing(tried: Mapping[int, float], ratio: float, radius: Callable[[float], float]) -> SettingsError:
+    """How far was looked, and what the nonlinearity was there."""
+    finite = {cell: value for cell, value in tried.items() if math.isfinite(value)} or {0: math.nan}
+    ends = (f"R = {radius(cell):.3g}, where it is {finite[cell]:.2g}" for cell in (min(finite), max(finite)))
+    looked = "from {}, to {}".format(*ends)
+    if len(finite) < len(tried):
+        looked += "; beyond, activations are no finite numbers"
+    return SettingsError(
+        f"no radius was found at which the nonlinearity of random vectors reaches {ratio:g}: looked {looked}",
+        "give a radius, or other source and target blocks",
+    )
 
 
 def crossing(value: Callable[[int], float], ratio: float) -> Generator[None, None, tuple[int, dict[int, float]]]:

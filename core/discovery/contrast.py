@@ -21,6 +21,7 @@ from core.discovery.projections import unit
 from core.divergence import divergence
 from core.errors import SettingsError
 from core.language_model import LanguageModel
+from core.model.float32_arithmetic import float32_arithmetic
 from core.prompting import prompt_ids
 from core.requests import Prompt
 from core.residual import changed_output, recorded
@@ -73,7 +74,7 @@ def mean_residuals(model: LanguageModel, prompts: Sequence[Sequence[int]], posit
     for ids in prompts:
         if len(ids) < positions:
             raise SettingsError(f"a prompt of {len(ids)} tokens has no position {positions} from its end")
-        with ExitStack() as stack, torch.no_grad():
+        with ExitStack() as stack, torch.no_grad(), float32_arithmetic(model):
             seen = [stack.enter_context(recorded(block)) for block in model.blocks]
             model.run_blocks(model.ids_tensor(ids))
         total += torch.stack([outputs[0][0, -positions:].float().to(model.device) for outputs in seen])
@@ -148,7 +149,7 @@ class _Selection(Batch):
     def _logits(self, ids: Sequence[int], ablate: Tensor | None = None, add: tuple[Tensor, list[int]] | None = None) -> Tensor:
         """Logits [rows, vocab] after `ids`, each row with a direction of its own ablated everywhere, or added at a block."""
         rows = 1 if ablate is None and add is None else len(ablate if ablate is not None else add[0])  # type: ignore[index]
-        with ExitStack() as stack:
+        with ExitStack() as stack, float32_arithmetic(self.model):
             for i, block in enumerate(self.model.blocks):
                 if ablate is not None:
                     direction = unit(ablate)[:, None]

@@ -52,7 +52,7 @@ class _Exponential(Batch):
         self.batches = math.ceil(count / settings.batch)
         super().__init__(0, settings.step_count * self.batches)
         assert job.radius is not None
-        self.problem, self.radius, self.settings = job.problem, job.radius, settings
+        self.problem, self.radius, self.settings = job.problem.in_precision("float32"), job.radius, settings
         self.inputs = orthonormal(job.draws)
         self.outputs = torch.zeros_like(self.inputs)
         self.next_inputs = torch.zeros_like(self.inputs)

@@ -13,8 +13,7 @@ def pushed(problem: Problem, directions: Tensor) -> list[Tensor]:
 
     Forward-mode derivatives do not exist for fused attention kernels. The step is a share of the residual stream's norm.
     """
-    segment = problem.segments[0]
-    step = (0.05 if segment.half_precision else 0.005) * segment.residual_norm
+    step = problem.segments[0].difference_step
     above, below = problem.changes(step * directions), problem.changes(-step * directions)
     return [(high - low) / (2 * step) for high, low in zip(above, below, strict=True)]
 

@@ -77,10 +77,16 @@ class Problem:
         self._on_shrink = on_shrink
 
     def in_precision(self, precision: str) -> Problem:
-        """The same problem; for `precision` bfloat16 with matrix products in it, on the prompts whose segments bear that."""
+        """The same problem with its matrix products in `precision`, on the prompts whose segments bear that.
+
+        bfloat16 rounds those of a float32 model; float32 makes those of a model in half precision exact, which derivatives and
+        small differences need.
+        """
         problem = copy(self)
         if precision == "bfloat16":
             problem.segments = [segment.rounded() for segment in self.segments]
+        elif precision == "float32":
+            problem.segments = [segment.in_float32() for segment in self.segments]
         return problem
 
     @property

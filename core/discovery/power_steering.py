@@ -50,7 +50,7 @@ class _BlockIteration(Batch):
     def __init__(self, job: Job) -> None:
         super().__init__(0, job.settings.step_count)
         assert job.radius is not None
-        self.problem, self.radius, self.count = job.problem, job.radius, len(job.draws)
+        self.problem, self.radius, self.count = job.problem.in_precision("float32"), job.radius, len(job.draws)
         width = job.draws.shape[1]
         spare = torch.randn(SPARE, width, generator=torch.Generator().manual_seed(len(job.draws))).to(job.draws)
         self.directions = orthonormal(torch.cat([job.draws, spare])[:width])

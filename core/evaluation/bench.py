@@ -20,6 +20,7 @@ from core.evaluation.hearing import hear_rows
 from core.evaluation.refusal import refuses
 from core.generation import Completion, Row, Sampling
 from core.language_model import LanguageModel
+from core.model.float32_arithmetic import float32_arithmetic
 from core.requests import Prompt
 from core.residual import RowSteering, recorded
 from core.steering import Steering, SteerTerm
@@ -160,7 +161,8 @@ class Bench:
         """Logits [n, vocab], on the CPU, of the token behind the prompt under each of `subjects`."""
         ids, found = self.ids[prompt], []
         for some in _by(AT_ONCE, subjects):
-            with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied():
+            steering = RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied()
+            with steering, float32_arithmetic(self.model):
                 logits, _ = self.model.forward(self.model.ids_tensor(ids, len(some)))
             found.append(logits.cpu())
         return torch.cat(found)
@@ -172,6 +174,7 @@ class Bench:
         found: dict[int, list[Tensor]] = {block: [] for block in blocks}
         for some in _by(AT_ONCE, subjects):
             with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied(), ExitStack() as stack:
+                stack.enter_context(float32_arithmetic(self.model))
                 seen = {block: stack.enter_context(recorded(self.model.blocks[block])) for block in blocks}
                 self.model.run_blocks(self.model.ids_tensor(ids, len(some)), max(blocks))
             for block in blocks:

@@ -65,6 +65,8 @@ def doubts(problem: Problem) -> Iterator[str]:
     segment = problem.segments[0]
     if not segment.replayed:
         yield f"{segment.reason}: the whole model runs at every step, which is slower"
+    if segment.inexact:
+        yield f"{segment.inexact}: in {segment.precision} the radius and all derivatives are rough; better load it in float32"
     dominant = problem.dominant_token()
     if dominant is not None:
         position, share = dominant
