@@ -146,7 +146,7 @@ def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Complet
         if not left:
             return
         # Those that have ended are left out once that saves more than it takes to copy the others' cache.
-        if len(left) <= _WORTH_A_COPY * len(batch):
+        if model.decoding.reorders and len(left) <= _WORTH_A_COPY * len(batch):
             cache.reorder_cache(torch.tensor(left, device=model.device))
             batch = [batch[i] for i in left]
             hooks = RowSteering(model, [place.steering for place in batch], prompt, begin=prompt + said - 1)
@@ -162,7 +162,7 @@ def _read(model: LanguageModel, prompts: Sequence[tuple[int, ...]], steering: Se
     """
     # A steered row is of a kind of its own.
     kinds = [(ids, row if terms else None) for row, (ids, terms) in enumerate(zip(prompts, steering, strict=True))]
-    read = list(dict.fromkeys(kinds))
+    read = list(dict.fromkeys(kinds)) if model.decoding.reorders else kinds
     ids = torch.tensor([list(ids) for ids, _ in read], device=model.device)
     with RowSteering(model, [() if row is None else steering[row] for _, row in read], len(prompts[0])).applied():
         logits, cache = model.forward(ids)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from core.language_model import LanguageModel, hidden_of, with_hidden
 from core.steering import Steering, SteerTerm
 
 Change = Callable[[Tensor], Tensor]
+_NEVER = 1 << 40  # a position behind all others
 
 
 @contextmanager
@@ -58,66 +61,119 @@ class RowSteering:
     """Steers row r of a batch by `rows[r]`: tokens from position `begin` on, first a prefill, then decode steps behind it.
 
     `applied()` is to be entered around each forward: between forwards the model is as it was, so that several streams
-    and a training run can take turns on it. The tokens that pass are counted, so positions are absolute under a KV cache.
+    and a training run can take turns on it. The tokens that pass are counted, so positions are absolute under a KV cache;
+    `position`, a tensor [1] of the device's, is where they are instead in a step of fixed shape, of one token.
     """
 
     def __init__(self, model: LanguageModel, rows: Sequence[Steering], prompt_length: int, begin: int = 0) -> None:
-        blocks = sorted({term.vector.block for row in rows for term in row})
+        self.blocks = sorted({term.vector.block for row in rows for term in row})
+        self.position: Tensor | None = None
+        self._seen = begin
+        self._whole_text = not model.decoding.cached
         self._changes = [
-            (model.blocks[i], _RowSteerer([[t for t in row if t.vector.block == i] for row in rows], prompt_length, begin))
-            for i in blocks
+            _RowTerms.of([[t for t in row if t.vector.block == i] for row in rows], prompt_length) for i in self.blocks
         ]
+        self._at = [model.blocks[i] for i in self.blocks]
 
     @contextmanager
     def applied(self) -> Iterator[None]:
+        passed = 0
+
+        def change(terms: _RowTerms, hidden: Tensor) -> Tensor:
+            nonlocal passed
+            passed = hidden.shape[1]
+            positions = self.position
+            if positions is None and not terms.everywhere:
+                positions = torch.arange(self._seen, self._seen + passed, device=hidden.device)
+            return terms(hidden, positions)
+
         with ExitStack() as stack:
-            for block, change in self._changes:
-                stack.enter_context(changed_output(block, change))
+            for block, terms in zip(self._at, self._changes, strict=True):
+                stack.enter_context(changed_output(block, partial(change, terms)))
             yield
+        if not self._whole_text:  # else the next forward begins at the first token again
+            self._seen += passed
+
+    def take_over(self, other: RowSteering) -> None:
+        """Puts the terms of `other`, which has the same `layout`, into the tensors of this one: a captured step reads these."""
+        for own, new in zip(self._changes, other._changes, strict=True):
+            own.take_over(new)
+
+    @property
+    def layout(self) -> tuple[Any, ...]:
+        """What a captured step must have in common with another to be used for it."""
+        return tuple(
+            (block, terms.everywhere, *terms.direction.shape) for block, terms in zip(self.blocks, self._changes, strict=True)
+        )
 
 
-class _RowSteerer:
-    """What happens at one block: for each row, its terms in order, each on its own span of absolute positions."""
+@dataclass
+class _RowTerms:
+    """What happens at one block to rows [n], each with up to k terms, in order, on tokens at first <= position < end.
 
-    def __init__(self, rows: Sequence[Sequence[SteerTerm]], prompt_length: int, begin: int) -> None:
-        self._rows = rows
-        self._prompt_length = prompt_length
-        self._seen = begin
+    h becomes h + (shift - share (h . direction)) direction: for `add` the direction is the vector itself, its shift the
+    coefficient, its share 0; `ablate` and `set` have a unit direction and share 1. `direction` is [n, k, d_model], the others
+    [n, k]. `everywhere`: all is added at all positions, so each row has the one sum of its vectors.
+    """
+
+    everywhere: bool
+    direction: Tensor
+    shift: Tensor
+    share: Tensor
+    first: Tensor
+    end: Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[SteerTerm]], prompt_length: int) -> _RowTerms:
+        width = next(term.vector.d_model for terms in rows for term in terms)
         everywhere = all(t.operation == "add" and t.positions.kind == "all" for terms in rows for t in terms)
-        self._sum = torch.stack([_summed(terms, self._width()) for terms in rows]) if everywhere else None
+        slots = 1 if everywhere else max(map(len, rows))
+        found = cls(
+            everywhere,
+            torch.zeros(len(rows), slots, width),
+            *(torch.zeros(len(rows), slots) for _ in range(2)),
+            *(torch.zeros(len(rows), slots, dtype=torch.long) for _ in range(2)),
+        )
+        for row, terms in enumerate(rows):
+            for slot, term in enumerate(terms):
+                if everywhere:
+                    found.direction[row, 0] += term.coefficient * torch.from_numpy(term.vector.direction.copy())
+                else:
+                    found._put(row, slot, term, prompt_length)
+        return found
 
-    def __call__(self, hidden: Tensor) -> Tensor:
-        start, self._seen = self._seen, self._seen + hidden.shape[1]
-        if self._sum is not None:
-            self._sum = self._sum.to(hidden.device)
-            return hidden + self._sum[:, None].to(hidden.dtype)
-        hidden = hidden.clone()
-        for row, terms in enumerate(self._rows):
-            for term in terms:
-                first, end = term.positions.span(self._prompt_length)
-                here = slice(max(first - start, 0), None if end is None else max(end - start, 0))
-                hidden[row, here] = _applied(term, hidden[row, here])
-        return hidden
+    def _put(self, row: int, slot: int, term: SteerTerm, prompt_length: int) -> None:
+        vector = torch.from_numpy(term.vector.direction.copy())
+        first, end = term.positions.span(prompt_length)
+        self.first[row, slot], self.end[row, slot] = first, _NEVER if end is None else end
+        if term.operation == "add":
+            self.direction[row, slot], self.shift[row, slot] = vector, term.coefficient
+            return
+        norm = vector.norm()
+        self.direction[row, slot] = vector / norm.clamp_min(torch.finfo(torch.float32).tiny)
+        self.share[row, slot] = 1.0
+        self.shift[row, slot] = term.coefficient * norm if term.operation == "set" else 0.0
 
-    def _width(self) -> int:
-        return next(term.vector.d_model for terms in self._rows for term in terms)
+    def __call__(self, hidden: Tensor, positions: Tensor | None) -> Tensor:
+        """`hidden` [n, tokens, d_model] with the terms acted out; `positions` [tokens] are those of its tokens."""
+        if self.direction.device != hidden.device:
+            for name in _TENSORS:
+                setattr(self, name, getattr(self, name).to(hidden.device))
+        if self.everywhere:
+            return hidden + self.direction.to(hidden.dtype)
+        assert positions is not None
+        changed = hidden.float()
+        here = (positions >= self.first[..., None]) & (positions < self.end[..., None])
+        for slot in range(self.direction.shape[1]):
+            direction = self.direction[:, slot, None]
+            component = (changed * direction).sum(dim=-1, keepdim=True)
+            change = (self.shift[:, slot, None, None] - self.share[:, slot, None, None] * component) * direction
+            changed = torch.where(here[:, slot, :, None], changed + change, changed)
+        return changed.to(hidden.dtype)
+
+    def take_over(self, other: _RowTerms) -> None:
+        for name in _TENSORS:
+            getattr(self, name).copy_(getattr(other, name))
 
 
-def _summed(terms: Sequence[SteerTerm], width: int) -> Tensor:
-    """sum of coefficient x vector, [d_model] float32: the vectors are cast to the model's dtype only when they are added."""
-    total = torch.zeros(width)
-    for term in terms:
-        total += term.coefficient * torch.from_numpy(term.vector.direction.copy())
-    return total
-
-
-def _applied(term: SteerTerm, hidden: Tensor) -> Tensor:
-    """`term` on `hidden` [tokens, d_model]."""
-    vector = torch.from_numpy(term.vector.direction.copy()).to(hidden.device)
-    if term.operation == "add":
-        return hidden + (term.coefficient * vector).to(hidden.dtype)
-    unit = vector / vector.norm().clamp_min(torch.finfo(torch.float32).tiny)
-    component = (hidden.float() @ unit)[:, None]
-    wanted = term.coefficient * vector.norm() if term.operation == "set" else 0.0
-    changed: Tensor = hidden.float() + (wanted - component) * unit
-    return changed.to(hidden.dtype)
+_TENSORS = ("direction", "shift", "share", "first", "end")
