@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.divergence import divergence
+from core.decode_step import Steps
 from core.errors import SettingsError
 from core.language_model import LanguageModel
 from core.requests import check_seed
 from core.residual import RowSteering
 from core.steering import Steering
+from core.token_choice import Chosen, TokenChoice
 from vectors.plain_text import printable
 
-_WORTH_A_COPY = 0.8
-_COLD = 1e-6  # draws the likeliest token, and logits divided by less are too large for numbers
+_NO_NUMBERS = "its logits are no finite numbers: what steers it is too large for the model's precision"
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a row has said so far. `kl` [one a token, nats] is KL(steered || unsteered) on the same words, for watched rows;
-    `perplexity` is that of its words under the unsteered model."""
+    """A row's text so far. `kl` [one a token, nats] is KL(steered || unsteered) on the same tokens, for watched rows;
+    `perplexity` is that of its tokens under the unsteered model; `trouble` is what cut it short, but for its length."""
 
     key: str
     text: str
@@ -68,6 +68,7 @@ class Completion:
     finished: bool
     kl: tuple[float, ...] = ()
     perplexity: float | None = None
+    trouble: str = ""
 
 
 @dataclass
@@ -78,12 +79,14 @@ class _Live:
     kl: list[float] = field(default_factory=list)
     surprise: list[float] = field(default_factory=list)
     finished: bool = False
-    next: int = 0  # the token it is fed
+    trouble: str = ""
 
     def completion(self, model: LanguageModel) -> Completion:
         text = model.decode(self.ids).rstrip("\ufffd")  # half of a character whose other bytes have not come, or never will
         perplexity = math.exp(min(sum(self.surprise) / len(self.surprise), 50.0)) if self.surprise else None
-        return Completion(self.row.key, printable(text), tuple(self.ids), self.finished, tuple(self.kl), perplexity)
+        return Completion(
+            self.row.key, printable(text), tuple(self.ids), self.finished, tuple(self.kl), perplexity, self.trouble
+        )
 
 
 @dataclass(frozen=True)
@@ -124,39 +127,82 @@ def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Complet
     batch = [_Place(state, state.row.steering) for state in live]
     batch += [_Place(state, (), shadow=True) for state in live if state.row.watched and state.row.steering]
     prompt = len(rows[0].ids)
-    longest = (getattr(model.config, "max_position_embeddings", None) or 1 << 30) - prompt
+    room = model.context_length - prompt
     logits, cache = _read(model, [place.state.row.ids for place in batch], [place.steering for place in batch])
-    hooks = RowSteering(model, [place.steering for place in batch], prompt, begin=prompt)
-    for said in count(1):
-        shadows = {id(place.state): seen for place, seen in zip(batch, logits, strict=True) if place.shadow}
-        spoken = []
-        for place, seen in zip(batch, logits, strict=True):
-            state = place.state
-            if place.shadow or state.finished:
+    most = min(max(row.sampling.max_new_tokens for row in rows), room)
+    steps = Steps(model, cache, RowSteering(model, [place.steering for place in batch], prompt, begin=prompt), prompt, most)
+    turn = _Turn(batch, model.device)
+    # On a GPU the next step is under way while the text so far is handed over.
+    ahead = model.device.type == "cuda"
+    try:
+        for count_ in count(1):
+            chosen = turn.choose(logits)
+            told = turn.take(chosen, model.stop_ids, room)
+            if not ahead:
+                yield [state.completion(model) for state in told]
+            left = [i for i, place in enumerate(batch) if not place.state.finished]
+            fed = chosen.tokens[turn.fed_by]
+            if left:
+                if model.decoding.reorders and len(left) <= steps.worth_keeping * len(batch):
+                    batch = [batch[i] for i in left]
+                    fed = fed[torch.tensor(left, device=fed.device)]
+                    begin = prompt + count_ - 1
+                    steps.keep(left, RowSteering(model, [place.steering for place in batch], prompt, begin=begin))
+                    turn = _Turn(batch, model.device)
+                logits = steps.step(fed)
+            if ahead:
+                yield [state.completion(model) for state in told]
+            if not left:
+                return
+    finally:
+        steps.close()
+
+
+class _Turn:
+    """Chooses a token for each completion of `batch`, and writes it down."""
+
+    def __init__(self, batch: Sequence[_Place], device: torch.device) -> None:
+        own = {id(place.state): i for i, place in enumerate(batch) if not place.shadow}
+        shadows = {id(place.state): i for i, place in enumerate(batch) if place.shadow}
+        self._states = [place.state for place in batch if not place.shadow]
+        order = {id(state): i for i, state in enumerate(self._states)}
+        samplings = [state.row.sampling for state in self._states]
+        self._choice = TokenChoice(
+            [own[id(state)] for state in self._states],
+            [shadows.get(id(state)) for state in self._states],
+            [sampling.temperature for sampling in samplings],
+            [sampling.top_p for sampling in samplings],
+            device,
+        )
+        # Which of the tokens each row of the batch is fed: its completion's.
+        self.fed_by = torch.tensor([order[id(place.state)] for place in batch], device=device)
+
+    def choose(self, logits: Tensor) -> Chosen:
+        drawn = [self._states[i].generator for i in self._choice.drawn]
+        return self._choice(logits, [float(torch.rand((), generator=generator)) for generator in drawn])
+
+    def take(self, chosen: Chosen, stop_ids: frozenset[int], room: int) -> list[_Live]:
+        """Adds the tokens to those that had not ended; which these are."""
+        told = [i for i, state in enumerate(self._states) if not state.finished]
+        for i in told:
+            state, token = self._states[i], chosen.ids[i]
+            if not chosen.finite[i]:
+                state.finished, state.trouble = True, _NO_NUMBERS
                 continue
-            spoken.append(state)
-            state.next = token = _pick(state, seen)
-            if id(state) in shadows:
-                _score(state, token, seen, shadows[id(state)])
-            if token not in model.stop_ids:
+            if not math.isnan(chosen.surprise[i]):
+                state.kl.append(chosen.kl[i])
+                state.surprise.append(chosen.surprise[i])
+            if token not in stop_ids:
                 state.ids.append(token)
-            state.finished = token in model.stop_ids or len(state.ids) >= min(state.row.sampling.max_new_tokens, longest)
-        yield [state.completion(model) for state in spoken]
-        left = [i for i, place in enumerate(batch) if not place.state.finished]
-        if not left:
-            return
-        # Those that have ended are left out once that saves more than it takes to copy the others' cache.
-        if model.decoding.reorders and len(left) <= _WORTH_A_COPY * len(batch):
-            cache.reorder_cache(torch.tensor(left, device=model.device))
-            batch = [batch[i] for i in left]
-            hooks = RowSteering(model, [place.steering for place in batch], prompt, begin=prompt + said - 1)
-        with hooks.applied():
-            logits, cache = model.forward(torch.tensor([[place.state.next] for place in batch], device=model.device), cache)
-        logits = logits.cpu()
+            full = len(state.ids) >= room
+            state.finished = token in stop_ids or full or len(state.ids) >= state.row.sampling.max_new_tokens
+            if full and token not in stop_ids and len(state.ids) < state.row.sampling.max_new_tokens:
+                state.trouble = f"the model's context of {room + len(state.row.ids)} tokens is full"
+        return [self._states[i] for i in told]
 
 
 def _read(model: LanguageModel, prompts: Sequence[tuple[int, ...]], steering: Sequence[Steering]) -> tuple[Tensor, Any]:
-    """The prompts of all rows under their steering: the last token's logits [rows, vocab], on the CPU, and the cache.
+    """The prompts of all rows under their steering: the last token's logits [rows, vocab] and the cache.
 
     Unsteered rows of one prompt, which all shadows are, read it as one.
     """
@@ -166,27 +212,8 @@ def _read(model: LanguageModel, prompts: Sequence[tuple[int, ...]], steering: Se
     ids = torch.tensor([list(ids) for ids, _ in read], device=model.device)
     with RowSteering(model, [() if row is None else steering[row] for _, row in read], len(prompts[0])).applied():
         logits, cache = model.forward(ids)
-    logits = logits.cpu()
     if len(read) < len(kinds):
-        rows = torch.tensor([read.index(kind) for kind in kinds])
-        cache.reorder_cache(rows.to(model.device))
+        rows = torch.tensor([read.index(kind) for kind in kinds], device=model.device)
+        cache.reorder_cache(rows)
         logits = logits[rows]
     return logits, cache
-
-
-def _pick(state: _Live, logits: Tensor) -> int:
-    """The next token for `logits` [vocab]: the likeliest, or drawn from the smallest set that holds `top_p`."""
-    sampling = state.row.sampling
-    if sampling.temperature < _COLD:
-        return int(logits.argmax())
-    probabilities, tokens = torch.softmax(logits / sampling.temperature, dim=-1).sort(descending=True)
-    if sampling.top_p < 1:
-        # The likeliest stays, however small `top_p` is.
-        probabilities[1:][(probabilities.cumsum(dim=-1) - probabilities)[1:] >= sampling.top_p] = 0
-    return int(tokens[torch.multinomial(probabilities, 1, generator=state.generator)])
-
-
-def _score(state: _Live, token: int, steered: Tensor, unsteered: Tensor) -> None:
-    """Adds KL(steered || unsteered) in nats, and how much `token` surprises the unsteered model, to the row's record."""
-    state.kl.append(float(divergence(steered, unsteered)))
-    state.surprise.append(float(unsteered.logsumexp(dim=-1) - unsteered[token]))

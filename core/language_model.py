@@ -13,6 +13,7 @@ import json
 import logging
 import tempfile
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer, StaticLayer
 
 from core.errors import Cancelled, ModelError, first_line
 from core.model.decoding import WANTED, Decoding, WholeText, checked
@@ -64,6 +66,9 @@ class LanguageModel:
         self._offloaded: tempfile.TemporaryDirectory[str] | None = None
         self._takes = inspect.signature(model.forward).parameters.keys()
         self.decoding = checked(self)
+        # Decode steps of fixed shape (core/decode_step.py), and whether they give what a growing cache gives: found by use.
+        self.fixed_shapes: OrderedDict[Any, Any] = OrderedDict()
+        self.bears_fixed_shape: bool | None = None
         self.notes = [f"{name}: {self.decoding.note}"] if self.decoding.note else []
 
     @classmethod
@@ -147,6 +152,11 @@ class LanguageModel:
         own = [i for o in own for i in (o if isinstance(o, list) else [o])]
         return frozenset(i for i in [*ids, *own] if isinstance(i, int))
 
+    @property
+    def context_length(self) -> int:
+        """How many tokens the model takes, a prompt and what is generated behind it together."""
+        return int(getattr(self.config, "max_position_embeddings", None) or 1 << 30)
+
     # Running
 
     def forward(self, ids: Tensor, cache: Any = None, way: Decoding | None = None) -> tuple[Tensor, Any]:
@@ -167,6 +177,47 @@ class LanguageModel:
         with torch.no_grad():
             out = self.model(input_ids=ids, **more)
         return out.logits[:, -1].float(), getattr(out, way.cache) if way.cached else WholeText(ids)
+
+    def fixed_cache(self, cache: Any, rows: Any, held: int, tokens: int) -> Any:
+        """A cache of fixed shape for `tokens` tokens, with the `held` tokens of `rows` of `cache` in it.
+
+        None where the cache is of a kind that has no such form.
+        """
+        layers = getattr(cache, "layers", None)
+        if not layers or type(cache) not in (Cache, DynamicCache):
+            return None
+        for layer in layers:
+            windowed = type(layer) is DynamicSlidingWindowLayer and tokens <= layer.sliding_window
+            if not (windowed or type(layer) in (DynamicLayer, StaticLayer)) or not layer.is_initialized:
+                return None
+        fixed = Cache(layers=[StaticLayer(max_cache_len=tokens) for _ in layers])
+        self.fill_cache(fixed, cache, rows, held)
+        return fixed
+
+    def fill_cache(self, fixed: Any, cache: Any, rows: Any, held: int) -> None:
+        """Puts the first `held` tokens of `rows` of `cache` into the fixed-shape cache `fixed`, in place of what it holds."""
+        if fixed.is_initialized:
+            fixed.reset()
+        for number, layer in enumerate(cache.layers):
+            fixed.update(layer.keys[rows, :, :held], layer.values[rows, :, :held], number)
+
+    def fixed_step(self, ids: Tensor, cache: Any, position: Tensor) -> Tensor:
+        """Logits [rows, vocab] behind the token `ids` [rows, 1] at `position` [1]; its keys go into `cache`, of fixed shape.
+
+        Asks the device for nothing, and its shapes are the same at every position.
+        """
+        places = torch.arange(cache.layers[0].max_cache_len, device=ids.device)
+        mask = torch.where(places <= position, 0.0, torch.finfo(self.dtype).min).to(self.dtype)
+        with torch.no_grad():
+            out = self.model(
+                input_ids=ids,
+                attention_mask=mask.expand(len(ids), 1, 1, -1),
+                position_ids=position.expand(len(ids), 1),
+                past_key_values=cache,
+                use_cache=True,
+            )
+        logits: Tensor = out.logits[:, -1].float()
+        return logits
 
     def run_blocks(self, ids: Tensor, last: int | None = None) -> None:
         """One forward of the decoder for what hooks see of it; no logits. Gradients are the caller's matter.

@@ -68,6 +68,7 @@ class RowSteering:
     def __init__(self, model: LanguageModel, rows: Sequence[Steering], prompt_length: int, begin: int = 0) -> None:
         self.blocks = sorted({term.vector.block for row in rows for term in row})
         self.position: Tensor | None = None
+        self.rows = len(rows)
         self._seen = begin
         self._whole_text = not model.decoding.cached
         self._changes = [

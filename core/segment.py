@@ -13,6 +13,7 @@ from copy import copy
 import torch
 from torch import Tensor, nn
 
+from core.cuda_graph import recordable
 from core.errors import SettingsError
 from core.language_model import LanguageModel
 from core.model.float32_arithmetic import HALF, float32_arithmetic
@@ -110,9 +111,22 @@ class Segment:
         return rounded if off <= _TOLERANCE[torch.bfloat16] else self
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of its residual stream."""
+        return self._whole.outputs[0].dtype
+
+    @property
     def half_precision(self) -> bool:
         """Whether its residual stream is rounded to half precision."""
-        return self._whole.outputs[0].dtype in HALF
+        return self.dtype in HALF
+
+    @property
+    def recordable(self) -> bool:
+        """Whether a batch's work can be recorded as a CUDA graph: it is all on one GPU, with nothing made anew each time."""
+        plain = (
+            self.replayed and not self._whole.exact and not self._rounded and not hasattr(self._model.model, "hf_device_map")
+        )
+        return plain and recordable(self.base.device)
 
     @property
     def difference_step(self) -> float:
@@ -123,7 +137,7 @@ class Segment:
     @property
     def precision(self) -> str:
         """What its matrix products are made in."""
-        return "bfloat16" if self._rounded else str(self._whole.outputs[0].dtype).removeprefix("torch.")
+        return "bfloat16" if self._rounded else str(self.dtype).removeprefix("torch.")
 
     @property
     def replayed(self) -> bool:
@@ -158,11 +172,7 @@ class Segment:
         except Exception as error:  # blocks of unknown architectures may refuse to run on their own in any way they like
             return f"its blocks cannot be run on their own ({type(error).__name__})"
         worst = float((replayed - full).abs().max() / full.abs().max())
-        return (
-            ""
-            if worst <= _TOLERANCE[self._whole.outputs[0].dtype]
-            else f"replayed blocks differ from the model's own forward by {worst:.1g}"
-        )
+        return "" if worst <= _TOLERANCE[self.dtype] else f"replayed blocks differ from the model's own forward by {worst:.1g}"
 
 
 def check_blocks(model: LanguageModel, source: int, target: int) -> None:

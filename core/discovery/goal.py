@@ -48,7 +48,7 @@ class Goal:
 
     def look(self, theta: Tensor, penalty: float) -> Look:
         """Half the squared loss of rows `theta`, to which `penalty` times their norm, times the base's effect, is added."""
-        halves, gradient = self.problem.differentiate(self.loss(squared=True), theta)
+        halves, gradient = self.problem.differentiate(self.loss(squared=True), theta, f"half squared loss {id(self)}")
         slope = gradient + penalty * self.size * unit(theta)
         return Look(self.lowered(halves, theta, penalty), slope, (2 * halves).sqrt().sum(dim=0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from core.cuda_graph import Recorded, Work
 from core.errors import SettingsError, is_out_of_memory
 from core.segment import Segment
 
 T = TypeVar("T")
+_MOST_RECORDED = 6  # each keeps the activations of its shape
 _TINY = 1e-30  # keeps the gradient of a power of a norm finite where nothing has changed yet
 
 # A value [batch] for the change [batch, seen tokens, d_model] that `rows` of the thetas make on prompt number `prompt`.
@@ -61,7 +64,8 @@ class Problem:
     """An objective on one or more prompts: the sum over prompts is climbed.
 
     At most `most_rows` thetas run through the blocks at once; where memory runs out, that is halved, `on_shrink` hears
-    the new number, and the work goes on. What comes out does not depend on it.
+    the new number, and the work goes on. What comes out does not depend on it. On a GPU, work of a shape that comes again is
+    recorded as a CUDA graph.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Problem:
         self.objective = objective
         self.most_rows = most_rows
         self._on_shrink = on_shrink
+        self._recorded: OrderedDict[tuple[str, int, int], Recorded] = OrderedDict()
 
     def in_precision(self, precision: str) -> Problem:
         """The same problem with its matrix products in `precision`, on the prompts whose segments bear that.
@@ -83,6 +88,7 @@ class Problem:
         small differences need.
         """
         problem = copy(self)
+        problem._recorded = OrderedDict()
         if precision == "bfloat16":
             problem.segments = [segment.rounded() for segment in self.segments]
         elif precision == "float32":
@@ -96,11 +102,14 @@ class Problem:
     def changes(self, thetas: Tensor) -> list[Tensor]:
         """For each prompt the seen change [batch, seen tokens, d_model], without gradients."""
 
-        def change(segment: Segment, rows: slice) -> Tensor:
-            with torch.no_grad():
-                return segment.change(thetas[rows])
+        def change(prompt: int, rows: slice) -> Tensor:
+            def forward(some: Tensor) -> tuple[Tensor]:
+                with torch.no_grad():
+                    return (self.segments[prompt].change(some),)
 
-        return [torch.cat(self._in_chunks(len(thetas), partial(change, segment))) for segment in self.segments]
+            return self._run("change", prompt, thetas[rows], forward)[0]
+
+        return [torch.cat(self._in_chunks(len(thetas), partial(change, prompt))) for prompt in range(len(self.segments))]
 
     def values(self, thetas: Tensor) -> Tensor:
         """The objective of each theta on each prompt, [prompts, batch]."""
@@ -113,19 +122,23 @@ class Problem:
 
     def values_and_gradient(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """Values [prompts, batch] and the gradient [batch, d_model] of their sum over prompts."""
-        return self.differentiate(lambda change, prompt, rows: self.objective(change), thetas)
+        return self.differentiate(lambda change, prompt, rows: self.objective(change), thetas, "objective")
 
-    def differentiate(self, measure: Measure, thetas: Tensor) -> tuple[Tensor, Tensor]:
+    def differentiate(self, measure: Measure, thetas: Tensor, name: str = "") -> tuple[Tensor, Tensor]:
         """Values [prompts, batch] of `measure` and the gradient [batch, d_model] of their sum over prompts.
 
-        One prompt at a time, so that memory does not grow with their number.
+        One prompt at a time, so that memory does not grow with their number. A measure of `name` depends on the change and the
+        prompt alone, so that it may be recorded.
         """
 
-        def one(prompt: int, rows: slice) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad():
-                leaf = thetas[rows].detach().requires_grad_()
-                value = measure(self.segments[prompt].change(leaf), prompt, rows)
-                return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
+        def one(prompt: int, rows: slice) -> Sequence[Tensor]:
+            def both(some: Tensor) -> tuple[Tensor, Tensor]:
+                with torch.enable_grad():
+                    leaf = some.detach().requires_grad_()
+                    value = measure(self.segments[prompt].change(leaf), prompt, rows)
+                    return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
+
+            return self._run(name, prompt, thetas[rows], both)
 
         values, gradient = [], torch.zeros_like(thetas)
         for prompt in range(len(self.segments)):
@@ -133,6 +146,18 @@ class Problem:
             values.append(torch.cat([value for value, _ in parts]))
             gradient += torch.cat([part for _, part in parts])
         return torch.stack(values), gradient
+
+    def _run(self, name: str, prompt: int, thetas: Tensor, work: Work) -> Sequence[Tensor]:
+        """`work` on `thetas`, from its recording where there can be one; work without a name has none."""
+        if not name or not self.segments[prompt].recordable:
+            return work(thetas)
+        key = name, prompt, len(thetas)
+        if key not in self._recorded:
+            self._recorded[key] = Recorded(work, self.segments[prompt].dtype)
+            while len(self._recorded) > _MOST_RECORDED:
+                self._recorded.popitem(last=False)
+        self._recorded.move_to_end(key)
+        return self._recorded[key](thetas)
 
     def _in_chunks(self, count: int, work: Callable[[slice], T]) -> list[T]:
         """`work` on rows 0..count, at most `most_rows` at once; out of memory halves that and tries again."""
@@ -149,6 +174,7 @@ class Problem:
                     raise
             # Outside the handler, or the traceback would hold on to the tensors that were too many.
             self.most_rows = (rows.stop - rows.start) // 2
+            self._recorded.clear()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             self._on_shrink(self.most_rows)

@@ -132,7 +132,7 @@ class _Adam(Batch):
             look = self.goal.look(theta, self.settings.penalty)
             loss, gradient = look.loss, look.gradient
         else:
-            losses, gradient = self.problem.differentiate(self.goal.loss(), theta)
+            losses, gradient = self.problem.differentiate(self.goal.loss(), theta, f"loss {id(self.goal)}")
             loss = losses.sum(dim=0)
         self.theta.grad = gradient
         assert self.optimizer is not None
