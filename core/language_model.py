@@ -87,6 +87,8 @@ class LanguageModel:
     ) -> LanguageModel:
         """Loads the model in `folder`. A folder without a tokenizer works with token ids alone. Raises ModelError."""
         place = pick_device(device) if device_map is None else None
+        # cuDNN's attention makes a plan for every new length, which takes longer than the token that it is made for.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         chosen = _DTYPES.get(dtype) or (torch.float32 if place == "cpu" else "auto")
         progress("reading the weights", None)
         pieces: dict[str, Any] = {}

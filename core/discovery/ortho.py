@@ -42,7 +42,7 @@ class Settings(Stepping):
     what the base does, or their norms are below `least_norm` times the base's; a single vector whose norm is, came to nothing.
     """
 
-    gpu_batch: ClassVar[int | None] = None
+    gpu_batch: ClassVar[int | None] = 16
 
     steps: int | None = None
     batch: int = 8

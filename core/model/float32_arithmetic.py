@@ -58,10 +58,11 @@ class _View:
 
 def _saved_as_half(made: Mapping[Tensor, Tensor]) -> AbstractContextManager[Any]:
     """Lets autograd save views of the float32 tensors in `made` (by the half-precision ones) as what they were made of."""
-    halves = {exact.untyped_storage().data_ptr(): half for half, exact in made.items()}
+    halves = {_address(exact): half for half, exact in made.items()}
 
     def pack(saved: Tensor) -> Tensor | _View:
-        half = halves.get(saved.untyped_storage().data_ptr()) if saved.dtype == torch.float32 and not saved.is_meta else None
+        address = _address(saved) if saved.dtype == torch.float32 else None
+        half = halves.get(address) if address else None
         return saved if half is None else _View(half, saved.size(), saved.stride(), saved.storage_offset())
 
     def unpack(saved: Tensor | _View) -> Tensor:
@@ -70,6 +71,14 @@ def _saved_as_half(made: Mapping[Tensor, Tensor]) -> AbstractContextManager[Any]
         return saved.half.detach().float().as_strided(saved.size, saved.stride, saved.offset)
 
     return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
+
+
+def _address(tensor: Tensor) -> int | None:
+    """Where its numbers are; None on devices that do not tell."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except RuntimeError:
+        return None
 
 
 @contextmanager

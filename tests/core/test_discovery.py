@@ -13,7 +13,7 @@ from core.discovery import melbo
 from core.discovery.calibration import Calibration, calibrate, crossing
 from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
-from core.discovery.projections import Basis, unit
+from core.discovery.projections import Basis, all_at_once, row_by_row, unit
 from core.draining import drained
 from core.errors import SettingsError
 from core.language_model import LanguageModel
@@ -130,6 +130,21 @@ def test_a_row_s_projection_depends_on_no_later_row(n: int, seed: int) -> None:
     rows = torch.randn(n, 16, generator=torch.Generator().manual_seed(seed))
     whole = _ordered(rows)
     torch.testing.assert_close(whole[: n // 2], _ordered(rows[: n // 2]))
+
+
+@given(st.integers(1, 24), st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+def test_all_rows_at_once_are_projected_as_one_after_another(n: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(n, 48, generator=generator, dtype=torch.float64) * torch.logspace(-3, 3, n, dtype=torch.float64)[:, None]
+    if n > 6:
+        rows[2], rows[4], rows[5] = 0, rows[1], rows[0] + 1e-3 * rows[3]
+    kept, expected = all_at_once(rows), row_by_row(rows)
+    scale = rows.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+    torch.testing.assert_close(kept / scale, expected / scale, rtol=0, atol=1e-9)
+    directions = unit(kept)
+    cosines = directions @ directions.T - torch.diag((directions.norm(dim=-1) > 0.5).double())
+    assert float(cosines.abs().max()) < 1e-9
 
 
 @pytest.mark.parametrize(("power", "root"), [(1.0, 1.0), (2.0, 2.0), (4.0, 1.0), (3.0, 2.0)])
