@@ -7,7 +7,7 @@ WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-all check format bench organism clean
+.PHONY: run test test-all check format bench gpu-check organism clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "melbo-tui needs Python 3.11 or newer: make PYTHON=python3.12 run")'
@@ -52,6 +52,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.decoding $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python -m tests.benchmarks.library
 	$(BIN)/python -m tests.benchmarks.interface
+
+# On a machine with a GPU, in under four minutes and without network: speed beside what it was, and the GPU's tests.
+# ARGS: --full for a whole family, --weights FILE for the default model's row.
+gpu-check:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tests.benchmarks.gpu_check $(ARGS)
 
 # Trains the bundled adapter anew, and holds it to its bars: under 45 minutes on two cores.
 organism: $(VENV)/.dev

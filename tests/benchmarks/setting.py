@@ -22,6 +22,12 @@ SHAPES: dict[str, tuple[str, dict[str, int], tuple[int, int]]] = {
          "num_key_value_heads": 16, "vocab_size": 151_936},
         (8, 16),
     ),
+    "tiny": (
+        "qwen2",
+        {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 6, "num_attention_heads": 4,
+         "num_key_value_heads": 4, "vocab_size": 300},
+        (1, 4),
+    ),
 }  # fmt: skip
 
 
@@ -31,18 +37,19 @@ def setting(name: str) -> tuple[LanguageModel, list[int], int, int]:
     `shape:NAME` is one of SHAPES, in bfloat16 on a GPU where there is one.
     """
     if name.startswith("shape:"):
-        return _shaped(name.removeprefix("shape:"))
+        return shaped(name.removeprefix("shape:"))
     model = loaded(ModelSpec(name))
     return model, model.encode_chat([{"role": "user", "content": PROMPT}]), *default_blocks(len(model.blocks))
 
 
-def _shaped(name: str) -> tuple[LanguageModel, list[int], int, int]:
+def shaped(name: str, device: str = "auto", dtype: torch.dtype | None = None) -> tuple[LanguageModel, list[int], int, int]:
+    """The model of SHAPES called `name`, its weights random: in `dtype`, by default bfloat16 on a GPU and float32 on a CPU."""
     kind, sizes, blocks = SHAPES[name]
-    device = pick_device("auto")
+    device = pick_device(device)
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     config: Any = AutoConfig.for_model(kind, **sizes)
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     ids = torch.randint(sizes["vocab_size"], (_PROMPT_TOKENS,), generator=generator).tolist()

@@ -1,7 +1,11 @@
-"""What must run on a GPU, run on a simulated one; tests/core/test_gpu.py starts these in a process of their own."""
+"""What must run on a GPU, run on a simulated one; tests/core/test_gpu.py starts these in a process of their own.
+
+With MELBO_TUI_TEST_DEVICE, for example cuda, they run on that device instead (`make gpu-check`).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +22,15 @@ from core.language_model import LanguageModel
 from core.requests import MapBlocks, MeasurePrompt, Prompt, ReadLens, Reply, ReplyRow, Request, Train
 from core.session import Session
 from core.steering import Positions, SteerTerm
-from tests.simulated_gpu import GPU, simulated_gpu
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from tests.vectors.making import vector
 from vectors.library import Library
+
+REAL = os.environ.get("MELBO_TUI_TEST_DEVICE")
+if REAL:
+    GPU = torch.device(REAL, torch.cuda.current_device()) if REAL == "cuda" else torch.device(REAL)
+else:
+    from tests.simulated_gpu import GPU, simulated_gpu
 
 _SETS = {"positive": ["a", "b", "c", "d"], "negative": ["e", "f", "g", "h"]}
 _METHODS: list[dict[str, Any]] = [
@@ -41,6 +50,9 @@ _METHODS: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def gpu() -> Iterator[None]:
+    if REAL:
+        yield
+        return
     with simulated_gpu():
         yield
 
@@ -147,6 +159,7 @@ def test_metrics_measure_there_what_they_measure_on_the_cpu(tmp_path: Path, metr
                 assert cell == (pytest.approx(other[name], rel=1e-3, abs=1e-4) if number else other[name])
 
 
+@pytest.mark.skipif(bool(REAL), reason="is about the simulation")
 def test_the_simulation_minds_what_a_gpu_minds() -> None:
     there, here = torch.ones(2, device=GPU), torch.ones(2)
     for wrong in (
