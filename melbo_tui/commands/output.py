@@ -23,6 +23,11 @@ def fail(message: str, remedy: str = "") -> None:
     print(f"melbo-tui: {one_line(message)}" + (f" ({one_line(remedy)})" if remedy else ""), file=sys.stderr)
 
 
+def note(message: str) -> None:
+    """What is worth knowing and ends nothing, on standard error."""
+    fail(f"note: {message}")
+
+
 def say(text: str = "") -> None:
     print(printable(text), flush=True)
 

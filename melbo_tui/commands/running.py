@@ -14,7 +14,7 @@ from core.errors import Cancelled
 from core.events import Event, ModelLoaded, Progressed, Warned
 from core.requests import LoadModel, Request
 from core.session import Session
-from melbo_tui.commands.output import ProgressLine, event_json, fail, say_json
+from melbo_tui.commands.output import ProgressLine, event_json, fail, note, say_json
 from melbo_tui.settings import library_folder
 from vectors.library import Library
 
@@ -53,7 +53,7 @@ class Runner:
                 line.show(event)
             elif isinstance(event, Warned):
                 line.clear()
-                fail(f"note: {event.message}")
+                note(event.message)
             listen(event)
             if isinstance(event, Progressed) and interrupted.is_set():
                 raise Cancelled  # out of a phase that cannot yield: loading a model
