@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
+from core.requests import Prompt
 from core.text_files import ANSWER_COLUMNS, PROMPT_COLUMNS, lines_of, questions_of
 
 # What a cell or a string may hold; a NUL makes a file a binary one.
@@ -244,6 +245,12 @@ def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
 def test_a_large_file_takes_no_time(tmp_path: Path) -> None:
     rows = "\n".join(json.dumps({"prompt": f"number {n}"}) for n in range(100_000))
     assert len(lines_of(_file(tmp_path, "many.jsonl", rows))) == 100_000
+
+
+@pytest.mark.parametrize("prompt", [{"text": "caf\udce9"}, {"text": "x", "system": "\ud800"}])
+def test_a_prompt_is_text(prompt: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="bytes that are no text"):
+        Prompt(**prompt)
 
 
 def test_the_names_of_columns_are_plain() -> None:
