@@ -9,6 +9,7 @@ from pathlib import Path
 from core.bundled import weights
 from core.errors import ModelError
 from vectors.given_path import given_path
+from vectors.plain_text import well_formed
 from vectors.vector import VectorError, model_label
 
 # `bundled` is smollm2 with the project's own adapter, or with the one that is asked for.
@@ -60,9 +61,13 @@ def adapter_name(folder: Path | None) -> str:
 
 def _given(text: str, remedy: str) -> Path:
     try:
-        return given_path(text)
+        path = given_path(text)
     except VectorError as error:
         raise ModelError(str(error), remedy) from error
+    whole = str(path.resolve())
+    if well_formed(whole) != whole:
+        raise ModelError(f"{whole}: its path has bytes that are no UTF-8, and models are not read from there", "rename it")
+    return path
 
 
 def resolve(model: str) -> ModelSource:

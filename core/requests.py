@@ -10,7 +10,7 @@ from core.discovery import METHODS
 from core.errors import SettingsError
 from core.model_source import ModelSpec
 from core.steering import Steering
-from vectors.plain_text import natural
+from vectors.plain_text import natural, one_line, well_formed
 from vectors.vector import SteeringVector
 
 # Higher runs first: a chat reply or a sample runs between the steps of a training run.
@@ -53,6 +53,9 @@ class Prompt:
     def __post_init__(self) -> None:
         if not self.text.strip() and not self.ids:
             raise SettingsError("the prompt is empty", "type what the model should be asked")
+        for text in (self.text, self.system or ""):
+            if well_formed(text) != text:
+                raise SettingsError(f"{one_line(text, 60)!r} has bytes that are no text", "give the prompt in UTF-8")
 
     def shown(self) -> str:
         return self.text if self.text else "token ids " + ",".join(map(str, self.ids))

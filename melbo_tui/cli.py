@@ -13,9 +13,12 @@ from core.errors import MelboError
 from core.model_source import ModelSpec
 from core.spinning import spin_briefly
 from melbo_tui import __version__
-from melbo_tui.commands import atlas, chat, doctor, evaluate, models, train, vectors
+from melbo_tui.commands import atlas, chat, doctor, evaluate, models, streams, train, vectors
+from melbo_tui.commands.arguments import PATHS, as_text
 from melbo_tui.commands.output import fail
+from melbo_tui.terminal import prepare_terminal
 from vectors.index import LibraryError
+from vectors.plain_text import one_line
 from vectors.vector import VectorError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -25,8 +28,12 @@ COMMANDS = (train, atlas, chat, vectors, evaluate, models, doctor)
 class OneLineParser(argparse.ArgumentParser):
     """Wrong usage is told in one line; the whole usage is a --help away."""
 
+    def _print_message(self, message: str, file: object = None) -> None:
+        """argparse's own passes over what cannot be written."""
+        (streams.write if file is sys.stdout else streams.complain)(message)
+
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"{self.prog}: {message} ({self.prog} --help lists the options)\n")
+        self.exit(WRONG_USAGE, f"{self.prog}: {one_line(message)} ({self.prog} --help lists the options)\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,34 +79,52 @@ def model_spec(args: argparse.Namespace) -> ModelSpec:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     spin_briefly()
+    debugging = False
+    try:
+        streams.prepare()
+        args = _read(argv)
+        debugging = args.debug
+        return _run(args)
+    except KeyboardInterrupt:
+        fail("interrupted; everything that was finished is kept")
+        return INTERRUPTED
+    except streams.ReaderGone:
+        return FAILED
+    except (MelboError, LibraryError, VectorError, MemoryError) as error:
+        if debugging:
+            traceback.print_exc()
+        remedy = getattr(error, "remedy", "")
+        fail(str(error) or type(error).__name__, remedy)
+        return FAILED
+    except Exception as error:
+        if debugging:
+            raise
+        fail(f"{type(error).__name__}: {error}", "this is a fault of melbo-tui; --debug shows where")
+        return FAILED
+
+
+def _read(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments. Leaves with code 2 where they cannot be understood, also for bytes that are no text."""
     parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:  # set by the shell that wants a word completed
         import argcomplete
 
         argcomplete.autocomplete(parser)
     args = parser.parse_args(argv)
+    for name, value in vars(args).items():
+        if name not in PATHS:
+            try:
+                setattr(args, name, as_text(value))
+            except ValueError as error:
+                parser.error(f"argument {name.replace('_', ' ')}: {error}")
     args.spec = model_spec(args)
-    try:
-        if args.command is None:
-            from melbo_tui.app import open_app
+    return args
 
-            return open_app(args)
-        return int(args.run(args))
-    except KeyboardInterrupt:
-        fail("interrupted; everything that was finished is kept")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (head, less) has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except (MelboError, LibraryError, VectorError, MemoryError) as error:
-        if args.debug:
-            traceback.print_exc()
-        remedy = getattr(error, "remedy", "")
-        fail(str(error) or type(error).__name__, remedy)
-        return FAILED
-    except Exception as error:
-        if args.debug:
-            raise
-        fail(f"{type(error).__name__}: {error}", "this is a fault of melbo-tui; --debug shows where")
-        return FAILED
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command is None:
+        prepare_terminal()
+        from melbo_tui.app import open_app
+
+        return open_app(args)
+    return int(args.run(args))

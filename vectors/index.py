@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from vectors.plain_text import one_line
+
 VERSION = 2
 
 _SCHEMA = """
@@ -95,6 +97,8 @@ class Index:
             raise LibraryError(f"the library {self.path.parent} cannot be used ({error})") from error
         except sqlite3.Error as error:
             raise LibraryError(f"the library {self.path.parent} cannot be used ({error})") from error
+        except UnicodeEncodeError as error:
+            raise LibraryError(f"{one_line(error.object, 60)!r} has bytes that are no text, and cannot be kept") from error
         finally:
             db.close()
 

@@ -12,6 +12,7 @@ opened, so a process killed at any moment loses nothing that was reported saved.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import sqlite3
@@ -31,7 +32,7 @@ from vectors.formats import safetensors_file
 from vectors.index import VERSION, Index, LibraryError
 from vectors.journal import Journal
 from vectors.mixtures import Mixture, read_mixture
-from vectors.plain_text import one_line
+from vectors.plain_text import one_line, well_formed
 from vectors.recipe import Recipe
 from vectors.vector import Origin, SteeringVector, VectorError
 
@@ -246,12 +247,19 @@ class Library(Curation):
 
     def refresh(self) -> None:
         """Takes in files that the index does not know: another process's, or those written just before a crash."""
-        with self.index.reading() as db:
-            known = {row["name"] for row in db.execute("SELECT name FROM files WHERE problem IS NULL")}
         paths = [*(self.folder / "runs").glob("*.safetensors"), *(self.folder / "mixtures").glob("*.json")]
+        with self.index.reading() as db:
+            files = {row["name"]: row["problem"] for row in db.execute("SELECT * FROM files")}
+        known = {name for name, problem in files.items() if problem is None}
+        left = files.keys() - known - {well_formed(path.name) for path in paths}  # damaged ones that were taken away
+        if left:
+            with contextlib.suppress(LibraryError), self.index.changing() as db:
+                db.executemany("DELETE FROM files WHERE name = ? AND problem IS NOT NULL", [(name,) for name in left])
         for path in sorted(path for path in paths if path.name not in known):
             rows: list[tuple[int, str, str, int, float, Origin]]
             try:
+                if well_formed(path.name) != path.name:
+                    raise VectorError(f"{path.name}: its name has bytes that are no UTF-8; rename it")
                 if path.suffix == ".json":
                     m = read_mixture(path)
                     rows = [(0, m.id, m.name, m.block, m.norm, m.origin)]
@@ -259,7 +267,7 @@ class Library(Curation):
                     rows = [(e.row, e.id, e.name, e.block, e.norm, e.origin) for e in safetensors_file.read_header(path)]
             except VectorError as error:
                 with self.index.changing() as db:
-                    db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path.name, str(error)))
+                    db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (well_formed(path.name), one_line(str(error))))
                 continue
             with self.index.changing() as db:
                 _insert(db, path.name, rows)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from vectors.plain_text import clean_name, one_line
+from vectors.plain_text import clean_name, one_line, well_formed
 from vectors.recipe import Recipe
 from vectors.vector import Origin, VectorError
 
@@ -40,7 +40,7 @@ def read_mixture(path: Path) -> Mixture:
         if int(data["version"]) > VERSION:
             raise VectorError(f"{path.name}: written by a newer melbo-tui (mixture {data['version']}); update to read it")
         return Mixture(
-            str(data["id"]),
+            well_formed(str(data["id"])),
             clean_name(str(data["name"])),
             Recipe.from_json(data["recipe"]),
             int(data["block"]),

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-# Cc: C0 and C1 controls, escape included. Cf: bidirectional overrides and other invisible formatting. Cs: lone surrogates.
-_REMOVED = {"Cc", "Cf", "Cs"}
+# Cc: C0 and C1 controls, escape included. Cf: bidirectional overrides and other invisible formatting.
+_REMOVED = {"Cc", "Cf"}
 _KEPT = {"\n", "\t", "\u200d", "\u200c"}  # joiners are part of ordinary emoji and Persian or Indic words
+_SURROGATES = re.compile("[\ud800-\udfff]")
 MAX_NAME = 120
 
 
+def well_formed(text: str) -> str:
+    """`text` with U+FFFD for each lone surrogate, which no database, tokenizer or UTF-8 takes.
+
+    Python puts them where an argument, a file's name or a pipe has bytes that are no UTF-8, and JSON can name them.
+    """
+    return _SURROGATES.sub("\ufffd", text)
+
+
 def printable(text: str) -> str:
-    """`text` without characters that act on a terminal; newlines and tabs stay, a carriage return becomes a newline."""
+    """`text` without characters that act on a terminal; newlines and tabs stay, a carriage return becomes a newline.
+
+    Lone surrogates become U+FFFD (`well_formed`), so that what was cut off or miscoded is seen as that.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.isascii() and text.isprintable():
         return text
+    text = well_formed(text)
     return "".join(c for c in text if c in _KEPT or unicodedata.category(c) not in _REMOVED)
 
 

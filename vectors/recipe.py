@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vectors.mixture import projected_off, rescaled, weighted_sum
-from vectors.plain_text import one_line
+from vectors.plain_text import one_line, well_formed
 from vectors.vector import SteeringVector, VectorError
 
 MAX_TERMS = 1000
@@ -66,9 +66,10 @@ class Recipe:
     def from_json(cls, data: Any) -> Recipe:
         """Reads `to_json`'s form. Raises VectorError on anything else."""
         try:
-            terms = tuple((str(id), float(coefficient)) for id, coefficient in data["terms"])
+            terms = tuple((well_formed(str(id)), float(coefficient)) for id, coefficient in data["terms"])
             norm = data.get("norm")
-            return cls(terms, None if norm is None else float(norm), tuple(str(id) for id in data.get("off") or ()))
+            off = tuple(well_formed(str(id)) for id in data.get("off") or ())
+            return cls(terms, None if norm is None else float(norm), off)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             if isinstance(error, VectorError):
                 raise

@@ -13,8 +13,9 @@ from core.requests import Reply, ReplyRow
 from core.session import Session
 from core.steering import OPERATIONS, Positions, Steering, SteerTerm, terms_of
 from melbo_tui.commands.naming import completed
-from melbo_tui.commands.output import fail, say, say_json
+from melbo_tui.commands.output import fail, note, say, say_json
 from melbo_tui.commands.running import Runner, open_library
+from melbo_tui.commands.streams import write
 from vectors.library import new_run_id
 from vectors.plain_text import printable
 from vectors.talks import STEERED, UNSTEERED, Talks, Turn, messages_for
@@ -113,8 +114,7 @@ def _answer(
         if isinstance(event, Said):
             if streaming:
                 before = said[event.key].text if event.key in said else ""
-                sys.stdout.write(printable(event.text[len(before) :]))
-                sys.stdout.flush()
+                write(printable(event.text[len(before) :]))
             said[event.key] = event
 
     rows = tuple(
@@ -146,6 +146,8 @@ def _typed() -> Any:
         except EOFError:
             return
         if line.strip():
+            if "\ufffd" in line:
+                note("what of the message is no UTF-8 is read as \ufffd")
             yield line
 
 

@@ -17,8 +17,8 @@ from core.text_files import lines_of, questions_of
 from melbo_tui.commands import score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_option
-from melbo_tui.commands.output import fail, say, say_json, table
-from melbo_tui.commands.prompts import add_prompts, prompts_of
+from melbo_tui.commands.output import note, say, say_json, table
+from melbo_tui.commands.prompts import PROMPT_FILE, add_prompts, prompts_of
 from melbo_tui.commands.running import Runner, open_library
 from vectors.index import LibraryError
 from vectors.reports import Report, Reports
@@ -45,17 +45,17 @@ def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
     parser.set_defaults(run=_evaluate, settings_named=metric.options)
     add_picks(parser)
     if metric.questions:
-        about = "a line a question: question<TAB>answer|another right answer; .csv and .jsonl too"
+        about = "a line a question: question<TAB>answer|another right answer; or .csv, .json, .jsonl"
         parser.add_argument("--questions", metavar="FILE", required=True, help=about)
         parser.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
         parser.add_argument("--raw", action="store_true", help="no chat template: the question as it stands")
     else:
         add_prompts(parser, "; default: those that the vectors were found on")
-        parser.add_argument("--prompts", metavar="FILE", help="a text file of prompts, one a line")
+        parser.add_argument("--prompts", metavar="FILE", help=PROMPT_FILE)
     for name in metric.options:
         add_option(parser, name, OPTIONS[name])
     if "against" in metric.options:
-        parser.add_argument("--against-file", metavar="FILE", help="a text file of prompts of the other kind, one a line")
+        parser.add_argument("--against-file", metavar="FILE", help=f"prompts of the other kind: {PROMPT_FILE}")
     about = f"random vectors to compare with (default: {metric.controls})"
     parser.add_argument("--controls", type=int, metavar="N", help=about)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random vectors")
@@ -70,7 +70,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     prompts, answers = _asked(args)
     settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
     if file := getattr(args, "against_file", None):
-        settings["against"] = [*settings.get("against", ()), *lines_of(file)]
+        settings["against"] = [*settings.get("against", ()), *lines_of(file, note)]
     args.model = args.spec.model  # names are looked for among its vectors first
     picks = picked(library, args)
     terms = tuple(SteerTerm(library.load(entry.id), coefficient) for entry, coefficient in picks)
@@ -97,16 +97,16 @@ def _fitting(request: Evaluate, model: ModelLoaded, named: int) -> Evaluate:
     fitting = tuple(t for i, t in enumerate(request.vectors) if i < named or t.vector.d_model == model.d_model)
     if len(fitting) < len(request.vectors):
         strangers = len(request.vectors) - len(fitting)
-        fail(f"note: {strangers} of other models {'is' if strangers == 1 else 'are'} left out")
+        note(f"{strangers} of other models {'is' if strangers == 1 else 'are'} left out")
     return replace(request, vectors=fitting)
 
 
 def _asked(args: argparse.Namespace) -> tuple[tuple[Prompt, ...], tuple[tuple[str, ...], ...]]:
     """The prompts, and the right answers to them where they are questions."""
     if METRICS[args.action].questions:
-        questions = questions_of(args.questions)
+        questions = questions_of(args.questions, note)
         return tuple(Prompt(text, system=args.system, raw=args.raw) for text, _ in questions), tuple(a for _, a in questions)
-    texts = lines_of(args.prompts) if args.prompts else []
+    texts = lines_of(args.prompts, note) if args.prompts else []
     return (*prompts_of(args), *(Prompt(text, system=args.system, raw=args.raw) for text in texts)), ()
 
 

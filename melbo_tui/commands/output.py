@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.events import Event, Progressed, Reported
+from melbo_tui.commands.streams import can_write, complain, write
 from melbo_tui.wording import duration
 from vectors.plain_text import one_line, printable
 
@@ -20,15 +21,24 @@ _LOGGED_EVERY = 30.0  # seconds
 
 def fail(message: str, remedy: str = "") -> None:
     """One clear line on standard error."""
-    print(f"melbo-tui: {one_line(message)}" + (f" ({one_line(remedy)})" if remedy else ""), file=sys.stderr)
+    complain(f"melbo-tui: {one_line(message)}" + (f" ({one_line(remedy)})\n" if remedy else "\n"))
+
+
+def note(message: str) -> None:
+    """What is worth knowing and ends nothing, on standard error."""
+    fail(f"note: {message}")
 
 
 def say(text: str = "") -> None:
-    print(printable(text), flush=True)
+    write(printable(text) + "\n")
 
 
 def say_json(data: Any) -> None:
-    print(json.dumps(data, ensure_ascii=False, default=str), flush=True)
+    """`data` as a line of JSON; escaped where a terminal or the output's encoding would not bear it as it stands."""
+    line = json.dumps(data, ensure_ascii=False, default=str)
+    if not can_write(line) or printable(line) != line:
+        line = json.dumps(data, default=str)
+    write(line + "\n")
 
 
 def say_done(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:
@@ -73,14 +83,12 @@ class ProgressLine:
                 fail(", ".join(facts))
             return
         text = one_line("  ".join(facts), shutil.get_terminal_size().columns - 1)
-        sys.stderr.write("\r" + text + " " * max(len(self._shown) - len(text), 0))
-        sys.stderr.flush()
+        complain("\r" + text + " " * max(len(self._shown) - len(text), 0))
         self._shown = text
 
     def clear(self) -> None:
         if self._shown:
-            sys.stderr.write("\r" + " " * len(self._shown) + "\r")
-            sys.stderr.flush()
+            complain("\r" + " " * len(self._shown) + "\r")
             self._shown = ""
 
 

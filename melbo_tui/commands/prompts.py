@@ -10,6 +10,8 @@ from core.errors import SettingsError
 from core.model_source import ModelSpec
 from core.requests import Prompt
 
+PROMPT_FILE = "a file of prompts, one a line, or .csv, .tsv, .json, .jsonl"
+
 
 def add_prompts(group: Any, about: str) -> None:
     """`--prompt`, `--prompt-ids`, `--system` and `--raw`; `about` says what becomes of several prompts."""

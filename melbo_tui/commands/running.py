@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -14,7 +15,8 @@ from core.errors import Cancelled
 from core.events import Event, ModelLoaded, Progressed, Warned
 from core.requests import LoadModel, Request
 from core.session import Session
-from melbo_tui.commands.output import ProgressLine, event_json, fail, say_json
+from melbo_tui.commands.output import ProgressLine, event_json, fail, note, say_json
+from melbo_tui.commands.streams import OutputError, ReaderGone
 from melbo_tui.settings import library_folder
 from vectors.library import Library
 
@@ -43,18 +45,26 @@ class Runner:
     def perform(self, request: Request, listen: Callable[[Event], object]) -> None:
         """Runs `request` to its end; `listen` hears every event. Raises what the task raises."""
         line = ProgressLine()
+        unwritten: list[Exception] = []
 
-        def emit(event: Event) -> None:
-            if isinstance(event, ModelLoaded):
-                self.loaded = event
+        def show(event: Event) -> None:
             if self.args.json:
                 say_json(event_json(event))
             elif isinstance(event, Progressed):
                 line.show(event)
             elif isinstance(event, Warned):
                 line.clear()
-                fail(f"note: {event.message}")
+                note(event.message)
             listen(event)
+
+        def emit(event: Event) -> None:
+            if isinstance(event, ModelLoaded):
+                self.loaded = event
+            try:
+                show(event)
+            except (OutputError, ReaderGone) as error:  # the step in hand is ended and put away all the same
+                unwritten.append(error)
+                interrupted.set()
             if isinstance(event, Progressed) and interrupted.is_set():
                 raise Cancelled  # out of a phase that cannot yield: loading a model
 
@@ -65,9 +75,13 @@ class Runner:
                         steps.close()  # at a step's end, where the task can put away how far it has come
                         raise Cancelled
         except Cancelled:
-            raise KeyboardInterrupt from None
+            if not unwritten:
+                raise KeyboardInterrupt from None
         finally:
             line.clear()
+        if unwritten:
+            fail("stopped, for what comes out cannot be written; everything that was finished is kept")
+            raise unwritten[0]
 
 
 @contextmanager
@@ -80,7 +94,8 @@ def _interruptions() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         interrupted.set()
         # A handler may run in the middle of another write, where only the bare system call is safe.
-        os.write(sys.stderr.fileno(), b"\nmelbo-tui: stopping at the end of this step (Ctrl-C again: at once)\n")
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), b"\nmelbo-tui: stopping at the end of this step (Ctrl-C again: at once)\n")
 
     if threading.current_thread() is not threading.main_thread():
         yield interrupted

@@ -16,8 +16,8 @@ from core.requests import Train
 from core.session import Session
 from core.text_files import lines_of
 from melbo_tui.commands.options import add_option
-from melbo_tui.commands.output import say, say_json, table
-from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
+from melbo_tui.commands.output import note, say, say_json, table
+from melbo_tui.commands.prompts import PROMPT_FILE, add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.run_state import RunState, verdict
 from vectors.checkpoints import Checkpoints
@@ -67,7 +67,7 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     for name in method.options:
         add_option(how, name, OPTIONS[name], method.optimizers if name == "optimizer" else None)
         if name in PROMPT_SETS:
-            how.add_argument(f"--{name}-file", metavar="FILE", help=f"a text file of {name} prompts, one a line")
+            how.add_argument(f"--{name}-file", metavar="FILE", help=f"{name} prompts: {PROMPT_FILE}")
     results = parser.add_argument_group("results")
     results.add_argument(
         "--name", metavar="NAME", help="the vectors are called NAME-01, NAME-02 ... (default: from the prompt)"
@@ -108,7 +108,7 @@ def _request(args: argparse.Namespace) -> Train:
     settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
     for name in PROMPT_SETS:
         if file := getattr(args, f"{name}_file", None):
-            settings[name] = [*settings.get(name, ()), *lines_of(file)]
+            settings[name] = [*settings.get(name, ()), *lines_of(file, note)]
     # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
     prompts = prompts_of(args, settings.get("negative", [])[:1])
     vectors = args.vectors if args.vectors is not None or args.init is None else _rows_of(args.init)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from core.errors import MelboError
@@ -11,21 +10,19 @@ from core.evaluation.requests import Evaluate
 from core.events import Event, Progressed, Reported, TaskEnded, Warned
 from core.requests import Prompt
 from core.steering import SteerTerm
-from core.text_files import lines_of, questions_of
+from core.text_files import questions_of
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.report import ReportScreen
 from melbo_tui.panes.vector_list import called
+from melbo_tui.typed_prompts import FILES, typed_prompts
 from melbo_tui.widgets.dialogs import Ask, Choose
 from melbo_tui.wording import age, duration
-from vectors.given_path import given_path
 from vectors.index import LibraryError
 from vectors.library import Kept
 from vectors.reports import Report, Reports, whom
 from vectors.vector import VectorError
 
 _REPORTS = 12
-# What nobody means as a prompt.
-_LIKE_A_PATH = re.compile(r"(/|~/|\./|\.\./)\S*|\S+\.(txt|tsv|csv|jsonl|md)")
 MEASURE = "dose sweep, survey of prompts, behaviours, accuracy, KL and more, beside random ones; earlier reports"
 
 
@@ -75,12 +72,12 @@ class Measuring(Pane):
         trained = next((entry.prompt for entry in picked if entry.prompt and not entry.prompt.startswith("token ids ")), "")
         start, hint, wrong = (
             trained or self.melbo.settings.prompt,
-            "A prompt, or a text file of prompts, one a line.",
+            f"A prompt, or {FILES}.",
             _wrong_prompts,
         )
         if metric.questions:
             start, wrong = "", _wrong_questions
-            hint = "A file of questions, a line each: question<TAB>answer|another right one; .csv and .jsonl too."
+            hint = "A file of questions: .txt or .tsv of question<TAB>answer|another right one, .csv, .json or .jsonl."
         question = Ask(f"{name} of {called(picked)} on", start, f"{metric.about}\n\n{hint}", wrong)
         self.app.push_screen(question, lambda text: self._measure_on(name, picked, text))
 
@@ -90,7 +87,7 @@ class Measuring(Pane):
         if name != "presence":
             self._begin_measuring(name, picked, text)
             return
-        hint = "Prompts of another kind, to be told apart from those: a prompt, or a file of them."
+        hint = f"Prompts of another kind, to be told apart from those: a prompt, or {FILES}."
 
         def done(others: str | None) -> None:
             if others is not None:
@@ -106,11 +103,11 @@ class Measuring(Pane):
         vectors = [self.loaded(entry.id) for entry in picked]
         terms = tuple(SteerTerm(vector) for vector in vectors if vector is not None)
         try:
-            questions = questions_of(text) if METRICS[name].questions else []
-            asked = [question for question, _ in questions] or _prompts(text)
+            questions = questions_of(text, self._tell) if METRICS[name].questions else []
+            asked = [question for question, _ in questions] or typed_prompts(text, self._tell)
             answers = tuple(right for _, right in questions)
             prompts = tuple(Prompt(one, system=system) for one in asked)
-            settings = {} if against is None else {"against": _prompts(against)}
+            settings = {} if against is None else {"against": typed_prompts(against, self._tell)}
             request = Evaluate(name, terms, prompts, answers, settings=settings)
         except (MelboError, VectorError) as error:
             self.notify(str(error), severity="error", markup=False)
@@ -118,6 +115,10 @@ class Measuring(Pane):
         waits = " when the work in hand is done, or paused" if self.melbo.busy else " …"
         self._works[self.melbo.engine.submit(request)] = _Work(name)
         self.notify(f"Measuring {name} of {called(picked)}{waits}", markup=False)
+
+    def _tell(self, line: str) -> None:
+        """How a file was read, where there was a choice."""
+        self.notify(line, markup=False)
 
     def take(self, event: Event) -> None:
         super().take(event)
@@ -162,24 +163,9 @@ class Measuring(Pane):
         return bool(self._works)
 
 
-def _prompts(text: str) -> list[str]:
-    """The lines of the file that `text` names, or `text` itself as a prompt. Raises MelboError, VectorError."""
-    return lines_of(text) if _is_file(text) else [text]
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return len(text) < 400 and given_path(text).is_file()
-    except VectorError:
-        return False
-
-
 def _wrong_prompts(text: str) -> str:
     try:
-        if _is_file(text):
-            return "" if lines_of(text) else "the file is empty"
-        if _LIKE_A_PATH.fullmatch(text.strip()):
-            return "there is no such file"
+        typed_prompts(text)
     except MelboError as error:
         return str(error)
     return ""

@@ -10,6 +10,7 @@ from textual.widgets import Input, Static, TextArea
 from core.discovery import METHODS
 from core.errors import SettingsError
 from core.requests import Prompt, parse_tokens
+from melbo_tui.typed_prompts import FILES, typed_prompts
 from melbo_tui.widgets.field import Check, Field, choice
 from melbo_tui.widgets.prompt_entry import PromptEntry
 from vectors.plain_text import clean_name, natural
@@ -60,10 +61,6 @@ def name_or_none(text: str) -> str | None:
     return clean_name(text) if text.strip() else None
 
 
-def lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
 def penalty(text: str) -> float | None:
     """`auto` as None, else a number that is not negative. Raises SettingsError."""
     if text.strip() in ("auto", ""):
@@ -108,14 +105,16 @@ def first_fields(prompt: str, base: Check) -> Iterator[Widget]:
     yield Field(
         "positive",
         "More of",
-        TextArea("", compact=True, tab_behavior="focus", placeholder="prompts, one a line"),
-        "Prompts that show what the vector should stand for, one a line: for a refusal direction, harmful ones.",
+        TextArea("", compact=True, tab_behavior="focus", placeholder="prompts, one a line, or a file"),
+        f"Prompts that show what the vector should stand for: for a refusal direction, harmful ones. One a line, or {FILES}.",
+        typed_prompts,
     )
     yield Field(
         "negative",
         "Less of",
-        TextArea("", compact=True, tab_behavior="focus", placeholder="prompts, one a line"),
+        TextArea("", compact=True, tab_behavior="focus", placeholder="prompts, one a line, or a file"),
         "Prompts that do not show it, as like the others as can be.",
+        typed_prompts,
     )
     yield Field(
         "select",

@@ -19,13 +19,13 @@ from melbo_tui.panes.train_fields import (
     ONLY_FOR,
     SEARCHES,
     first_fields,
-    lines,
     more_fields,
     name_or_none,
     penalty,
     radius,
     whole,
 )
+from melbo_tui.typed_prompts import typed_prompts
 from melbo_tui.widgets.field import Check, Field
 from melbo_tui.widgets.prompt_entry import PromptEntry
 from vectors.plain_text import one_line
@@ -134,12 +134,13 @@ class TrainForm(Vertical):
             if field.display and not field.check():  # what the method has no use for may be anything
                 raise SettingsError(f"{field.wrong}")
         text = {key: self._said(key) for key in self.texts()}
+        tell = lambda line: self.notify(line, markup=False)  # noqa: E731
         source, target = self._blocks()
         method = self._method
         settings = {
             "optimizer": text["optimizer"], "orthogonal": text["orthogonal"] == "yes", "base": text["base"],
-            "norm_penalty": penalty(text["norm_penalty"]), "positive": lines(text["positive"]),
-            "negative": lines(text["negative"]), "select": text["select"] == "yes",
+            "norm_penalty": penalty(text["norm_penalty"]), "positive": typed_prompts(text["positive"], tell),
+            "negative": typed_prompts(text["negative"], tell), "select": text["select"] == "yes",
         }  # fmt: skip
         if method == "contrast" and not (settings["positive"] and settings["negative"]):
             raise SettingsError("a contrast needs prompts of both kinds", "fill in More of and Less of, one prompt a line")

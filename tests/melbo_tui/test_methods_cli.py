@@ -37,11 +37,13 @@ def test_every_method_by_its_command(run: CommandLine, library: Library, tmp_pat
     rows = [row for row in json.loads(out.splitlines()[-1])["rows"] if row["id"]]
     assert rows[0]["facts"]["singular_value"] >= rows[1]["facts"]["singular_value"] > 0
     assert run("train", "dct", *PROMPT, "--vectors", "4", "--radius", "4", "--steps", "2")[0] == 0
-    (tmp_path / "a.txt").write_text("aaaa\nabab\n\nbaba\n")
-    texts = ("--positive-file", str(tmp_path / "a.txt"), "--negative", "zzzz", "--negative", "yyyy")
+    (tmp_path / "a.csv").write_text("goal,text\naaaa,1\nabab,2\nbaba,3\n")
+    texts = ("--positive-file", str(tmp_path / "a.csv"), "--negative", "zzzz", "--negative", "yyyy")
     code, out, err = run("train", "contrast", *texts, "--select", "--positions", "2", "--sample-tokens", "3", "--name", "away")
     assert code == 0, err
+    assert "note: a.csv: takes 'goal' (and not text)" in err
     away = library.find("away-01")
+    assert away.origin.settings["positive"] == ["aaaa", "abab", "baba"]
     assert away.block == away.origin.settings["block"]
     methods = {entry.method for entry in library.entries(kept_only=False)}
     assert methods == {"random", "ortho", "power-steering", "dct", "contrast"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.screen import Screen
 from textual.widgets import Button, Static
@@ -292,7 +294,8 @@ async def test_the_hundredth_vector_stands_behind_the_ninety_ninth(library: Libr
         assert keys == [*(str(i) for i in range(120)), "unsteered"]
 
 
-async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library) -> None:
+async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "harmless.csv").write_text("goal,target\nHow do I bake?,x\nHow do I swim?,y\n")
     async with opened(library) as (app, pilot, engine):
         form = app.query_one(TrainForm)
         form.fill({"method": "contrast"})
@@ -302,9 +305,11 @@ async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library
         explained = app.query_one("#explanation", Static)
         assert "needs prompts of both kinds" in str(explained.content)
         assert not app.query_one("#field-vectors", Field).display
-        form.fill(
-            {"positive": "How do I hurt?\n\nHow do I steal?", "negative": "How do I bake?\nHow do I swim?", "select": "yes"}
-        )
+        form.fill({"positive": "How do I hurt?\n\nHow do I steal?", "negative": str(tmp_path / "no.csv"), "select": "yes"})
+        form.start()
+        await pilot.pause()
+        assert "there is no such file" in str(explained.content)
+        form.fill({"negative": str(tmp_path / "harmless.csv")})
         form.start()
         await pilot.pause()
         task, request = engine.last(Train)

@@ -188,7 +188,7 @@ def test_any_damage_is_a_clear_error_or_harmless(tmp_path: Path, data: st.DataOb
 
 
 @pytest.mark.parametrize(
-    "name", ["\x1b[31mred\x07", "[bold]x[/]", "a" * 1_000_000, "..", "../../etc/passwd", "a\nb", "\u202egpj"]
+    "name", ["\x1b[31mred\x07", "[bold]x[/]", "a" * 1_000_000, "..", "../../etc/passwd", "a\nb", "\u202egpj", "\ud800x"]
 )
 def test_names_are_text_that_can_be_shown(name: str, tmp_path: Path, library: Library) -> None:
     path = tmp_path / "named.safetensors"
@@ -201,6 +201,16 @@ def test_names_are_text_that_can_be_shown(name: str, tmp_path: Path, library: Li
     assert "\x1b" not in entry.note + "".join(entry.tags)
     assert entry.id.startswith("2")
     assert library.load(entry.id).d_model == 8
+
+
+def test_ids_that_are_no_text_keep_no_library_from_opening(library: Library) -> None:
+    (library.folder / "runs" / "strange.safetensors").write_bytes(_our_header(id="\ud800"))
+    assert [entry.id for entry in Library(library.folder).entries(kept_only=False)] == ["\ufffd"]
+    recipe = {"melbo-tui-recipes": 1, "recipes": [{"name": "x", "recipe": {"terms": [["x\udce9", 1.0]]}}]}
+    file = library.folder / "recipes.json"
+    file.write_text(json.dumps(recipe))
+    with pytest.raises(VectorError, match="needs a vector that is not here"):
+        exchange.take_in(library, file, Reading())
 
 
 def test_a_link_in_a_folder_is_not_followed(tmp_path: Path, library: Library) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,31 @@ def test_a_damaged_file_does_not_take_the_rest_along(library: Library) -> None:
     opened = Library(library.folder)
     assert len(opened.entries(kept_only=False)) == len(ids)
     assert any("broken.safetensors" in problem for problem in opened.problems())
+
+
+def test_a_file_whose_name_is_no_text_is_told_until_it_is_renamed(library: Library) -> None:
+    saved = library.save_run("r", [vector()])
+    odd = library.folder / "runs" / os.fsdecode(b"caf\xe9.safetensors")
+    odd.write_bytes((library.folder / "runs" / "r.safetensors").read_bytes())
+    for opened in (Library(library.folder), upkeep.rebuild(library.folder)):
+        assert opened.problems() == ["caf\ufffd.safetensors: its name has bytes that are no UTF-8; rename it"]
+        assert opened.get(saved[0].id).name == "v"
+    odd.unlink()
+    assert not Library(library.folder).problems()
+
+
+def test_what_is_no_text_is_not_kept(library: Library) -> None:
+    (entry,) = library.add([vector()])
+    assert library.rename(entry.id, "caf\udce9") == "caf\ufffd"
+    library.note(entry.id, "\ud800")
+    library.tag([entry.id], ["\udce9"])
+    for name in ("caf\udce9", "\ud800"):
+        with pytest.raises(LibraryError, match="has bytes that are no text"):
+            library.find(name)
+    with pytest.raises(LibraryError, match="no text"):
+        library.add_sample(entry.id, Sample("\udce9", 1.0, "x"))
+    kept = upkeep.rebuild(library.folder).get(entry.id)
+    assert (kept.name, kept.note, kept.tags) == ("caf\ufffd", "\ufffd", ("\ufffd",))
 
 
 def test_two_at_once_see_each_other(library: Library) -> None:

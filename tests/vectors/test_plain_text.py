@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectors.plain_text import clean_name, one_line, printable, stem_of
+from vectors.plain_text import clean_name, one_line, printable, stem_of, well_formed
 
 
 @given(st.text())
@@ -27,6 +27,18 @@ def test_one_line_is_one_line_of_at_most_its_limit(text: str, limit: int) -> Non
 def test_ordinary_text_stays() -> None:
     assert printable("Größe 漢字 👩‍🚀\n\tx") == "Größe 漢字 👩‍🚀\n\tx"
     assert printable("\x1b[31mred\x1b[0m\r\n") == "[31mred[0m\n"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_what_is_shown_can_be_encoded(text: str) -> None:
+    for shown in (well_formed(text), printable(text)):
+        shown.encode()
+    assert len(well_formed(text)) == len(text)
+
+
+def test_bytes_that_were_no_text_are_seen() -> None:
+    assert printable(b"caf\xe9".decode("utf-8", "surrogateescape")) == "caf\ufffd"
+    assert well_formed("\x1b\n👩 \ud83d") == "\x1b\n👩 \ufffd"
 
 
 def test_names() -> None:

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vectors.formats.raw import Reading, check_shape, rows_as_vectors, write_out
-from vectors.plain_text import clean_name, one_line
+from vectors.plain_text import clean_name, one_line, well_formed
 from vectors.vector import Origin, SteeringVector, VectorError
 
 KEY = "melbo-tui"
@@ -104,7 +104,7 @@ def read_header(path: Path) -> list[Entry]:
         entries = [
             Entry(
                 row,
-                str(entry["id"]),
+                well_formed(str(entry["id"])),
                 clean_name(str(entry["name"] or "vector")),
                 int(entry["block"]),
                 float(entry.get("norm") or 0.0),

@@ -1,0 +1,1 @@
+"""Prompt and question files, each read by its own format's rules."""
