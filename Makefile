@@ -44,7 +44,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# MODEL: the default model, or another model's folder.
+# MODEL: the default model, or another model's folder. What is converted lies in a folder of the benchmarks'.
+bench: export MELBO_TUI_TEST_ROOT = $(CURDIR)/$(VENV)/bench
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.discovery $(if $(MODEL),--model $(MODEL))
 	$(if $(MODEL),$(BIN)/python -m tests.benchmarks.families --model $(MODEL))

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
 
-# Tests keep off the user's own settings (below), cache and library; the cache of converted models stays, for it takes half
-# a minute to make and holds nothing of a test's.
-os.environ["MELBO_TUI_LIBRARY"] = tempfile.mkdtemp(prefix="melbo-tui-library-")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+from tests.isolation import isolate
+
+isolate()  # before anything reads where the user's folders are
 
 # Workers that share the cores would each spin a thread a core, and wait for each other's.
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -83,7 +83,8 @@ def test_an_adapter_that_is_a_pickle_or_another_model_s_is_refused(tiny_folder: 
         _load(str(tiny_folder), adapter=str(tmp_path / "other"))
 
 
-def test_what_is_no_model_says_so_in_a_line(tmp_path: Path) -> None:
+def test_what_is_no_model_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MELBO_TUI_CACHE", str(tmp_path / "cache"))  # in the session's another test may be converting
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("x")
     (tmp_path / "bad.gguf").write_bytes(b"GGUF\x03\x00\x00\x00" + b"\xff" * 64)
