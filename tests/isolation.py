@@ -16,8 +16,9 @@ ROOT = "MELBO_TUI_TEST_ROOT"
 
 
 def isolate() -> Path:
-    """Points this process, and all that it starts, at the session's folder: the one it was given, else a new one, which goes with
-    this process."""
+    """Points this process, and all that it starts, at the session's folder: the one it was given, else a new one, which goes
+    with this process.
+    """
     given = os.environ.get(ROOT)
     root = Path(given or tempfile.mkdtemp(prefix="melbo-tui-tests-"))
     os.environ[ROOT] = str(root)
