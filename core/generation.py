@@ -18,7 +18,9 @@ from torch import Tensor
 from core.divergence import divergence
 from core.errors import SettingsError
 from core.language_model import LanguageModel
-from core.requests import check_seed
+from core.model.thoughts import Thinking
+from core.prompting import thinking
+from core.requests import THOUGHT_TOKENS, check_seed
 from core.residual import RowSteering
 from core.steering import Steering
 from vectors.plain_text import printable
@@ -29,19 +31,23 @@ _COLD = 1e-6  # draws the likeliest token, and logits divided by less are too la
 
 @dataclass(frozen=True)
 class Sampling:
-    """`temperature` 0 is greedy; a seed makes a row's draws its own, whatever else is in the batch."""
+    """`temperature` 0 is greedy; a seed makes a row's draws its own, whatever else is in the batch.
+
+    An answer has at most `max_new_tokens`, a thought before it at most `thought_tokens`: then there is no answer.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_new_tokens: int = 48
     seed: int = 0
+    thought_tokens: int = THOUGHT_TOKENS
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
             raise SettingsError(f"the temperature must be 0 or more, not {self.temperature:g}")
         if not 0 < self.top_p <= 1:
             raise SettingsError(f"top-p must be above 0 and at most 1, not {self.top_p:g}")
-        if self.max_new_tokens < 1:
+        if self.max_new_tokens < 1 or self.thought_tokens < 1:
             raise SettingsError("at least one new token must be allowed")
         check_seed(self.seed)
 
@@ -59,8 +65,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a row has said so far. `kl` [one a token, nats] is KL(steered || unsteered) on the same words, for watched rows;
-    `perplexity` is that of its words under the unsteered model."""
+    """What a row has said so far: `text` is all of it, `thought` and `answer` its parts. The first `thought_tokens` of `ids`
+    are the thought's; `thinking` while no answer has begun.
+
+    For watched rows `kl` [one a token of the answer, nats] is KL(steered || unsteered) on the same words, `perplexity` that of
+    the answer under the unsteered model.
+    """
 
     key: str
     text: str
@@ -68,22 +78,55 @@ class Completion:
     finished: bool
     kl: tuple[float, ...] = ()
     perplexity: float | None = None
+    answer: str = ""
+    thought: str = ""
+    thought_tokens: int = 0
+    thinking: bool = False
 
 
 @dataclass
 class _Live:
     row: Row
     generator: torch.Generator
+    thinking: Thinking
     ids: list[int] = field(default_factory=list)
     kl: list[float] = field(default_factory=list)
     surprise: list[float] = field(default_factory=list)
     finished: bool = False
     next: int = 0  # the token it is fed
 
+    def take(self, token: int, stops: bool, longest: int) -> None:
+        """Takes in the token that was picked; `stops`: it ends the answer. `longest`: what the model has positions for."""
+        self.next = token
+        if not stops:
+            self.ids.append(token)
+        self.thinking.follow(self.ids, ended=stops)
+        sampling = self.row.sampling
+        full = self.thinking.is_full(len(self.ids), sampling.max_new_tokens, sampling.thought_tokens)
+        self.finished = stops or full or len(self.ids) >= longest
+
     def completion(self, model: LanguageModel) -> Completion:
-        text = model.decode(self.ids).rstrip("\ufffd")  # half of a character whose other bytes have not come, or never will
-        perplexity = math.exp(min(sum(self.surprise) / len(self.surprise), 50.0)) if self.surprise else None
-        return Completion(self.row.key, printable(text), tuple(self.ids), self.finished, tuple(self.kl), perplexity)
+        of, text = self.thinking, _text(model, self.ids)
+        answer = text if of.thought is None else _text(model, self.ids[of.tokens :]).lstrip()
+        # While no answer has begun, nothing is there to be judged.
+        kl, surprise = ([] if of.thinking else column[of.tokens :] for column in (self.kl, self.surprise))
+        return Completion(
+            self.row.key,
+            text,
+            tuple(self.ids),
+            self.finished,
+            tuple(kl),
+            math.exp(min(sum(surprise) / len(surprise), 50.0)) if surprise else None,
+            "" if of.thinking else answer,
+            printable((of.thought or "").rstrip("\ufffd")),
+            of.tokens,
+            of.thinking,
+        )
+
+
+def _text(model: LanguageModel, ids: Sequence[int]) -> str:
+    """The words of `ids`, safe to show, without half a character whose other bytes have not come, or never will."""
+    return printable(model.decode(ids).rstrip("\ufffd"))
 
 
 @dataclass(frozen=True)
@@ -119,7 +162,8 @@ def generate(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Complet
 
 
 def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Completion], None, None]:
-    live = [_Live(row, torch.Generator().manual_seed(row.sampling.seed)) for row in rows]
+    live = [_Live(row, torch.Generator().manual_seed(row.sampling.seed), thinking(model, row.ids)) for row in rows]
+    stops = model.stop_ids
     # A watched row has a shadow in the same batch: unsteered, and fed the same words.
     batch = [_Place(state, state.row.steering) for state in live]
     batch += [_Place(state, (), shadow=True) for state in live if state.row.watched and state.row.steering]
@@ -135,12 +179,10 @@ def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Complet
             if place.shadow or state.finished:
                 continue
             spoken.append(state)
-            state.next = token = _pick(state, seen)
+            token = _pick(state, seen)
             if id(state) in shadows:
                 _score(state, token, seen, shadows[id(state)])
-            if token not in model.stop_ids:
-                state.ids.append(token)
-            state.finished = token in model.stop_ids or len(state.ids) >= min(state.row.sampling.max_new_tokens, longest)
+            state.take(token, token in stops, longest)
         yield [state.completion(model) for state in spoken]
         left = [i for i, place in enumerate(batch) if not place.state.finished]
         if not left:
