@@ -56,6 +56,8 @@ def split(text: str, marks: Marks | None, opened: bool = False) -> tuple[str | N
     if not opened and not begun.startswith(marks.open):
         return (None, None) if marks.open.startswith(begun) else (None, text)
     thought, closed, answer = text.partition(marks.close)
+    if not closed:  # its end may be half written
+        thought = next((thought[:-n] for n in range(len(marks.close) - 1, 0, -1) if thought.endswith(marks.close[:n])), thought)
     words = re.sub(marks.scaffold, "\n", thought) if marks.scaffold else thought.lstrip().removeprefix(marks.open)
     return words.strip(), answer.lstrip() if closed else None
 
