@@ -12,22 +12,26 @@ _BEGIN, _END = "\ue0f1", "\ue0f2"
 _HIDDEN = re.compile(f"{_BEGIN}(\\d+){_END}")
 
 
+def added_tokens(tokenizer: Any) -> dict[int, Any]:
+    """The tokens that were added to the vocabulary, by id; each has `content` and `special`."""
+    return dict(getattr(tokenizer, "added_tokens_decoder", {}))
+
+
 class ControlTokens:
-    """The control tokens of `tokenizer`: its special ones, and of its other added ones those that `template` writes.
+    """The control tokens of `tokenizer`: its special ones, and of its other added ones those that stand in `written`.
 
     Other added tokens, such as runs of spaces, are how a model reads ordinary text, and stay so. Templates write users'
     words between `hide` and `encode`: what spells a control token there cannot be told from the template's own otherwise.
     """
 
-    def __init__(self, tokenizer: Any, template: str) -> None:
+    def __init__(self, tokenizer: Any, written: str) -> None:
         self._tokenizer = tokenizer
         special = set(getattr(tokenizer, "all_special_tokens", ()))
-        added = getattr(tokenizer, "added_tokens_decoder", {}).items()
         self.ids: dict[str, int] = {
             token.content: int(id)
-            for id, token in added
+            for id, token in added_tokens(tokenizer).items()
             if token.content.strip()
-            and (token.special or token.content in special or (token.content in template and token.content[0] in "<["))
+            and (token.special or token.content in special or (token.content in written and token.content[0] in "<["))
         }
         names = sorted(self.ids, key=len, reverse=True)
         self._spelled = re.compile("|".join(map(re.escape, names)) if names else "(?!)")

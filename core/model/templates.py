@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from core.errors import ModelError, SettingsError, first_line
-from core.model.control_tokens import ControlTokens
+from core.model.control_tokens import ControlTokens, added_tokens
 from core.model.thoughts import Marks, marks_in
 
 Message = Mapping[str, Any]
@@ -58,7 +58,8 @@ class ChatTemplate:
     @property
     def marks(self) -> Marks | None:
         """How a thought is told from the answer; None for a model that does not think."""
-        return self._once("marks", lambda: marks_in([self._source, *self._control.ids]))
+        added = (token.content for token in added_tokens(self._tokenizer).values())
+        return self._once("marks", lambda: marks_in([self._source, *added]))
 
     @property
     def ends(self) -> frozenset[int]:
@@ -80,7 +81,7 @@ class ChatTemplate:
 
     @property
     def _control(self) -> ControlTokens:
-        return self._once("control", lambda: ControlTokens(self._tokenizer, self._source))
+        return self._once("control", self._find_control)
 
     def _once(self, key: Any, find: Callable[[], _T]) -> _T:
         """What `find` gives, found once a template: a tokenizer may be given another one."""
@@ -155,6 +156,11 @@ class ChatTemplate:
                 raise ModelError(
                     f"the chat template of {self._model} changes or leaves out the {message['role']}'s {missing[0]!r}", _REMEDY
                 )
+
+    def _find_control(self) -> ControlTokens:
+        marks = self.marks
+        written = self._source + (marks.open + marks.close if marks is not None else "")
+        return ControlTokens(self._tokenizer, written)
 
     def _find_ends(self) -> frozenset[int]:
         if not self._source:
