@@ -46,7 +46,8 @@ def short_name(name: str, width: int) -> str:
 
 def thought_for(thought: str, tokens: int = 0) -> str:
     """A thought in one line, folded: for how many tokens or, where they were not kept, words."""
-    return f"thought for {tokens} tokens" if tokens else f"thought for {len(thought.split())} words"
+    count, unit = (tokens, "token") if tokens else (len(thought.split()), "word")
+    return f"thought for {count} {unit}{'' if count == 1 else 's'}"
 
 
 def answer_of(said: Said) -> str:

@@ -105,7 +105,10 @@ def tiny_tokenizer(template: str = TEMPLATE, special: Sequence[str] = (), added:
 
 
 def chain_model(ids: Sequence[int]) -> Any:
-    """A llama whose every token is followed, near certainly, by the one behind it in `ids`, where none may stand twice."""
+    """A llama whose every token is followed, near certainly, by the one behind it in `ids`.
+
+    None may stand there twice but those that end an answer.
+    """
     width = 8 * 38
     model = tiny_model("llama", hidden_size=width, head_dim=width // 4, tie_word_embeddings=False)
     model.requires_grad_(False)
