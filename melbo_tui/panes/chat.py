@@ -21,7 +21,8 @@ from core.steering import Positions, terms_of
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.rack import Rack, Slot
 from melbo_tui.panes.talk import LiveTurn, Talk, recipe
-from melbo_tui.widgets.dialogs import Ask, Choose
+from melbo_tui.widgets.ask_template import ask_template
+from melbo_tui.widgets.dialogs import Choose
 from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import one_line
@@ -183,15 +184,7 @@ class ChatPane(Pane):
                 self._template = parse_line(text)
                 self._show()
 
-        def check(text: str) -> str:
-            try:
-                parse_line(text)
-            except SettingsError as error:
-                return f"{error}: {error.remedy}"
-            return ""
-
-        hint = "KEY=VALUE, with spaces between, as enable_thinking=false. Empty: the template as it is."
-        self.app.push_screen(Ask("The chat template's arguments", written(self._template), hint, check, optional=True), done)
+        self.app.push_screen(ask_template(self._template), done)
 
     def _take_template(self, vector: SteeringVector) -> None:
         """Talks with the template's arguments that `vector` was found with, where none are given."""
