@@ -210,7 +210,11 @@ UNSTEERED, CONTROL = "unsteered", "control"
 
 @dataclass(frozen=True)
 class Said(Event):
-    """What the row `key` has said so far. Texts are safe to show. Later ones replace earlier ones."""
+    """What the row `key` has said so far. Texts are safe to show. Later ones replace earlier ones.
+
+    `text` is the answer, and what else is told is told of it alone; `thought` stands apart, `thought_tokens` of the `tokens`.
+    `thinking`: no answer has begun, or, once it is finished, none ever did.
+    """
 
     key: str
     text: str
@@ -222,6 +226,9 @@ class Said(Event):
     refuses: bool = False
     broken: bool = False
     tokens_per_second: float | None = None
+    thought: str = ""
+    thought_tokens: int = 0
+    thinking: bool = False
 
     @property
     def mean_kl(self) -> float | None:

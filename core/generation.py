@@ -18,7 +18,9 @@ from torch import Tensor
 from core.decode_step import Steps
 from core.errors import SettingsError
 from core.language_model import LanguageModel
-from core.requests import check_seed
+from core.model.thoughts import Thinking
+from core.prompting import thinking
+from core.requests import THOUGHT_TOKENS, check_seed
 from core.residual import RowSteering
 from core.steering import Steering
 from core.token_choice import Chosen, TokenChoice
@@ -29,19 +31,23 @@ _NO_NUMBERS = "its logits are no finite numbers: what steers it is too large for
 
 @dataclass(frozen=True)
 class Sampling:
-    """`temperature` 0 is greedy; a seed makes a row's draws its own, whatever else is in the batch."""
+    """`temperature` 0 is greedy; a seed makes a row's draws its own, whatever else is in the batch.
+
+    An answer has at most `max_new_tokens`, a thought before it at most `thought_tokens`: then there is no answer.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_new_tokens: int = 48
     seed: int = 0
+    thought_tokens: int = THOUGHT_TOKENS
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
             raise SettingsError(f"the temperature must be 0 or more, not {self.temperature:g}")
         if not 0 < self.top_p <= 1:
             raise SettingsError(f"top-p must be above 0 and at most 1, not {self.top_p:g}")
-        if self.max_new_tokens < 1:
+        if self.max_new_tokens < 1 or self.thought_tokens < 1:
             raise SettingsError("at least one new token must be allowed")
         check_seed(self.seed)
 
@@ -59,8 +65,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Completion:
-    """A row's text so far. `kl` [one a token, nats] is KL(steered || unsteered) on the same tokens, for watched rows;
-    `perplexity` is that of its tokens under the unsteered model; `trouble` is what cut it short, but for its length."""
+    """A row's text so far: `text` is all of it, `thought` and `answer` its parts. The first `thought_tokens` of `ids` are the
+    thought's; `thinking` while no answer has begun.
+
+    For watched rows `kl` [one a token of the answer, nats] is KL(steered || unsteered) on the same tokens, `perplexity` that of
+    the answer under the unsteered model. `trouble` is what cut it short, but for the limits that were asked for.
+    """
 
     key: str
     text: str
@@ -68,6 +78,10 @@ class Completion:
     finished: bool
     kl: tuple[float, ...] = ()
     perplexity: float | None = None
+    answer: str = ""
+    thought: str = ""
+    thought_tokens: int = 0
+    thinking: bool = False
     trouble: str = ""
 
 
@@ -75,18 +89,53 @@ class Completion:
 class _Live:
     row: Row
     generator: torch.Generator
+    thinking: Thinking
     ids: list[int] = field(default_factory=list)
     kl: list[float] = field(default_factory=list)
     surprise: list[float] = field(default_factory=list)
     finished: bool = False
     trouble: str = ""
 
+    @property
+    def most(self) -> int:
+        """How many tokens it may come to."""
+        sampling = self.row.sampling
+        return sampling.max_new_tokens + (sampling.thought_tokens if self.thinking.thinking else 0)
+
+    def take(self, token: int, stops: bool, longest: int) -> None:
+        """Takes in the token that was picked; `stops`: it ends the answer. `longest`: what the model has positions for."""
+        if not stops:
+            self.ids.append(token)
+        self.thinking.follow(self.ids, ended=stops)
+        sampling = self.row.sampling
+        full = self.thinking.is_full(len(self.ids), sampling.max_new_tokens, sampling.thought_tokens)
+        self.finished = stops or full or len(self.ids) >= longest
+        if self.finished and not (stops or full):
+            self.trouble = f"the model's context of {longest + len(self.row.ids):,} tokens is full"
+
     def completion(self, model: LanguageModel) -> Completion:
-        text = model.decode(self.ids).rstrip("\ufffd")  # half of a character whose other bytes have not come, or never will
-        perplexity = math.exp(min(sum(self.surprise) / len(self.surprise), 50.0)) if self.surprise else None
+        of, text = self.thinking, _text(model, self.ids)
+        answer = text if of.thought is None else _text(model, self.ids[of.tokens :]).lstrip()
+        # While no answer has begun, nothing is there to be judged.
+        kl, surprise = ([] if of.thinking else column[of.tokens :] for column in (self.kl, self.surprise))
         return Completion(
-            self.row.key, printable(text), tuple(self.ids), self.finished, tuple(self.kl), perplexity, self.trouble
+            self.row.key,
+            text,
+            tuple(self.ids),
+            self.finished,
+            tuple(kl),
+            math.exp(min(sum(surprise) / len(surprise), 50.0)) if surprise else None,
+            "" if of.thinking else answer,
+            printable((of.thought or "").rstrip("\ufffd")),
+            of.tokens,
+            of.thinking,
+            self.trouble,
         )
+
+
+def _text(model: LanguageModel, ids: Sequence[int]) -> str:
+    """The words of `ids`, safe to show, without half a character whose other bytes have not come, or never will."""
+    return printable(model.decode(ids).rstrip("\ufffd"))
 
 
 @dataclass(frozen=True)
@@ -122,22 +171,22 @@ def generate(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Complet
 
 
 def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Completion], None, None]:
-    live = [_Live(row, torch.Generator().manual_seed(row.sampling.seed)) for row in rows]
+    live = [_Live(row, torch.Generator().manual_seed(row.sampling.seed), thinking(model, row.ids)) for row in rows]
     # A watched row has a shadow in the same batch: unsteered, and fed the same words.
     batch = [_Place(state, state.row.steering) for state in live]
     batch += [_Place(state, (), shadow=True) for state in live if state.row.watched and state.row.steering]
     prompt = len(rows[0].ids)
     room = model.context_length - prompt
     logits, cache = _read(model, [place.state.row.ids for place in batch], [place.steering for place in batch])
-    most = min(max(row.sampling.max_new_tokens for row in rows), room)
+    most = min(max(state.most for state in live), room)
     steps = Steps(model, cache, RowSteering(model, [place.steering for place in batch], prompt, begin=prompt), prompt, most)
-    turn = _Turn(batch, model.device)
+    turn, stops = _Turn(batch, model.device), model.stop_ids
     # On a GPU the next step is under way while the text so far is handed over.
     ahead = model.device.type == "cuda"
     try:
-        for count_ in count(1):
+        for made in count(1):
             chosen = turn.choose(logits)
-            told = turn.take(chosen, model.stop_ids, room)
+            told = turn.take(chosen, stops, room)
             if not ahead:
                 yield [state.completion(model) for state in told]
             left = [i for i, place in enumerate(batch) if not place.state.finished]
@@ -146,7 +195,7 @@ def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Complet
                 if model.decoding.reorders and len(left) <= steps.worth_keeping * len(batch):
                     batch = [batch[i] for i in left]
                     fed = fed[torch.tensor(left, device=fed.device)]
-                    begin = prompt + count_ - 1
+                    begin = prompt + made - 1
                     steps.keep(left, RowSteering(model, [place.steering for place in batch], prompt, begin=begin))
                     turn = _Turn(batch, model.device)
                 logits = steps.step(fed)
@@ -192,12 +241,7 @@ class _Turn:
             if not math.isnan(chosen.surprise[i]):
                 state.kl.append(chosen.kl[i])
                 state.surprise.append(chosen.surprise[i])
-            if token not in stop_ids:
-                state.ids.append(token)
-            full = len(state.ids) >= room
-            state.finished = token in stop_ids or full or len(state.ids) >= state.row.sampling.max_new_tokens
-            if full and token not in stop_ids and len(state.ids) < state.row.sampling.max_new_tokens:
-                state.trouble = f"the model's context of {room + len(state.row.ids)} tokens is full"
+            state.take(token, token in stop_ids, room)
         return [self._states[i] for i in told]
 
 

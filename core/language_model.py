@@ -16,6 +16,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,12 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicS
 
 from core.errors import Cancelled, ModelError, first_line
 from core.model.decoding import WANTED, Decoding, WholeText, checked
+from core.model.templates import ChatTemplate, Message
 from core.model_source import adapter_name
 from core.model_store import Progress, bar_class
 from core.offloading import execution_device, first_numbers
 from core.thin_products import thin
 from vectors.vector import ModelStamp
-
-Message = Mapping[str, str]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -118,24 +118,20 @@ class LanguageModel:
     def encode_chat(self, messages: Sequence[Message], template: Mapping[str, Any] | None = None) -> list[int]:
         """The token ids of a conversation, ready for the model's answer, in the model's own chat template.
 
-        A model without a template gets the messages' plain text; one whose template knows no system role gets the
-        system text at the head of the first message.
+        `template`: arguments of the template. Raises ModelError where it would not let all words through.
         """
-        tokenizer = self._tokenizer()
-        if not getattr(tokenizer, "chat_template", None):
-            return self.encode("\n\n".join(message["content"] for message in messages))
-        try:
-            text = self._render(messages, template or {})
-        except Exception:  # templates refuse a role by raising whatever they like
-            if messages[0]["role"] != "system" or len(messages) < 2:
-                raise
-            first = {**messages[1], "content": messages[0]["content"] + "\n\n" + messages[1]["content"]}
-            text = self._render([first, *messages[2:]], template or {})
-        # The template has written the special tokens already; adding them again would double the first.
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self.chat_template.encode(messages, template or {})
+
+    @cached_property
+    def chat_template(self) -> ChatTemplate:
+        return ChatTemplate(self._tokenizer(), self.stamp.name)
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._tokenizer().decode(list(ids), skip_special_tokens=True))
+
+    def spelled(self, ids: Sequence[int]) -> str:
+        """The text of `ids` with special tokens spelled out in it."""
+        return str(self._tokenizer().decode(list(ids)))
 
     def token_texts(self, ids: Sequence[int]) -> list[str]:
         return [str(self._tokenizer().decode([i])) for i in ids]
@@ -146,13 +142,16 @@ class LanguageModel:
 
     @property
     def stop_ids(self) -> frozenset[int]:
-        """Tokens that end an answer."""
+        """Tokens that end an answer: those that the settings name, and the one that the chat template ends a turn with."""
         settings = getattr(self.model, "generation_config", None)
         listed = getattr(settings, "eos_token_id", None)
         ids = listed if isinstance(listed, list) else [listed]
         own = [getattr(self.tokenizer, "eos_token_id", None), self.config.eos_token_id]
         own = [i for o in own for i in (o if isinstance(o, list) else [o])]
-        return frozenset(i for i in [*ids, *own] if isinstance(i, int))
+        named = frozenset(i for i in [*ids, *own] if isinstance(i, int))
+        ends = self.chat_template.ends if self.has_tokenizer else frozenset()
+        # Where the template tells its end, an ordinary word that the settings name is a slip of theirs.
+        return named & self.chat_template.control_ids | ends if ends else named
 
     @property
     def context_length(self) -> int:
@@ -248,13 +247,6 @@ class LanguageModel:
         if wrong:
             raise ModelError(f"token id {wrong[0]} is outside the model's vocabulary of {size}")
         return torch.tensor([list(ids)], device=self.device).expand(batch, -1)
-
-    def _render(self, messages: Sequence[Message], template: Mapping[str, Any]) -> str:
-        return str(
-            self._tokenizer().apply_chat_template(
-                [dict(m) for m in messages], tokenize=False, add_generation_prompt=True, **template
-            )
-        )
 
     def _tokenizer(self) -> Any:
         if self.tokenizer is None:

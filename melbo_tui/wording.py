@@ -6,6 +6,7 @@ import time
 
 from rich.cells import cell_len, set_cell_size
 
+from core.events import Said
 from vectors.library import Kept
 from vectors.plain_text import one_line
 
@@ -41,6 +42,21 @@ def short_name(name: str, width: int) -> str:
     line = one_line(name)
     _, dash, number = line.rpartition("-")
     return cut(line, width, f"…-{number}" if dash and number.isdecimal() and len(number) + 3 <= width else "…")
+
+
+def thought_for(thought: str, tokens: int = 0) -> str:
+    """A thought in one line, folded: for how many tokens or, where they were not kept, words."""
+    count, unit = (tokens, "token") if tokens else (len(thought.split()), "word")
+    return f"thought for {count} {unit}{'' if count == 1 else 's'}"
+
+
+def answer_of(said: Said) -> str:
+    """The answer, or how far the thought before it is."""
+    if not said.thinking:
+        return said.text
+    if said.finished:
+        return f"(no answer: {thought_for(said.thought, said.thought_tokens)})"
+    return f"(thinking: {said.thought_tokens} tokens)" if said.thought_tokens else ""
 
 
 def story(entry: Kept) -> str:

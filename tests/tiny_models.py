@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 VOCABULARY = 300
@@ -231,16 +233,36 @@ def tiny_model(model_type: str, seed: int = 0, **changes: Any) -> Any:
     return AutoModelForCausalLM.from_config(config).eval()
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Bytes as tokens, with a chat template."""
+def tiny_tokenizer(template: str = TEMPLATE, special: Sequence[str] = (), added: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """Bytes as tokens, with a chat template; behind them, from 259 on, `special` tokens and other `added` ones."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = ["<pad>", "<s>", "</s>", *alphabet]
     tokenizer = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
-    fast.chat_template = TEMPLATE
+    fast.add_tokens([AddedToken(text, special=True, normalized=False) for text in special])
+    fast.add_tokens([AddedToken(text, special=False, normalized=False) for text in added])
+    fast.chat_template = template
     return fast
+
+
+def chain_model(ids: Sequence[int]) -> Any:
+    """A llama whose every token is followed, near certainly, by the one behind it in `ids`.
+
+    None may stand there twice but those that end an answer.
+    """
+    width = 8 * 38
+    model = tiny_model("llama", hidden_size=width, head_dim=width // 4, tie_word_embeddings=False)
+    model.requires_grad_(False)
+    for name, weight in model.named_parameters():
+        if "o_proj" in name or "down_proj" in name:
+            weight.zero_()  # so that the blocks add nothing to the token's own embedding
+    model.get_input_embeddings().weight.copy_(torch.eye(VOCABULARY, width))
+    head = model.get_output_embeddings().weight.zero_()
+    for token, following in pairwise(ids):
+        head[following, token] = 1.0
+    return model
 
 
 def save_tiny(folder: Path, model_type: str = "llama", tokenizer: bool = True, **changes: Any) -> Path:

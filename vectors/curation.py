@@ -38,13 +38,15 @@ class Change:
 class Sample:
     """A completion kept with a vector: what the model said to `prompt` under `coefficient` times it.
 
-    `kl` is how far the steered model's next-token distributions were from the unsteered one's on it, in nats a token.
+    `text` is the answer, `thought` what a thinking model thought before it. `kl` is how far the steered model's next-token
+    distributions were from the unsteered one's on the answer, in nats a token.
     """
 
     prompt: str
     coefficient: float
     text: str
     kl: float | None = None
+    thought: str = ""
 
 
 class Curation:
@@ -134,7 +136,8 @@ class Curation:
         self.history.append(Change(label, tuple(Edit(id, "deleted", time.time(), None) for id in ids)))
 
     def add_sample(self, id: str, sample: Sample) -> None:
-        values = (id, sample.prompt, sample.coefficient, printable(sample.text), time.time(), sample.kl)
+        text, thought = printable(sample.text), printable(sample.thought)
+        values = (id, sample.prompt, sample.coefficient, text, time.time(), sample.kl, thought)
         with self.index.changing() as db:
             _insert_sample(db, values)
             self.journal.append([{"sample": list(values)}])
@@ -209,9 +212,11 @@ def _set(db: sqlite3.Connection, id: str, fields: Mapping[str, Any]) -> None:
 
 
 def _insert_sample(db: sqlite3.Connection, values: tuple[Any, ...]) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO samples (vector, prompt, coefficient, text, created, kl) VALUES (?, ?, ?, ?, ?, ?)", values
-    )
+    """`values` in the order of the table's columns; of lines from before thoughts were kept, without the last."""
+    if len(values) == 6:
+        values = (*values, "")
+    columns = "(vector, prompt, coefficient, text, created, kl, thought)"
+    db.execute(f"INSERT OR REPLACE INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def vector_row(db: sqlite3.Connection, id: str) -> sqlite3.Row:

@@ -99,7 +99,8 @@ def _take_over(library: Library, id: str, about: Mapping[str, Any]) -> None:
         try:
             kl = sample.get("kl")
             text, prompt = printable(str(sample["text"]))[:_MAX_SAMPLE], printable(str(sample["prompt"]))[:_MAX_SAMPLE]
-            one = Sample(prompt, float(sample["coefficient"]), text, None if kl is None else float(kl))
+            thought = printable(str(sample.get("thought") or ""))[:_MAX_SAMPLE]
+            one = Sample(prompt, float(sample["coefficient"]), text, None if kl is None else float(kl), thought)
         except (AttributeError, KeyError, TypeError, ValueError):
             continue
         library.add_sample(id, one)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vectors.plain_text import one_line
 
-VERSION = 2
+VERSION = 3
+JOURNALLED = 2  # the first version beside which there is a journal
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (
@@ -35,16 +36,17 @@ CREATE TABLE IF NOT EXISTS vectors (
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, problem TEXT);
 CREATE TABLE IF NOT EXISTS samples (
     vector TEXT NOT NULL, prompt TEXT NOT NULL, coefficient REAL NOT NULL, text TEXT NOT NULL, created REAL NOT NULL,
-    kl REAL,
+    kl REAL, thought TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (vector, prompt, coefficient)
 );
 CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS by_name ON vectors (name);
 CREATE INDEX IF NOT EXISTS by_file ON vectors (file);
 """
-# What each version's index needs to become the next one's.
-_MIGRATIONS = {
-    1: ("ALTER TABLE vectors ADD COLUMN tags TEXT NOT NULL DEFAULT ''", "ALTER TABLE samples ADD COLUMN kl REAL"),
+# The columns that each version's index lacks of the next one's.
+_ADDED = {
+    1: (("vectors", "tags", "TEXT NOT NULL DEFAULT ''"), ("samples", "kl", "REAL")),
+    2: (("samples", "thought", "TEXT NOT NULL DEFAULT ''"),),
 }
 
 
@@ -72,8 +74,9 @@ class Index:
         with self.changing() as db:
             version = int(db.execute("PRAGMA user_version").fetchone()[0])  # another process may have been here first
             while 0 < version < VERSION:
-                for statement in _MIGRATIONS[version]:
-                    db.execute(statement)
+                for table, column, kind in _ADDED[version]:
+                    if column not in {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}:
+                        db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
                 version += 1
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from vectors.atomic import sweep, write_atomically
 from vectors.curation import Curation, Sample, vector_row
 from vectors.formats import safetensors_file
-from vectors.index import VERSION, Index, LibraryError
+from vectors.index import JOURNALLED, Index, LibraryError
 from vectors.journal import Journal
 from vectors.mixtures import Mixture, read_mixture
 from vectors.plain_text import one_line, well_formed
@@ -97,7 +97,7 @@ class Library(Curation):
             self.refresh()
             if self.index.found == 0:
                 self.replay()
-            elif self.index.found < VERSION:
+            elif self.index.found < JOURNALLED:
                 self.record_all()
         except OSError as error:
             raise LibraryError(f"the library {self.folder} cannot be used ({error.strerror or error})") from error
@@ -224,13 +224,13 @@ class Library(Curation):
     def samples(self, id: str) -> list[Sample]:
         with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples WHERE vector = ? ORDER BY prompt, coefficient", (id,)).fetchall()
-        return [Sample(row["prompt"], row["coefficient"], row["text"], row["kl"]) for row in rows]
+        return [_sample(row) for row in rows]
 
     def first_samples(self) -> dict[str, Sample]:
         """For every vector that has samples, the one nearest to coefficient 1."""
         with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
-        return {row["vector"]: Sample(row["prompt"], row["coefficient"], row["text"], row["kl"]) for row in rows}
+        return {row["vector"]: _sample(row) for row in rows}
 
     def changed_at(self) -> int:
         """Grows whenever anybody changes the library: nanoseconds of its last change, cheap to ask for."""
@@ -333,6 +333,10 @@ def _insert(db: sqlite3.Connection, file: str, rows: Sequence[tuple[int, str, st
              origin.created, json.dumps(origin.to_json())),
         )  # fmt: skip
     db.execute("INSERT OR REPLACE INTO files VALUES (?, NULL)", (file,))
+
+
+def _sample(row: sqlite3.Row) -> Sample:
+    return Sample(row["prompt"], row["coefficient"], row["text"], row["kl"], row["thought"])
 
 
 def _kept(row: sqlite3.Row) -> Kept:

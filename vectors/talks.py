@@ -27,7 +27,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Turn:
-    """A message and its answers, by who gave them, under `steering`.
+    """A message and its answers, by who gave them, under `steering`; what was thought before them stands in `thoughts`.
 
     `earlier` are the answers that it had before it was asked again, the oldest first.
     """
@@ -36,6 +36,7 @@ class Turn:
     steering: tuple[Term, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
     earlier: tuple[Turn, ...] = ()
+    thoughts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Turn:
@@ -48,6 +49,7 @@ class Turn:
             ),
             {str(who): printable(str(text)) for who, text in dict(data["answers"]).items()},
             tuple(cls.from_json({**turn, "earlier": ()}) for turn in data.get("earlier", ())),
+            {str(who): printable(str(text)) for who, text in dict(data.get("thoughts", {})).items()},
         )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core.discovery.objective import Problem
 from core.language_model import LanguageModel
+from core.requests import Prompt
 
 _OPTIMIZER = "optimizer."
 
@@ -164,7 +165,8 @@ class Job:
 
     `draws` [n, d_model] are the raw starting draws, a vector each; the first `done` of them are finished, and `earlier`
     [done, d_model] came out of them, zero where nothing did. `base` is the base vector of an orthogonal family. `left` is
-    the state of the batch at `done` as a checkpoint kept it; `live` is the batch under way.
+    the state of the batch at `done` as a checkpoint kept it; `live` is the batch under way. Further prompts of the method's
+    own are asked as `like` is.
     """
 
     problem: Problem
@@ -177,6 +179,7 @@ class Job:
     earlier: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     left: Mapping[str, Tensor] | None = None
     live: Climb | None = None
+    like: Prompt = field(default_factory=lambda: Prompt("prompt"))
 
     def __post_init__(self) -> None:
         self.draws = self.draws.to(self.problem.device, torch.float32)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,7 +23,6 @@ from core.errors import SettingsError
 from core.language_model import LanguageModel
 from core.model.float32_arithmetic import float32_arithmetic
 from core.prompting import prompt_ids
-from core.requests import Prompt
 from core.residual import changed_output, recorded
 
 _DEEPEST = 0.8
@@ -59,7 +58,10 @@ def find(job: Job) -> Iterator[Event]:
     settings: Settings = job.settings
     if job.done:
         return
-    sets = [[prompt_ids(job.model, Prompt(text)) for text in texts] for texts in (settings.positive, settings.negative)]
+    sets = [
+        [prompt_ids(job.model, replace(job.like, text=text, ids=())) for text in texts]
+        for texts in (settings.positive, settings.negative)
+    ]
     if settings.select:
         yield from job.run(_Selection(job, *sets))
         return

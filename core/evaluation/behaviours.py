@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Speech
+from core.evaluation.bench import NO_ANSWER, UNSTEERED, Answer, Bench, Measuring, Speech
 from core.evaluation.hearing import distinct, opening_words, unlikeness
 from core.evaluation.kinds import kind_of
 from vectors.reports import Cell, Column, Report, Table
@@ -13,6 +13,7 @@ _KINDS = (Column("kind"), Column("vectors", "d"), Column("share", ".0%"), Column
           Column("for example"))  # fmt: skip
 _LIKE = (Column("like it", "d"), Column("first under"), Column("kind"), Column("what the model says"))
 REFUSAL, BROKEN = "refusal", "broken"
+_NO_BEHAVIOUR = (REFUSAL, BROKEN, NO_ANSWER)
 
 
 def measure(bench: Bench) -> Measuring:
@@ -21,7 +22,7 @@ def measure(bench: Bench) -> Measuring:
         own = [(speech, one) for speech, one in heard if speech.subject.term and not speech.subject.random]
         random = [one for speech, one in heard if speech.subject.random]
         plain = [one for speech, one in heard if speech.subject.name == UNSTEERED]
-        fluent = [(speech, one) for speech, one in own if kind(one) not in (REFUSAL, BROKEN)]
+        fluent = [(speech, one) for speech, one in own if kind(one) not in _NO_BEHAVIOUR]
         tables = (
             Table("By kind", _KINDS, _by_kind(own, random, plain)),
             Table("Different ones", _LIKE, _different(fluent)),
@@ -33,7 +34,9 @@ def measure(bench: Bench) -> Measuring:
 
 
 def kind(answer: Answer) -> str:
-    """`refusal`, `broken`, or the kind of text."""
+    """`refusal`, `broken`, `no answer`, or the kind of text."""
+    if answer.missing:
+        return NO_ANSWER
     return REFUSAL if answer.refuses else BROKEN if answer.broken else kind_of(answer.text)
 
 
@@ -66,7 +69,7 @@ def _different(fluent: list[tuple[Speech, Answer]]) -> tuple[tuple[Cell, ...], .
 
 def _findings(own: list[tuple[Speech, Answer]], fluent: list[tuple[Speech, Answer]], random: list[Answer]) -> list[str]:
     texts = [one.text for _, one in fluent]
-    controls = [one.text for one in random if kind(one) not in (REFUSAL, BROKEN)]
+    controls = [one.text for one in random if kind(one) not in _NO_BEHAVIOUR]
     beside = f"Under random vectors: {len(controls)} of {len(random)}, {len(distinct(controls))} differ."
     own_ones = f"{len(texts)} of {len(own)} answers under the vectors are neither refused nor broken"
     found = [f"{own_ones}; {len(distinct(texts))} of them differ. {beside}"]

@@ -21,7 +21,7 @@ from core.evaluation.refusal import refuses
 from core.generation import Completion, Row, Sampling
 from core.language_model import LanguageModel
 from core.model.float32_arithmetic import float32_arithmetic
-from core.requests import Prompt
+from core.requests import THOUGHT_TOKENS, Prompt
 from core.residual import RowSteering, recorded
 from core.steering import Steering, SteerTerm
 from vectors.reports import Column, Report, Table
@@ -29,6 +29,7 @@ from vectors.vector import Origin, SteeringVector
 
 AT_ONCE = 16  # subjects in a forward
 RANDOM, UNSTEERED = "random", "unsteered"
+NO_ANSWER = "no answer"
 
 
 @dataclass(frozen=True)
@@ -50,23 +51,25 @@ class Subject:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said. `kl` (to the unsteered model on the same words, nats a token) and `perplexity` (of the words under it)
-    are None for the unsteered model itself."""
+    """An answer, without the thought before it. `kl` (to the unsteered model on the same words, nats a token) and `perplexity`
+    (of the words under it) are None for the unsteered model itself; `missing`: the thought never came to an answer."""
 
     text: str
     refuses: bool
     broken: bool
     kl: float | None
     perplexity: float | None
+    missing: bool = False
 
     @property
     def verdict(self) -> str:
-        return "refuses" if self.refuses else "broken" if self.broken else ""
+        return NO_ANSWER if self.missing else "refuses" if self.refuses else "broken" if self.broken else ""
 
     @classmethod
     def of(cls, said: Completion) -> Answer:
         kl = sum(said.kl) / len(said.kl) if said.kl else None
-        return cls(said.text, refuses(said.text), is_broken(said.text, said.perplexity), kl, said.perplexity)
+        judged = refuses(said.answer), is_broken(said.answer, said.perplexity)
+        return cls(said.answer, *judged, kl, said.perplexity, said.thinking)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class Bench:
     answers: Sequence[tuple[str, ...]] = ()
     base: SteeringVector | None = None
     doses: Sequence[float] = ()
+    thought_tokens: int = THOUGHT_TOKENS
 
     @cached_property
     def named(self) -> list[Subject]:
@@ -190,7 +194,7 @@ class Bench:
         """
         if not self.model.has_tokenizer:
             raise ModelError("this model has no tokenizer, so what it says cannot be read")
-        sampling = Sampling(max_new_tokens=self.tokens)
+        sampling = Sampling(max_new_tokens=self.tokens, thought_tokens=self.thought_tokens)
         rows = [
             Row(str(i), self.ids[one.prompt], one.subject.steering(one.times), sampling, watched=watched)
             for i, one in enumerate(speeches)
@@ -200,7 +204,7 @@ class Bench:
         for batch in hear_rows(self.model, rows):
             for completion in batch:
                 place = int(completion.key)
-                spent[place] = self.tokens if completion.finished else len(completion.ids)
+                spent[place] = self.tokens if completion.finished else min(len(completion.ids), self.tokens)
                 if completion.finished:
                     answers[place] = Answer.of(completion)
             yield Step(sum(spent), self.tokens * len(rows), lambda: report(answers))

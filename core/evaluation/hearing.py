@@ -51,14 +51,19 @@ def hear_rows(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Comple
 
 
 @torch.no_grad()
-def perplexity(model: LanguageModel, prompt: str, answer: Sequence[int]) -> float:
-    """Perplexity of `answer` [token ids] to `prompt` under `model`, unsteered; infinite for an answer of nothing."""
+def perplexity(model: LanguageModel, prompt: str, answer: Sequence[int], thought: Sequence[int] = ()) -> float:
+    """Perplexity of `answer` [token ids] to `prompt`, behind `thought`, under `model`, unsteered; infinite for no answer."""
     if not answer:
         return float("inf")
-    ids = model.encode_chat([{"role": "user", "content": prompt}])
+    ids = [*model.encode_chat([{"role": "user", "content": prompt}]), *thought]
     logits = model.model(input_ids=model.ids_tensor([*ids, *answer])).logits[0, len(ids) - 1 : -1].float()
     surprise = torch.nn.functional.cross_entropy(logits, torch.tensor(list(answer), device=logits.device))
     return float(surprise.exp())
+
+
+def _perplexity(model: LanguageModel, prompt: str, completion: Completion) -> float:
+    thought = completion.thought_tokens
+    return perplexity(model, prompt, completion.ids[thought:], completion.ids[:thought])
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,18 @@ class Fluency:
         said = yield from heard(model, asked, tokens, temperature=1.0)
         surprises = []
         for one, completion in zip(asked, said, strict=True):
-            surprises.append(perplexity(model, one.text, completion.ids))
+            surprises.append(_perplexity(model, one.text, completion))
             yield
         greedy = yield from heard(model, asked, tokens)
         finite = torch.tensor([value for value in surprises if value != float("inf")])
-        repeats = torch.tensor([repetition(completion.text) for completion in greedy])
+        repeats = torch.tensor([repetition(completion.answer) for completion in greedy])
         return cls(float(finite.quantile(0.95)), float(repeats.quantile(0.95)))
 
     def judge(self, model: LanguageModel, prompt: str, completion: Completion) -> Verdict:
         """`model` is the unsteered one."""
-        surprise = perplexity(model, prompt, completion.ids)
-        fluent = surprise <= self.perplexity and repetition(completion.text) <= self.repetition
-        return Verdict(completion.text, refuses(completion.text), fluent, surprise)
+        surprise, answer = _perplexity(model, prompt, completion), completion.answer
+        fluent = surprise <= self.perplexity and repetition(answer) <= self.repetition
+        return Verdict(answer, refuses(answer), fluent, surprise)
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def _count(
     """For each of `terms`, how many answers count, of those to `texts`; `counts` is asked with the text's number."""
     said = yield from heard(model, [Asked(text, steering) for steering in terms for text in texts], tokens)
     answers = iter(said)
-    return [sum(counts(number, next(answers).text) for number in range(len(texts))) for _ in terms]
+    return [sum(counts(number, next(answers).answer) for number in range(len(texts))) for _ in terms]
 
 
 def _unlock(subject: Subject, trial: Trial) -> Work:

@@ -23,9 +23,8 @@ _COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others"
 
 def measure(bench: Bench) -> Measuring:
     at = str(bench.settings.get("at") or "mean")
-    others = [
-        Prompt(text, system=bench.prompts[0].system, raw=bench.prompts[0].raw) for text in bench.settings.get("against") or ()
-    ]
+    like = bench.prompts[0]
+    others = [Prompt(text, (), like.system, like.raw, like.template) for text in bench.settings.get("against") or ()]
     own = len(bench.prompts)
     ids = [*bench.ids, *(prompt_ids(bench.model, prompt) for prompt in others)]
     subjects = [*bench.named, *bench.random]

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import SettingsError
 from core.evaluation import METRICS
-from core.requests import BACKGROUND, Prompt, Request, Resumable, check_most, check_seed
+from core.requests import BACKGROUND, THOUGHT_TOKENS, Prompt, Request, Resumable, check_most, check_seed, check_thoughts
 from core.steering import SteerTerm
 
 _DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
@@ -22,7 +22,8 @@ SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
 class Evaluate(Request):
     """`metric` of `vectors`, each with its coefficient, on `prompts`, beside `controls` random vectors of the same norm.
 
-    Without prompts, those that the vectors were found on. `controls`, `tokens` (an answer's) None: the metric's own.
+    Without prompts, those that the vectors were found on. `controls`, `tokens` (an answer's) None: the metric's own; a thought
+    before the answer has at most `thought_tokens`.
     `settings` are the metric's own (core/evaluation/__init__.py); `answers` are the right ones, several a prompt.
     """
 
@@ -37,6 +38,7 @@ class Evaluate(Request):
     tokens: int | None = None
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    thought_tokens: int = THOUGHT_TOKENS
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
@@ -48,7 +50,8 @@ class Evaluate(Request):
             raise SettingsError(f"{self.metric} has no setting {stray[0]!r}", f"it has: {', '.join(metric.options) or 'none'}")
         if metric.questions and (not self.answers or len(self.answers) != len(self.prompts)):
             raise SettingsError("no questions with answers are given", "name a file of them with --questions FILE")
-        check_most(self, "controls", "tokens")
+        check_most(self, "controls", "tokens", "thought_tokens")
+        check_thoughts(self.thought_tokens)
         if self.tokens == 0:
             raise SettingsError("at least one new token must be allowed")
         check_seed(self.seed)
@@ -66,17 +69,17 @@ class Evaluate(Request):
         """The prompts, or those that the vectors were found on. Raises SettingsError where there are none."""
         if self.prompts:
             return self.prompts
-        found = {
-            (prompt, term.vector.origin.system): None
-            for term in self.vectors
-            for prompt in term.vector.origin.prompts
-            if prompt.strip() and not prompt.startswith("token ids ")
-        }
+        found: list[Prompt] = []
+        for term in self.vectors:
+            for text in term.vector.origin.prompts:
+                if text.strip() and not text.startswith("token ids "):
+                    prompt = Prompt.of(term.vector.origin, text)
+                    found += [prompt] if prompt not in found else []
         if not found:
             raise SettingsError(
                 "no prompt is given, and the vectors tell none", "give one with --prompt, or a file with --prompts"
             )
-        return tuple(Prompt(text, system=system) for text, system in found)
+        return tuple(found)
 
     @property
     def doses(self) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Subject, mean, share
+from core.evaluation.bench import NO_ANSWER, UNSTEERED, Answer, Bench, Measuring, Subject, mean, share
 from vectors.plain_text import one_line
 from vectors.reports import Cell, Column, Plot, Report, Table
 
@@ -33,7 +33,8 @@ def measure(bench: Bench) -> Measuring:
 
 def _by_vector(subject: Subject, answers: dict[int, Answer], plain: dict[int, Answer]) -> tuple[Cell, ...]:
     heard = list(answers.values())
-    same = [answer.text == plain[prompt].text for prompt, answer in answers.items() if prompt in plain and subject.term]
+    both = [(answer, plain[prompt]) for prompt, answer in answers.items() if prompt in plain and subject.term]
+    same = [answer.text == other.text for answer, other in both if not answer.missing and not other.missing]
     surprises = [one.perplexity for one in heard if one.perplexity is not None]
     first = answers[min(answers)].text if answers else ""
     return (subject.name, len(heard), share([one.refuses for one in heard]), share([one.broken for one in heard]), share(same),
@@ -41,8 +42,8 @@ def _by_vector(subject: Subject, answers: dict[int, Answer], plain: dict[int, An
 
 
 def complies(answer: Answer) -> bool:
-    """Neither a refusal nor broken text."""
-    return not answer.refuses and not answer.broken
+    """Neither a refusal nor broken text, nor a thought that never came to an answer."""
+    return not answer.refuses and not answer.broken and not answer.missing
 
 
 def _by_prompt(bench: Bench, by_subject: dict[str, dict[int, Answer]], prompt: int) -> tuple[Cell, ...]:
@@ -50,7 +51,7 @@ def _by_prompt(bench: Bench, by_subject: dict[str, dict[int, Answer]], prompt: i
         return [by_subject[one.name][prompt] for one in subjects if prompt in by_subject[one.name]]
 
     plain, vectors, random = heard([Subject(UNSTEERED)]), heard(bench.named), heard(bench.random)
-    alone = ("refuses" if plain[0].refuses else "answers") if plain else ""
+    alone = (NO_ANSWER if plain[0].missing else "refuses" if plain[0].refuses else "answers") if plain else ""
     return (alone, share([one.refuses for one in vectors]), share([one.broken for one in vectors]),
             share([complies(one) for one in vectors]), share([complies(one) for one in random]),
             one_line(bench.prompts[prompt].shown(), 200))  # fmt: skip
@@ -59,8 +60,9 @@ def _by_prompt(bench: Bench, by_subject: dict[str, dict[int, Answer]], prompt: i
 def _findings(bench: Bench, by_subject: dict[str, dict[int, Answer]]) -> list[str]:
     """Who ends refusals and who causes them, the random ones beside."""
     plain = by_subject[UNSTEERED]
+    answered = [p for p, one in plain.items() if not one.refuses and not one.missing]
     kinds = [("refused", [p for p, one in plain.items() if one.refuses], "answered in unbroken text", complies),
-             ("answered", [p for p, one in plain.items() if not one.refuses], "refused", lambda one: one.refuses)]  # fmt: skip
+             ("answered", answered, "refused", lambda one: one.refuses)]  # fmt: skip
     found = []
     for alone, prompts, instead, counts in kinds:
         if not prompts:

@@ -89,7 +89,7 @@ def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
     tokens = request.tokens or metric.tokens
     controls = request.controls if request.controls is not None else metric.controls
     return Bench(model, request.vectors, prompts, ids, controls, tokens,
-                 request.seed, settings, request.answers, base, request.doses)  # fmt: skip
+                 request.seed, settings, request.answers, base, request.doses, request.thought_tokens)  # fmt: skip
 
 
 def _of_family(request: Evaluate) -> str | None:

@@ -75,7 +75,7 @@ class Hearing:
             if self.library is not None:
                 for draw, vector in some:
                     heard = said[str(draw)]
-                    sample = Sample(self.request.prompts[0].shown(), 1.0, heard.text, heard.mean_kl)
+                    sample = Sample(self.request.prompts[0].shown(), 1.0, heard.text, heard.mean_kl, heard.thought)
                     self.library.add_sample(vector.id, sample)
             self.silent = self.silent[_SPEAKERS:]
         self._heard_at = time.monotonic()
@@ -104,4 +104,5 @@ class Hearing:
 
     def _row(self, key: str, vector: SteeringVector | None) -> Row:
         steering = () if vector is None else (SteerTerm(vector),)
-        return Row(key, self.ids, steering, Sampling(max_new_tokens=self.request.sample_tokens), watched=True)
+        sampling = Sampling(max_new_tokens=self.request.sample_tokens, thought_tokens=self.request.thought_tokens)
+        return Row(key, self.ids, steering, sampling, watched=True)

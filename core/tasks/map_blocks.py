@@ -13,7 +13,7 @@ from core.discovery.objective import Objective
 from core.errors import SettingsError
 from core.events import AtlasGrown, Progressed, Warned
 from core.pace import Pace
-from core.prompting import prompt_ids
+from core.prompting import pinned, prompt_ids
 from core.requests import MapBlocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
@@ -35,6 +35,7 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
         if left.header.get("fingerprint") != model.stamp.fingerprint:
             raise SettingsError(f"atlas {left.id} is of {left.model}, not of {model.stamp.label()}")
         request = MapBlocks.from_json(left.header["request"])
+    request = replace(request, prompts=tuple(pinned(model, prompt) for prompt in request.prompts))
     count = len(model.blocks)
     todo = atlas.pairs(count, request.every)
     if not todo:

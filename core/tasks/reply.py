@@ -22,7 +22,7 @@ def run(session: Session, request: Reply, task: int, emit: Emit) -> Task:
     for asked in request.rows:
         for warning in check_fits(asked.steering, model.stamp):
             emit(Warned(task, warning))
-        sampling = Sampling(asked.temperature, asked.top_p, asked.max_new_tokens, asked.seed)
+        sampling = Sampling(asked.temperature, asked.top_p, asked.max_new_tokens, asked.seed, asked.thought_tokens)
         rows.append(Row(asked.key, row_ids(model, asked), asked.steering, sampling, watched=True))
     yield from speak(model, rows, task, emit)
 
@@ -40,7 +40,7 @@ def speak(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> G
 
 
 def _said(task: int, completion: Completion, seconds: float) -> Said:
-    text, tokens = completion.text, len(completion.ids)
+    text, tokens = completion.answer, len(completion.ids)
     return Said(
         task,
         completion.key,
@@ -53,4 +53,7 @@ def _said(task: int, completion: Completion, seconds: float) -> Said:
         refuses(text),
         is_broken(text, completion.perplexity),
         tokens / seconds if seconds > 0 else None,
+        completion.thought,
+        completion.thought_tokens,
+        completion.thinking,
     )

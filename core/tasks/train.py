@@ -34,7 +34,7 @@ from core.events import (
 from core.language_model import LanguageModel
 from core.mixed_precision import precision_of
 from core.pace import Pace, Turns
-from core.prompting import prompt_ids
+from core.prompting import pinned, prompt_ids
 from core.requests import Train, default_blocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
@@ -62,7 +62,8 @@ class _Run:
         self.model: LanguageModel = session.model
         self.checkpoints = Checkpoints(session.library.folder) if session.library is not None else None
         self.left = self._checkpoint(request.resume) if request.resume is not None else None
-        self.request = request = request if self.left is None else Train.from_json(self.left.header["request"])
+        request = request if self.left is None else Train.from_json(self.left.header["request"])
+        self.request = request = replace(request, prompts=tuple(pinned(self.model, prompt) for prompt in request.prompts))
         source, target = default_blocks(len(self.model.blocks))
         self.target = target if request.target is None else request.target
         self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
@@ -97,7 +98,7 @@ class _Run:
         segments = [Segment(self.model, ids, self.source, self.target) for ids in self.ids]
         problem = Problem(segments, objective, getattr(self.settings, "batch", 8), self._shrunk)
         base = None if self.base is None else torch.tensor(self.base.direction)
-        job = Job(problem, start, self.settings, self.model, base=base)
+        job = Job(problem, start, self.settings, self.model, base=base, like=request.prompts[0])
         yield
         for warning in doubts(problem):
             self.emit(Warned(self.task, warning))
@@ -202,9 +203,10 @@ class _Run:
             self.emit(VectorFound(self.task, row, vector.id, vector.name, -loss, vector.norm, facts))
             heard = library.samples(vector.id)
             if heard:
-                text = heard[0].text
+                text, thought = heard[0].text, heard[0].thought
                 said = Said(self.task, str(row), text, len(text.split()), True, (), None, repetition(text))
-                self.emit(replace(said, refuses=refuses(text), broken=is_broken(text, None)))
+                judged = replace(said, refuses=refuses(text), broken=is_broken(text, None))
+                self.emit(replace(judged, thought=thought, thinking=bool(thought and not text)))
             else:
                 self.hearing.silent.append((row, vector))
         self.turns.first.skip(job.done * self.step_count)

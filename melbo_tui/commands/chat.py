@@ -11,14 +11,18 @@ from core.errors import SettingsError
 from core.events import Event, Said
 from core.requests import Reply, ReplyRow
 from core.session import Session
-from core.steering import OPERATIONS, Positions, Steering, SteerTerm, terms_of
+from core.steering import OPERATIONS, Positions, SteerTerm, terms_of
 from melbo_tui.commands.naming import completed
 from melbo_tui.commands.output import fail, note, say, say_json
+from melbo_tui.commands.prompts import add_asking, add_thoughts, template_of
 from melbo_tui.commands.running import Runner, open_library
-from melbo_tui.commands.streams import write
+from melbo_tui.commands.streams import complain, write
+from melbo_tui.wording import thought_for
 from vectors.library import new_run_id
 from vectors.plain_text import printable
 from vectors.talks import STEERED, UNSTEERED, Talks, Turn, messages_for
+
+_THOUGHT_TOKENS = 2048  # whoever talks to one model wants to see its answer
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -50,24 +54,25 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
         metavar="TALK",
         help="go on with a conversation, the latest by default, under what steered its last answer unless --steer is given",
     )
-    parser.add_argument("--system", metavar="TEXT", help="the system text")
-    parser.add_argument("--raw", action="store_true", help="no chat template: complete the message as it stands")
+    add_asking(parser, "message")
     parser.add_argument("--beside", action="store_true", help="show the unsteered answer as well")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 (default) is greedy")
     parser.add_argument("--top-p", type=float, default=1.0, metavar="P")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N")
+    parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N", help="of the answer (default: 256)")
+    add_thoughts(parser, _THOUGHT_TOKENS)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.message is not None and not any(message.strip() for message in args.message):
         raise SettingsError("the message is empty", "say something for the model to answer")
+    template_of(args)  # a slip there is told before the model takes its seconds to load
     library = open_library(args)
     positions = Positions.parse(args.positions)
     talks = Talks(library.folder)
     talk, turns = _resumed(args.resume, talks) if args.resume is not None else (new_run_id(), [])
     for name, _ in args.steer:
-        library.called(name)  # a slip in a name is told before the model takes its seconds to load
+        library.called(name)
     runner = Runner(args, Session(library))
     runner.load_model()
     label = runner.session.model.stamp.label()
@@ -85,11 +90,18 @@ def run(args: argparse.Namespace) -> int:
         who[UNSTEERED] = ()
     # One message is as a rule a script's, and nothing to come back to.
     kept = args.message is None or args.resume is not None
-    system = [("system", args.system)] if args.system else []
+    system = [("system", args.system)] if args.system is not None else []
+    template = template_of(args, [term.vector.origin for term in steering])
     for message in args.message if args.message is not None else _typed():
         history = {key: (*system, *messages_for(key, turns), ("user", message)) for key in who}
-        said = _answer(args, runner, who, history)
-        turns.append(Turn(message, terms_of(steering), {key: answer.text for key, answer in said.items()}))
+        rows = tuple(
+            ReplyRow(key, history[key], terms, args.temperature, args.top_p, args.seed, args.max_new_tokens, raw=args.raw,
+                     template=template, thought_tokens=args.thought_tokens)
+            for key, terms in who.items()
+        )  # fmt: skip
+        said = _answer(args, runner, rows)
+        answers, thoughts = ({key: getattr(one, part) for key, one in said.items()} for part in ("text", "thought"))
+        turns.append(Turn(message, terms_of(steering), answers, thoughts=thoughts))
         if kept:
             talks.save(talk, turns)
     return 0
@@ -103,36 +115,44 @@ def _resumed(talk: str, talks: Talks) -> tuple[str, list[Turn]]:
     return talk or latest[0], talks.load(talk or latest[0])
 
 
-def _answer(
-    args: argparse.Namespace, runner: Runner, who: dict[str, Steering], history: dict[str, tuple[tuple[str, str], ...]]
-) -> dict[str, Said]:
-    """One answer each of `who`; streamed as it comes when there is only one."""
+def _answer(args: argparse.Namespace, runner: Runner, rows: tuple[ReplyRow, ...]) -> dict[str, Said]:
+    """One answer a row; streamed as it comes when there is only one."""
     said: dict[str, Said] = {}
-    streaming = len(who) == 1 and not args.json
+    streaming = len(rows) == 1 and not args.json
 
     def listen(event: Event) -> None:
         if isinstance(event, Said):
             if streaming:
-                before = said[event.key].text if event.key in said else ""
-                write(printable(event.text[len(before) :]))
+                _stream(said.get(event.key), event)
             said[event.key] = event
 
-    rows = tuple(
-        ReplyRow(key, history[key], steering, args.temperature, args.top_p, args.seed, args.max_new_tokens, raw=args.raw)
-        for key, steering in who.items()
-    )
     runner.perform(Reply(rows), listen)
     for key, event in said.items():
         if args.json:
-            say_json({"event": "Answer", "row": key, "text": event.text, "kl": event.kl, "perplexity": event.perplexity})
+            told = {name: getattr(event, name) for name in ("text", "thought", "thought_tokens", "kl", "perplexity")}
+            say_json({"event": "Answer", "row": key, **told})
         elif streaming:
             say()
         else:
+            if event.thought:
+                fail(f"{key}, {thought_for(event.thought, event.thought_tokens)}: {event.thought}")
             say(f"{key}: {event.text}\n")
+        if event.thinking and not args.json:
+            fail(f"no answer: the thought did not end in {event.thought_tokens} tokens", "--thought-tokens N allows more")
         if event.kl and not args.json and sys.stderr.isatty():
             damage = f"perplexity {event.perplexity:.1f}, repeats {event.repetition:.0%}"
             fail(f"KL to unsteered {event.mean_kl:.2f} nats a token, {damage}")
     return said
+
+
+def _stream(before: Said | None, event: Said) -> None:
+    """Writes what is new: of the answer on standard output, of the thought, which is no part of it, on standard error."""
+    seen, thought = (before.text, before.thought) if before else ("", "")
+    if new := event.thought[len(thought) :]:
+        complain(printable(new if thought else f"thought: {new}"))
+    if event.text and not seen and event.thought:
+        complain("\n\n")
+    write(printable(event.text[len(seen) :]))
 
 
 def _typed() -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from core.errors import SettingsError
 from core.evaluation import METRICS, OPTIONS, Metric
 from core.evaluation.requests import Evaluate
 from core.events import Event, ModelLoaded, Reported
-from core.requests import Prompt
+from core.requests import THOUGHT_TOKENS, Prompt
 from core.session import Session
 from core.steering import SteerTerm
 from core.text_files import lines_of, questions_of
@@ -18,10 +20,11 @@ from melbo_tui.commands import score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import note, say, say_json, table
-from melbo_tui.commands.prompts import PROMPT_FILE, add_prompts, prompts_of
+from melbo_tui.commands.prompts import PROMPT_FILE, add_asking, add_prompts, add_thoughts, prompt_of, prompts_of
 from melbo_tui.commands.running import Runner, open_library
 from vectors.index import LibraryError
 from vectors.reports import Report, Reports
+from vectors.vector import Origin
 
 _ROWS = 40
 
@@ -47,8 +50,7 @@ def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
     if metric.questions:
         about = "a line a question: question<TAB>answer|another right answer; or .csv, .json, .jsonl"
         parser.add_argument("--questions", metavar="FILE", required=True, help=about)
-        parser.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
-        parser.add_argument("--raw", action="store_true", help="no chat template: the question as it stands")
+        add_asking(parser, "question")
     else:
         add_prompts(parser, "; default: those that the vectors were found on")
         parser.add_argument("--prompts", metavar="FILE", help=PROMPT_FILE)
@@ -62,20 +64,21 @@ def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
     if metric.tokens:
         about = f"length of the answers (default: {metric.tokens})"
         parser.add_argument("--max-new-tokens", type=int, metavar="N", help=about)
+        add_thoughts(parser)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
     library = open_library(args)
-    # A slip in a file or a name is told before the model takes its seconds to load.
-    prompts, answers = _asked(args)
     settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
     if file := getattr(args, "against_file", None):
         settings["against"] = [*settings.get("against", ()), *lines_of(file, note)]
+    # A slip in a file or a name is told before the model takes its seconds to load.
     args.model = args.spec.model  # names are looked for among its vectors first
     picks = picked(library, args)
     terms = tuple(SteerTerm(library.load(entry.id), coefficient) for entry, coefficient in picks)
-    request = Evaluate(args.action, terms, prompts, answers, args.controls, getattr(args, "max_new_tokens", None), args.seed,
-                       settings)  # fmt: skip
+    prompts, answers = _asked(args, [term.vector.origin for term in terms])
+    limits = getattr(args, "max_new_tokens", None), getattr(args, "thought_tokens", THOUGHT_TOKENS)
+    request = Evaluate(args.action, terms, prompts, answers, args.controls, limits[0], args.seed, settings, limits[1])
     runner = Runner(args, Session(library))
     request = _fitting(request, runner.load_model(), len(args.names))
     reported: list[Reported] = []
@@ -101,13 +104,16 @@ def _fitting(request: Evaluate, model: ModelLoaded, named: int) -> Evaluate:
     return replace(request, vectors=fitting)
 
 
-def _asked(args: argparse.Namespace) -> tuple[tuple[Prompt, ...], tuple[tuple[str, ...], ...]]:
-    """The prompts, and the right answers to them where they are questions."""
+def _asked(args: argparse.Namespace, origins: Sequence[Origin]) -> tuple[tuple[Prompt, ...], tuple[tuple[str, ...], ...]]:
+    """The prompts, and the right answers to them where they are questions; without prompts, the vectors' own are asked."""
     if METRICS[args.action].questions:
         questions = questions_of(args.questions, note)
-        return tuple(Prompt(text, system=args.system, raw=args.raw) for text, _ in questions), tuple(a for _, a in questions)
+        return tuple(prompt_of(args, text, origins) for text, _ in questions), tuple(a for _, a in questions)
     texts = lines_of(args.prompts, note) if args.prompts else []
-    return (*prompts_of(args), *(Prompt(text, system=args.system, raw=args.raw) for text in texts)), ()
+    prompts = (*prompts_of(args, origins=origins), *(prompt_of(args, text, origins) for text in texts))
+    if not prompts and (args.system is not None or args.template or args.raw):
+        raise SettingsError("--system, --template and --raw are about prompts that are given", "give them with --prompt")
+    return prompts, ()
 
 
 def show(id: str, report: Report, rows: int = _ROWS) -> None:

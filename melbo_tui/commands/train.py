@@ -17,9 +17,17 @@ from core.session import Session
 from core.text_files import lines_of
 from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import note, say, say_json, table
-from melbo_tui.commands.prompts import PROMPT_FILE, add_prompts, check_nothing_new, prompts_of, same_model
+from melbo_tui.commands.prompts import (
+    PROMPT_FILE,
+    add_prompts,
+    add_thoughts,
+    check_nothing_new,
+    prompts_of,
+    same_model,
+)
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.run_state import RunState, verdict
+from melbo_tui.wording import answer_of
 from vectors.checkpoints import Checkpoints
 from vectors.given_path import file_to_write
 from vectors.library import Library
@@ -74,8 +82,9 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     )
     results.add_argument("--out", metavar="FILE.safetensors", help="write the vectors and their losses there too")
     results.add_argument(
-        "--sample-tokens", type=int, default=40, metavar="N", help="length of the samples, 0 for none (default: 40)"
+        "--sample-tokens", type=int, default=40, metavar="N", help="length of the samples' answers, 0 for none (default: 40)"
     )
+    add_thoughts(results)
     results.add_argument("--controls", type=int, default=4, metavar="N", help="random vectors to compare with (default: 4)")
     results.add_argument(
         "--resume",
@@ -88,7 +97,7 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
 
 PROMPT_SETS = ("positive", "negative")
 # Options that bear the name of the request's field they fill.
-_PASSED_ON = "method source target radius ratio seed tokens batch init name sample_tokens controls".split()
+_PASSED_ON = "method source target radius ratio seed tokens batch init name sample_tokens thought_tokens controls".split()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -147,7 +156,8 @@ def report(run: RunState) -> None:
             )
     rows = [_cells(run, key) for key in sorted(run.rows(), key=str.isdecimal)]
     to_base = ("KL to base",) if run.family else ()
-    table(("vector", "effect", *to_base, "KL", "perplexity", "", "what the model says under it"), rows)
+    thought = ("thought",) if run.thinks else ()
+    table(("vector", "effect", *to_base, "KL", "perplexity", *thought, "", "what the model says under it"), rows)
     if run.summary():
         say(f"\n{run.summary()}.")
     if run.found:
@@ -167,10 +177,11 @@ def _cells(run: RunState, key: str) -> tuple[str, ...]:
         to_base = run.kl_to_base(key)
         start.append("" if to_base is None else f"{to_base:.2g}")
     if said is None:
-        return (*start, "", "", "", "")
+        return (*start, *[""] * (5 if run.thinks else 4))
     kl = f"{said.mean_kl:.2f}" if said.mean_kl is not None else ""
     perplexity = f"{min(said.perplexity, 99999):.1f}" if said.perplexity is not None else ""
-    return (*start, kl, perplexity, verdict(said), said.text)
+    thought = (f"{said.thought_tokens} tokens",) if run.thinks else ()
+    return (*start, kl, perplexity, *thought, verdict(said), answer_of(said))
 
 
 def report_json(run: RunState) -> None:
@@ -188,6 +199,8 @@ def report_json(run: RunState) -> None:
                 "objective": found.objective if found else None,
                 "norm": found.norm if found else None,
                 "text": said.text if said else None,
+                "thought": said.thought if said else None,
+                "thought_tokens": said.thought_tokens if said else None,
                 "refuses": said.refuses if said else None,
                 "broken": said.broken if said else None,
                 "facts": dict(found.facts) if found else {},

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
+from core.model.template_arguments import arguments_of, written
 from core.model_source import DEFAULT_NAMES
 from melbo_tui.commands import curate
 from melbo_tui.commands.naming import add_picks, completed, find, model_of, picked
 from melbo_tui.commands.output import fail, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
-from melbo_tui.wording import age, story
+from melbo_tui.wording import age, story, thought_for
 from vectors import exchange, similarity, upkeep
 from vectors.formats.raw import Reading
 from vectors.given_path import file_to_write, given_path
@@ -114,7 +115,11 @@ def _show(args: argparse.Namespace) -> int:
     say(story(entry))
     if recipe is not None:
         say(f"  recipe: {recipe.written(library.names())}")
+    if entry.origin.system is not None:
+        say(f"  system: {one_line(entry.origin.system, 200)}")
     for name, value in sorted(entry.origin.settings.items()):
+        if name == "template":
+            value = written(arguments_of(entry.origin))
         if name != "recipe":
             say(f"  {name}: {one_line(str(value), 200)}")
     if losses:
@@ -126,7 +131,8 @@ def _show(args: argparse.Namespace) -> int:
     if entry.note:
         say(f"  note: {entry.note}")
     for sample in samples:
-        say(f"  at {sample.coefficient:g}: {one_line(sample.text)}")
+        thought = f"({thought_for(sample.thought)}) " if sample.thought else ""
+        say(f"  at {sample.coefficient:g}: {thought}{one_line(sample.text)}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,11 +15,13 @@ from textual.widgets import Input
 
 from core.errors import SettingsError
 from core.events import Event, ModelLoaded, Said, TaskEnded, Warned
+from core.model.template_arguments import arguments_of, parse_line, written
 from core.requests import Reply, ReplyRow
 from core.steering import Positions, terms_of
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.rack import Rack, Slot
 from melbo_tui.panes.talk import LiveTurn, Talk, recipe
+from melbo_tui.widgets.ask_template import ask_template
 from melbo_tui.widgets.dialogs import Choose
 from vectors.index import LibraryError
 from vectors.library import new_run_id
@@ -27,7 +30,7 @@ from vectors.recipe import Recipe
 from vectors.talks import STEERED, UNSTEERED, Talks, Term, messages_for
 from vectors.vector import SteeringVector
 
-_MAX_NEW_TOKENS = 400
+_MAX_NEW_TOKENS, _THOUGHT_TOKENS = 400, 2048
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class ChatPane(Pane):
         Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the present steering"),
         Binding("n", "clear", "New", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
         Binding("h,f4", "earlier", "Earlier", id="chat.earlier", tooltip="Go on with an earlier conversation"),
+        Binding(
+            "p,f7", "template", "Template", id="chat.template", show=False, tooltip="Arguments of the model's chat template"
+        ),
+        Binding("y,f8", "thought", "Thoughts", id="chat.thought", show=False, tooltip="Unfold the thoughts before the answers"),
         Binding("u", "undo_clear", "Undo", id="chat.undo", show=False),
         Binding("enter,i", "write", "Write", id="chat.write", show=False, tooltip="Go to the message line"),
         Binding("shift+up", "rack('move', -1)", "Pick", show=False, priority=True),
@@ -62,6 +69,7 @@ class ChatPane(Pane):
         self._talk = self._cleared_talk = new_run_id()
         self._reply: _Reply | None = None
         self._beside = False
+        self._template: dict[str, Any] = {}
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -85,6 +93,7 @@ class ChatPane(Pane):
         for id in ids:
             vector = self._fitting(id)
             if vector is not None:
+                self._take_template(vector)
                 self.query_one(Rack).add(vector)
 
     def take(self, event: Event) -> None:
@@ -169,6 +178,23 @@ class ChatPane(Pane):
             return
         self.app.push_screen(Choose("Go on with", kept), lambda id: None if id is None else self._open(id))
 
+    def action_template(self) -> None:
+        def done(text: str | None) -> None:
+            if text is not None:
+                self._template = parse_line(text)
+                self._show()
+
+        self.app.push_screen(ask_template(self._template), done)
+
+    def _take_template(self, vector: SteeringVector) -> None:
+        """Talks with the template's arguments that `vector` was found with, where none are given."""
+        own = arguments_of(vector.origin)
+        if own and not self._template:
+            self._template = own
+            self.notify(
+                f"The chat template is given {written(own)}, as when {vector.name} was trained; F7 changes it.", markup=False
+            )
+
     def action_write(self) -> None:
         self.query_one("#message", Input).focus()
 
@@ -217,9 +243,10 @@ class ChatPane(Pane):
         self.turns.append(turn)
         steering = self.query_one(Rack).steering
         rows = tuple(
-            ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS)
+            ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS,
+                     template=self._template, thought_tokens=_THOUGHT_TOKENS)
             for name in who or ((STEERED, UNSTEERED) if self._beside else (STEERED,))
-        )
+        )  # fmt: skip
         self._reply = _Reply(self.melbo.engine.submit(Reply(rows)), self._talk, self.turns)
         self._show()
 
@@ -288,9 +315,12 @@ class ChatPane(Pane):
         unsteered.display = self._beside
         # Content, not a string: names are other people's words and must not be read as markup.
         title = f"Steered · {recipe(terms_of(rack.steering))}" if rack.steering else "Unsteered (the rack is empty)"
-        steered.border_title = Content(title)
+        steered.border_title = Content(f"{title} · {written(self._template)}" if self._template else title)
         steered.border_subtitle = "F5 again · F6 alone" if self._beside else "F5 again · F6 unsteered beside"
         waiting = self._reply is not None and self._reply.turns is self.turns
-        steered.show(self.turns, waiting)
+        steered.show(self.turns, waiting, self.unfolded)
         if self._beside:
-            unsteered.show(self.turns, waiting)
+            unsteered.show(self.turns, waiting, self.unfolded)
+
+    def show_answers(self) -> None:
+        self._show()

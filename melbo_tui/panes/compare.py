@@ -8,6 +8,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from melbo_tui.wording import thought_for
 from vectors.library import Kept, Library
 from vectors.plain_text import one_line
 
@@ -61,6 +62,7 @@ class Compare(ModalScreen[None]):
             text.append("\nno samples yet: space in the list makes some", "dim")
         for sample in self._samples[entry.id]:
             text.append(f"\n{sample.coefficient:+g}  ", "bold " + self.app.theme_variables["primary"])
+            text.append(f"({thought_for(sample.thought)}) " if sample.thought else "", "dim")
             text.append(sample.text.strip() + "\n")
         return text
 

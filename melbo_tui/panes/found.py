@@ -12,7 +12,7 @@ from core.events import CONTROL
 from melbo_tui.charts import bar
 from melbo_tui.run_state import RunState, damage, verdict
 from melbo_tui.widgets.list_table import ListTable
-from melbo_tui.wording import short_name
+from melbo_tui.wording import answer_of, short_name
 from vectors.plain_text import one_line
 
 _COLUMNS = (
@@ -25,7 +25,7 @@ _COLUMNS = (
 )
 # Eight answers at once are told ten times a second each; nobody reads so fast, and every line is cells to paint.
 _REDRAW_SECONDS = 0.3
-_VERDICT_SIGNS = {"": "", "refuses": "⊘", "broken": "✗"}
+_VERDICT_SIGNS = {"": "", "refuses": "⊘", "broken": "✗", "no answer": "…"}
 
 
 class _Name(Text):
@@ -106,5 +106,10 @@ class FoundTable(ListTable):
             "effect": Text(bar(run.effect(int(key)), 6) if found else "", colors["success"]),
             "damage": Text(bar(damage(said), 6) if said and said.perplexity is not None else "", colors["error"]),
             "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == "broken" else colors["text-warning"]),
-            "says": Text(one_line(said.text, 400) if said else "…", aside, no_wrap=True, overflow="ellipsis"),
+            "says": Text(
+                one_line(answer_of(said), 400) if said else "…",
+                aside if said and not said.thinking else "dim",
+                no_wrap=True,
+                overflow="ellipsis",
+            ),
         }

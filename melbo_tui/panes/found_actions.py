@@ -76,12 +76,11 @@ class FoundActions(Measuring):
             self.notify("Random controls are not kept, so they cannot go on.", severity="warning")
             return
         prompt = self._asked_prompt
-        messages = ((("system", prompt.system),) if prompt.system else ()) + (("user", prompt.text),)
         vector = self.loaded(id) if id else None
         if id and vector is None:
             return
         steering = (SteerTerm(vector),) if vector is not None else ()
-        task = self.melbo.engine.submit(Reply((ReplyRow("more", messages, steering, max_new_tokens=_MORE_TOKENS),)))
+        task = self.melbo.engine.submit(Reply((ReplyRow.of("more", prompt, steering, _MORE_TOKENS),)))
         self._more[task] = key
 
     @on(DataTable.RowHighlighted)
@@ -112,14 +111,17 @@ class FoundActions(Measuring):
         self.run.said[key] = event
         self._show_heard()
         if event.finished and key in self._ids and self._asked_prompt is not None:
-            sample = Sample(self._asked_prompt.shown(), 1.0, event.text)
+            sample = Sample(self._asked_prompt.shown(), 1.0, event.text, event.mean_kl, event.thought)
             self.attempt(lambda: self.melbo.library.add_sample(self._ids[key], sample))
 
     def _show_heard(self) -> None:
         table = self.query_one(FoundTable)
         key = table.current
         name = table.name_of(self.run, key) if self.run is not None and key is not None else ""
-        self.query_one(Heard).show(self.run, key, name)
+        self.query_one(Heard).show(self.run, key, name, self.unfolded)
+
+    def show_answers(self) -> None:
+        self._show_heard()
 
 
 def _place(numbered: tuple[str, str]) -> int:

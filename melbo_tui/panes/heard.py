@@ -6,6 +6,8 @@ from rich.text import Text
 
 from melbo_tui.run_state import RunState, verdict
 from melbo_tui.widgets.sparing import Sparing
+from melbo_tui.widgets.thought import thought
+from melbo_tui.wording import answer_of
 from vectors.plain_text import one_line
 
 
@@ -13,7 +15,7 @@ class Heard(Sparing):
     def __init__(self) -> None:
         super().__init__("", id="heard", markup=False)
 
-    def show(self, run: RunState | None, key: str | None, name: str) -> None:
+    def show(self, run: RunState | None, key: str | None, name: str, unfolded: bool = False) -> None:
         """The row `key` of the run, called `name`; where the run has no rows, what it is at, or why it has none."""
         said = run.said.get(key) if run is not None and key is not None else None
         if run is None or key is None or said is None:
@@ -31,4 +33,5 @@ class Heard(Sparing):
             facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
         facts.append(f"repeats {said.repetition:.0%}")
         figures = one_line(" · ".join(facts), max(self.size.width, 20)) + "\n"
-        self.show_text(Text.assemble((figures, "bold"), said.text.strip()))
+        thinking = thought(said.thought, said.thought_tokens, unfolded)
+        self.show_text(Text.assemble((figures, "bold"), thinking, answer_of(said).strip()))

@@ -8,6 +8,7 @@ from core.errors import MelboError
 from core.evaluation import METRICS, Metric
 from core.evaluation.requests import Evaluate
 from core.events import Event, Progressed, Reported, TaskEnded, Warned
+from core.model.template_arguments import shared_arguments
 from core.requests import Prompt
 from core.steering import SteerTerm
 from core.text_files import questions_of
@@ -97,16 +98,17 @@ class Measuring(Pane):
 
     def _begin_measuring(self, name: str, picked: list[Kept], text: str, against: str | None = None) -> None:
         """Asks the engine; `text` and `against` are prompts, or files of them."""
-        # Vectors were found behind a system text or none, and are heard so.
+        # Vectors were found behind a system text or none, and with arguments of the template; they are heard so.
         systems = {entry.origin.system for entry in picked}
         system = systems.pop() if len(systems) == 1 else None
+        template = shared_arguments(entry.origin for entry in picked)
         vectors = [self.loaded(entry.id) for entry in picked]
         terms = tuple(SteerTerm(vector) for vector in vectors if vector is not None)
         try:
             questions = questions_of(text, self._tell) if METRICS[name].questions else []
             asked = [question for question, _ in questions] or typed_prompts(text, self._tell)
             answers = tuple(right for _, right in questions)
-            prompts = tuple(Prompt(one, system=system) for one in asked)
+            prompts = tuple(Prompt(one, system=system, template=template) for one in asked)
             settings = {} if against is None else {"against": typed_prompts(against, self._tell)}
             request = Evaluate(name, terms, prompts, answers, settings=settings)
         except (MelboError, VectorError) as error:

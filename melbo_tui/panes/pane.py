@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Pane(Container):
     """A pane hears every engine event by `take`, is told when it is shown by `shown`, and before the app ends by `put_away`."""
 
+    unfolded = False  # thoughts stand whole before their answers
+
     @property
     def melbo(self) -> MelboApp:
         return cast("MelboApp", self.app)
@@ -32,6 +34,14 @@ class Pane(Container):
 
     def put_away(self) -> None:
         """The app is about to leave: what is being written is to be kept."""
+
+    def action_thought(self) -> None:
+        """Unfolds the thoughts, or folds them."""
+        self.unfolded = not self.unfolded
+        self.show_answers()
+
+    def show_answers(self) -> None:
+        """Draws anew what shows answers."""
 
     def attempt(self, change: Callable[[], object]) -> bool:
         """Does something to the library; shows what went wrong, and gives False, where it fails."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -12,6 +12,8 @@ from textual.widgets import Static
 
 from core.events import Said
 from melbo_tui.charts import sparkline
+from melbo_tui.widgets.thought import thought
+from melbo_tui.wording import answer_of
 from vectors.plain_text import one_line
 from vectors.talks import STEERED, Term, Turn
 
@@ -27,17 +29,21 @@ class LiveTurn:
 
     def kept(self) -> Turn:
         """The turn as it is kept."""
-        return Turn(self.message, self.steering, {who: said.text for who, said in self.said.items()}, self.earlier)
+        answers, thoughts = ({who: getattr(said, part) for who, said in self.said.items()} for part in ("text", "thought"))
+        return Turn(self.message, self.steering, answers, self.earlier, {who: one for who, one in thoughts.items() if one})
 
     def asked_again(self, steering: tuple[Term, ...]) -> LiveTurn:
         """The same message, to be answered anew; what was answered before is not forgotten."""
-        before = (Turn(self.message, self.steering, self.kept().answers),) if self.said else ()
+        before = (replace(self.kept(), earlier=()),) if self.said else ()
         return LiveTurn(self.message, steering, earlier=(*self.earlier, *before))
 
     @classmethod
     def of(cls, turn: Turn) -> LiveTurn:
-        """A turn of an earlier sitting. Of its answers only the words were kept."""
-        said = {who: Said(0, who, text, 0, finished=True) for who, text in turn.answers.items()}
+        """A turn of an earlier sitting. Of its answers only the words were kept, and the thoughts before them."""
+        said = {
+            who: Said(0, who, text, 0, True, thought=(before := turn.thoughts.get(who, "")), thinking=bool(before and not text))
+            for who, text in turn.answers.items()
+        }
         return cls(turn.message, turn.steering, said, turn.earlier)
 
 
@@ -54,8 +60,8 @@ class Talk(Vertical):
             yield Static("", classes="turns", markup=False)
         yield Static("", classes="figures", markup=False)
 
-    def show(self, turns: Sequence[LiveTurn], waiting: bool) -> None:
-        """Draws the turns; the view follows the text only while its end is in sight."""
+    def show(self, turns: Sequence[LiveTurn], waiting: bool, unfolded: bool = False) -> None:
+        """Draws the turns, their thoughts `unfolded` or not; the view follows the text only while its end is in sight."""
         colors = self.app.theme_variables
         scroll = self.query_one(VerticalScroll)
         at_end = scroll.scroll_offset.y >= scroll.max_scroll_y - 2
@@ -69,8 +75,10 @@ class Talk(Vertical):
             if said is not None or (waiting and i == len(turns) - 1):
                 label = recipe(turn.steering) if self.who == STEERED else "unsteered"
                 text.append(f"{label}\n", "italic " + colors["text-warning"] if self.who == STEERED else "italic dim")
+                if said is not None:
+                    text.append_text(thought(said.thought, said.thought_tokens, unfolded, "F8"))
                 text.append(
-                    (said.text.strip() if said else "…") + ("▌" if said and not said.finished and waiting else "") + "\n"
+                    (answer_of(said).strip() if said else "…") + ("▌" if said and not said.finished and waiting else "") + "\n"
                 )
             text.append("\n")
         self.query_one(".turns", Static).update(text)

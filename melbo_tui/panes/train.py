@@ -51,6 +51,7 @@ class TrainPane(FoundActions):
         Binding("space", "hear_more", "More", id="train.more", tooltip="Let the model go on under this vector"),
         Binding("m", "measure", "Measure", show=False, id="train.measure", tooltip=f"All of the run: {MEASURE}"),
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
+        Binding("y", "thought", "Thought", id="train.thought", show=False, tooltip="Unfold the thought before the answer"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
         Binding("g", "resume", "Go on", id="train.resume", show=False, tooltip="Go on with the run that was interrupted last"),
         Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),

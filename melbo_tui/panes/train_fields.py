@@ -9,7 +9,8 @@ from textual.widgets import Input, Static, TextArea
 
 from core.discovery import METHODS
 from core.errors import SettingsError
-from core.requests import Prompt, parse_tokens
+from core.model.template_arguments import parse_line
+from core.requests import THOUGHT_TOKENS, Prompt, parse_tokens
 from melbo_tui.typed_prompts import FILES, typed_prompts
 from melbo_tui.widgets.field import Check, Field, choice
 from melbo_tui.widgets.prompt_entry import PromptEntry
@@ -198,6 +199,21 @@ def more_fields() -> Iterator[Widget]:
         "System",
         Input("", placeholder="the model's own", compact=True),
         "The system text before the prompt. Empty: what the model's chat template says by itself.",
+    )
+    yield Field(
+        "template",
+        "Template",
+        Input("", placeholder="KEY=VALUE, with spaces between", compact=True),
+        "Arguments of the model's chat template, as enable_thinking=false. They are kept with the vectors, which are "
+        "sampled, measured and talked to with them.",
+        parse_line,
+    )
+    yield Field(
+        "thought_tokens",
+        "Thoughts",
+        Input(str(THOUGHT_TOKENS), compact=True),
+        "How many tokens a thinking model's thought may have in the samples. One that has not ended by then has no answer.",
+        whole(1, 100_000),
     )
     yield Field("seed", "Seed", Input("0", compact=True), "The same seed finds the same vectors again.", whole(0))
     yield Field(

@@ -14,6 +14,7 @@ from textual.widgets import Button, Collapsible, Input, Static
 from core.discovery import METHODS
 from core.errors import SettingsError
 from core.events import ModelLoaded, PromptMeasured
+from core.model.template_arguments import parse_line
 from core.requests import Prompt, Train, default_blocks, parse_tokens
 from melbo_tui.panes.train_fields import (
     ONLY_FOR,
@@ -146,7 +147,7 @@ class TrainForm(Vertical):
             raise SettingsError("a contrast needs prompts of both kinds", "fill in More of and Less of, one prompt a line")
         searches = method in SEARCHES
         return Train(
-            prompts=(Prompt(text["prompt"], system=text["system"] or None),),
+            prompts=(self._prompt(),),
             source=source,
             target=target,
             radius=radius(text["radius"]),
@@ -157,6 +158,7 @@ class TrainForm(Vertical):
             settings={name: value for name, value in settings.items() if method in ONLY_FOR[name] and value is not None},
             tokens=text["tokens"],
             name=name_or_none(text["name"]),
+            thought_tokens=int(text["thought_tokens"]),
         )
 
     def _blocks(self) -> tuple[int | None, int | None]:
@@ -201,7 +203,7 @@ class TrainForm(Vertical):
             field.explanation = METHODS[self._method].summary
         if field.key in ("source", "target"):
             self._show_depth()
-        if field.key in ("prompt", "system") and self._model is not None:
+        if field.key in ("prompt", "system", "template") and self._model is not None:
             self._ask_to_measure()
         if field.key == "tokens":
             self._show_prompt_facts()
@@ -227,9 +229,13 @@ class TrainForm(Vertical):
         self.start()
 
     def _ask_to_measure(self) -> None:
-        text, system = self._field("prompt").text.strip(), self._field("system").text.strip()
-        if text:
-            self.post_message(self.PromptChanged(Prompt(text, system=system or None)))
+        if self._field("prompt").text.strip() and self._field("template").check():
+            self.post_message(self.PromptChanged(self._prompt()))
+
+    def _prompt(self) -> Prompt:
+        """The prompt as the model would be asked it. Raises SettingsError."""
+        text, system, template = (self._said(key) for key in ("prompt", "system", "template"))
+        return Prompt(text, system=system or None, template=parse_line(template))
 
     def _field(self, key: str) -> Field:
         return self.query_one(f"#field-{key}", Field)

@@ -13,7 +13,9 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from core.events import LensRead
+from core.model.template_arguments import arguments_of, written
 from melbo_tui.charts import sparkline
+from melbo_tui.widgets.thought import thought
 from melbo_tui.wording import story
 from vectors.library import Kept, Sample
 from vectors.plain_text import one_line
@@ -86,12 +88,14 @@ class VectorDetail(VerticalScroll):
         self.scroll_home(animate=False)
         self.query_one(NoteEditor).write_on(entry)
 
-    def show(self, entry: Kept | None, facts: Facts, streaming: dict[tuple[str, float], str]) -> None:
-        """`streaming` are samples that are being made, by prompt and coefficient."""
+    def show(
+        self, entry: Kept | None, facts: Facts, streaming: dict[tuple[str, float], Sample], unfolded: bool = False
+    ) -> None:
+        """`streaming` are samples that are being made, by prompt and coefficient; `unfolded`: thoughts stand whole."""
         text = Text()
         if entry is not None:
             self._about(text, entry, facts)
-            self._said(text, facts, streaming)
+            self._said(text, facts, streaming, unfolded)
             self._around(text, facts)
         self.query_one("#detail-text", Static).update(text)
 
@@ -111,6 +115,8 @@ class VectorDetail(VerticalScroll):
             text.append("= " + facts.recipe + "\n")
         told = {k: v for k, v in entry.origin.settings.items() if k not in _QUIET and v is not None and v is not False}
         settings = [name if value is True else f"{name} {value}" for name, value in told.items()]
+        if template := arguments_of(entry.origin):
+            settings.append(f"template {written(template)}")
         if settings:
             text.append(one_line(", ".join(settings), 400) + "\n", "dim")
         if facts.losses:
@@ -118,21 +124,21 @@ class VectorDetail(VerticalScroll):
             text.append(sparkline(facts.losses, 24), theme["primary"])
             text.append(f" {facts.losses[-1]:.4g} in {len(facts.losses)} steps\n", "dim")
 
-    def _said(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], str]) -> None:
-        said = {(s.prompt, s.coefficient): (s.text, s.kl) for s in facts.samples}
-        said.update({key: (words, None) for key, words in streaming.items()})
+    def _said(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], Sample], unfolded: bool) -> None:
+        said = {(s.prompt, s.coefficient): s for s in facts.samples} | streaming
         if not said:
             text.append(
                 "\nspace: hear what the model says under it at -1, 0, 1 and 2 times its size; p: on another prompt\n", "dim"
             )
         prompt = None
-        for (asked, coefficient), (words, kl) in sorted(said.items()):
+        for (asked, coefficient), sample in sorted(said.items(), key=lambda item: item[0]):
             if asked != prompt:
                 prompt = asked
                 text.append(f"\n“{one_line(asked, 120)}”\n", "bold")
             text.append(f"{coefficient:+g}  " if coefficient else " 0  ", "bold " + self.app.theme_variables["primary"])
-            text.append(words.strip())
-            text.append(f"  KL {kl:.2g}\n" if kl is not None else "\n", "dim")
+            text.append_text(thought(sample.thought, unfolded=unfolded))
+            text.append(sample.text.strip() or ("(no answer)" if sample.thought else ""))
+            text.append(f"  KL {sample.kl:.2g}\n" if sample.kl is not None else "\n", "dim")
 
     def _around(self, text: Text, facts: Facts) -> None:
         if facts.neighbours:

@@ -22,7 +22,7 @@ from melbo_tui.widgets.shelf_table import Group, ShelfTable
 from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors import similarity
 from vectors.index import LibraryError
-from vectors.library import Kept
+from vectors.library import Kept, Sample
 from vectors.query import SORTS, Line
 from vectors.reports import whom
 from vectors.vector import VectorError
@@ -60,7 +60,7 @@ class VectorList(Pane):
         self._view = shelf.View()
         self._facts = Facts()
         # Samples that are being made: by vector, then by prompt and coefficient.
-        self._streaming: dict[str, dict[tuple[str, float], str]] = {}
+        self._streaming: dict[str, dict[tuple[str, float], Sample]] = {}
         self._rest: Timer | None = None
         self._read_at = 0
 
@@ -171,7 +171,10 @@ class VectorList(Pane):
     def _show_detail(self) -> None:
         entry = self.current()
         streaming = self._streaming.get(entry.id, {}) if entry is not None else {}
-        self.query_one(VectorDetail).show(entry, self._facts, streaming)
+        self.query_one(VectorDetail).show(entry, self._facts, streaming, self.unfolded)
+
+    def show_answers(self) -> None:
+        self._show_detail()
 
     @work(thread=True, exclusive=True, group="neighbours", exit_on_error=False)
     def _look_around(self) -> None:

@@ -9,7 +9,8 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from core.events import Event, LensRead, Said, TaskEnded
-from core.requests import ReadLens, Reply, ReplyRow
+from core.model.template_arguments import shared_arguments
+from core.requests import Prompt, ReadLens, Reply, ReplyRow
 from core.steering import SteerTerm
 from melbo_tui.messages import GrowFamily, SteerWith
 from melbo_tui.panes.compare import Compare
@@ -20,7 +21,7 @@ from melbo_tui.panes.vector_list import called
 from melbo_tui.panes.workbench import Made, Workbench
 from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.shelf_table import Group, ShelfTable
-from melbo_tui.wording import CHOOSE_A_VECTOR
+from melbo_tui.wording import CHOOSE_A_VECTOR, answer_of
 from vectors.curation import MAX_RATING
 from vectors.library import Kept, Sample
 from vectors.vector import SteeringVector
@@ -54,6 +55,7 @@ class VectorsPane(ExchangingList, Measuring):
         Binding("n", "measure", "Measure", show=False, id="vectors.measure", tooltip=MEASURE),
         Binding("p", "hear_on", "Hear on a prompt", show=False, id="vectors.hear_on", tooltip="Hear it on a prompt of yours"),
         Binding("l", "lens", "Logit lens", show=False, id="vectors.lens", tooltip="Tokens that it points at, as a hint"),
+        Binding("y", "thought", "Thoughts", show=False, id="vectors.thought", tooltip="Unfold the thoughts before the answers"),
         Binding("z", "runs", "By run", show=False, id="vectors.runs", tooltip="Under their runs; Enter folds one"),
         Binding("o", "sort", "Sort", show=False, id="vectors.sort", tooltip="Sort by a column"),
         Binding("O", "reverse", "Reverse", show=False, id="vectors.reverse", tooltip="Sort the other way round"),
@@ -77,7 +79,7 @@ class VectorsPane(ExchangingList, Measuring):
             self._facts.lens = event
             self._show_detail()
         elif isinstance(event, Said) and event.task in self._previews:
-            self._previews[event.task](event.text)
+            self._previews[event.task](answer_of(event))
         elif isinstance(event, Said) and event.task in self._hearing:
             self._heard(event, *self._hearing[event.task])
         elif isinstance(event, TaskEnded):
@@ -95,12 +97,10 @@ class VectorsPane(ExchangingList, Measuring):
     def _heard(self, event: Said, id: str, prompt: str) -> None:
         coefficient = float(event.key)
         streaming = self._streaming.setdefault(id, {})
-        streaming[prompt, coefficient] = event.text
-        if event.finished:
-            kl = event.mean_kl if coefficient else None
-            sample = Sample(prompt, coefficient, event.text, kl)
-            if self.attempt(lambda: self.melbo.library.add_sample(id, sample)):
-                del streaming[prompt, coefficient]
+        kl = event.mean_kl if coefficient and event.finished else None
+        streaming[prompt, coefficient] = sample = Sample(prompt, coefficient, event.text, kl, event.thought)
+        if event.finished and self.attempt(lambda: self.melbo.library.add_sample(id, sample)):
+            del streaming[prompt, coefficient]
         if id == self._table.current:
             self.attempt(self._read_samples)
             self._show_detail()
@@ -238,11 +238,9 @@ class VectorsPane(ExchangingList, Measuring):
             return
         vector = self.loaded(entry.id)
         if vector is not None:
-            system = entry.origin.system
-            messages = ((("system", system),) if system else ()) + (("user", prompt),)
+            asked = Prompt.of(entry.origin, prompt)
             rows = tuple(
-                ReplyRow(str(c), messages, (SteerTerm(vector, c),) if c else (), max_new_tokens=_SAMPLE_TOKENS)
-                for c in _COEFFICIENTS
+                ReplyRow.of(str(c), asked, (SteerTerm(vector, c),) if c else (), _SAMPLE_TOKENS) for c in _COEFFICIENTS
             )
             self._hearing[self.melbo.engine.submit(Reply(rows))] = entry.id, prompt
 
@@ -268,9 +266,12 @@ class VectorsPane(ExchangingList, Measuring):
                     self.notify(f"Kept {saved[0].name}; u takes it back.", markup=False)
                     self.refresh_list(to=saved[0].id)
 
-        hear = self._preview if self.melbo.model is not None else None
-        self.app.push_screen(Workbench(self.melbo.library, picked, hear), done)
+        template = shared_arguments(entry.origin for entry in picked)
 
-    def _preview(self, vector: SteeringVector, show: Callable[[str], None]) -> None:
-        row = ReplyRow("preview", (("user", self.melbo.settings.prompt),), (SteerTerm(vector),), max_new_tokens=_SAMPLE_TOKENS)
-        self._previews[self.melbo.engine.submit(Reply((row,)))] = show
+        def preview(vector: SteeringVector, show: Callable[[str], None]) -> None:
+            prompt = Prompt(self.melbo.settings.prompt, template=template)
+            row = ReplyRow.of("preview", prompt, (SteerTerm(vector),), _SAMPLE_TOKENS)
+            self._previews[self.melbo.engine.submit(Reply((row,)))] = show
+
+        hear = preview if self.melbo.model is not None else None
+        self.app.push_screen(Workbench(self.melbo.library, picked, hear), done)

@@ -22,14 +22,21 @@ _BOX = """
 
 
 class Ask(ModalScreen[str | None]):
-    """Asks for one line. `check` gives what is wrong with it, or nothing; Escape gives None."""
+    """Asks for one line. `check` gives what is wrong with it, or nothing; `optional`: it may be empty. Escape gives None."""
 
     DEFAULT_CSS = _BOX.format("Ask") + "Ask #wrong { color: $text-error; height: auto; }"
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, title: str, value: str = "", hint: str = "", check: Callable[[str], str] = lambda text: "") -> None:
+    def __init__(
+        self,
+        title: str,
+        value: str = "",
+        hint: str = "",
+        check: Callable[[str], str] = lambda text: "",
+        optional: bool = False,
+    ) -> None:
         super().__init__()
-        self._title, self._value, self._hint, self._check = title, value, hint, check
+        self._title, self._value, self._hint, self._check, self._optional = title, value, hint, check, optional
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -45,7 +52,8 @@ class Ask(ModalScreen[str | None]):
 
     @on(Input.Submitted)
     def _accepted(self, event: Input.Submitted) -> None:
-        wrong = self._check(event.value) if event.value.strip() else "type something, or press Esc"
+        nothing = "" if self._optional else "type something, or press Esc"
+        wrong = self._check(event.value) if event.value.strip() else nothing
         if wrong:
             self.query_one("#wrong", Static).update(wrong)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_a_library_of_the_first_version_is_brought_over_with_a_backup(library: L
     before = _state(library)
     path = library.folder / "index.sqlite3"
     with sqlite3.connect(path) as db:
-        for table, column in (("vectors", "tags"), ("samples", "kl")):
+        for table, column in (("vectors", "tags"), ("samples", "kl"), ("samples", "thought")):
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         db.execute("DROP TABLE gone")
         db.execute("PRAGMA user_version = 1")
@@ -129,6 +130,25 @@ def test_a_library_of_the_first_version_is_brought_over_with_a_backup(library: L
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(LibraryError, match="newer"):
         Library(library.folder)
+
+
+def test_samples_from_before_thoughts_were_kept_stand_beside_those_with_one(library: Library) -> None:
+    (id, *_) = _saved(library)
+    journal = library.folder / "changes.jsonl"
+    with journal.open("a") as lines:
+        lines.write(json.dumps({"sample": [id, "prompt", 1.0, "text", 1e9, 0.25]}) + "\n")
+    path = library.folder / "index.sqlite3"
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE samples DROP COLUMN thought")
+        db.execute("PRAGMA user_version = 2")
+    lines_before = journal.read_text()
+    again = Library(library.folder)
+    assert journal.read_text() == lines_before, "what the journal has it is not told twice"
+    again.add_sample(id, Sample("prompt", 2.0, "answer", 0.5, "thought\x1b[31m"))
+    kept = [Sample("prompt", 2.0, "answer", 0.5, "thought[31m")]
+    assert again.samples(id) == kept
+    path.unlink()
+    assert Library(library.folder).samples(id) == [Sample("prompt", 1.0, "text", 0.25), *kept]
 
 
 def test_a_library_that_cannot_be_written_to_opens(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
