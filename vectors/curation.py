@@ -14,6 +14,8 @@ from vectors.plain_text import clean_name, one_line, printable
 
 FIELDS = ("name", "kept", "rating", "note", "tags", "deleted")
 MAX_RATING, MAX_TAGS, MAX_NOTE = 5, 32, 10_000
+# A sample's columns, in the order in which a line of the journal has them.
+_SAMPLE = ("vector", "prompt", "coefficient", "text", "created", "kl", "perplexity")
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,20 @@ class Change:
 class Sample:
     """A completion kept with a vector: what the model said to `prompt` under `coefficient` times it.
 
-    `kl` is how far the steered model's next-token distributions were from the unsteered one's on it, in nats a token.
+    `kl` is how far the steered model's next-token distributions were from the unsteered one's on it, in nats a token;
+    `perplexity` that of the text under the unsteered model. None where they were not measured.
     """
 
     prompt: str
     coefficient: float
     text: str
     kl: float | None = None
+    perplexity: float | None = None
+
+    @classmethod
+    def of_row(cls, row: sqlite3.Row) -> Sample:
+        """From a row of the index's table `samples`."""
+        return cls(row["prompt"], row["coefficient"], row["text"], row["kl"], row["perplexity"])
 
 
 class Curation:
@@ -134,7 +143,8 @@ class Curation:
         self.history.append(Change(label, tuple(Edit(id, "deleted", time.time(), None) for id in ids)))
 
     def add_sample(self, id: str, sample: Sample) -> None:
-        values = (id, sample.prompt, sample.coefficient, printable(sample.text), time.time(), sample.kl)
+        text = printable(sample.text)
+        values = (id, sample.prompt, sample.coefficient, text, time.time(), sample.kl, sample.perplexity)
         with self.index.changing() as db:
             _insert_sample(db, values)
             self.journal.append([{"sample": list(values)}])
@@ -159,7 +169,7 @@ class Curation:
             for row in db.execute("SELECT * FROM vectors"):
                 fields = {"name": row["name"]} | {f: row[f] for f, usual in defaults.items() if row[f] != usual}
                 changes.append({"t": time.time(), "id": row["id"], "set": fields})
-            changes += [{"sample": list(row)} for row in db.execute("SELECT * FROM samples")]
+            changes += [{"sample": list(row)} for row in db.execute(f"SELECT {', '.join(_SAMPLE)} FROM samples")]
             self.journal.append(changes)
 
     def _change(self, label: str, new: Mapping[str, Mapping[str, Any]], remember: bool = True) -> None:
@@ -209,9 +219,9 @@ def _set(db: sqlite3.Connection, id: str, fields: Mapping[str, Any]) -> None:
 
 
 def _insert_sample(db: sqlite3.Connection, values: tuple[Any, ...]) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO samples (vector, prompt, coefficient, text, created, kl) VALUES (?, ?, ?, ?, ?, ?)", values
-    )
+    """`values` as a journal's line has them: one from before perplexities were kept ends with the KL."""
+    values = (*values, None) if len(values) == len(_SAMPLE) - 1 else values
+    db.execute(f"INSERT OR REPLACE INTO samples ({', '.join(_SAMPLE)}) VALUES ({', '.join('?' * len(_SAMPLE))})", values)
 
 
 def vector_row(db: sqlite3.Connection, id: str) -> sqlite3.Row:

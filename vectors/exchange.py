@@ -97,9 +97,9 @@ def _take_over(library: Library, id: str, about: Mapping[str, Any]) -> None:
         library.note(id, about["note"])
     for sample in _list(about.get("samples"))[:_MAX_SAMPLES]:
         try:
-            kl = sample.get("kl")
+            kl, perplexity = (None if (value := sample.get(name)) is None else float(value) for name in ("kl", "perplexity"))
             text, prompt = printable(str(sample["text"]))[:_MAX_SAMPLE], printable(str(sample["prompt"]))[:_MAX_SAMPLE]
-            one = Sample(prompt, float(sample["coefficient"]), text, None if kl is None else float(kl))
+            one = Sample(prompt, float(sample["coefficient"]), text, kl, perplexity)
         except (AttributeError, KeyError, TypeError, ValueError):
             continue
         library.add_sample(id, one)

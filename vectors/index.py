@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
+# From this version on a journal stands beside the index.
+JOURNALLED = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (
@@ -33,7 +35,7 @@ CREATE TABLE IF NOT EXISTS vectors (
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, problem TEXT);
 CREATE TABLE IF NOT EXISTS samples (
     vector TEXT NOT NULL, prompt TEXT NOT NULL, coefficient REAL NOT NULL, text TEXT NOT NULL, created REAL NOT NULL,
-    kl REAL,
+    kl REAL, perplexity REAL,
     PRIMARY KEY (vector, prompt, coefficient)
 );
 CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY);
@@ -43,6 +45,7 @@ CREATE INDEX IF NOT EXISTS by_file ON vectors (file);
 # What each version's index needs to become the next one's.
 _MIGRATIONS = {
     1: ("ALTER TABLE vectors ADD COLUMN tags TEXT NOT NULL DEFAULT ''", "ALTER TABLE samples ADD COLUMN kl REAL"),
+    2: ("ALTER TABLE samples ADD COLUMN perplexity REAL",),
 }
 
 

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from vectors.atomic import sweep, write_atomically
 from vectors.curation import Curation, Sample, vector_row
 from vectors.formats import safetensors_file
-from vectors.index import VERSION, Index, LibraryError
+from vectors.index import JOURNALLED, Index, LibraryError
 from vectors.journal import Journal
 from vectors.mixtures import Mixture, read_mixture
 from vectors.plain_text import one_line
@@ -96,7 +96,7 @@ class Library(Curation):
             self.refresh()
             if self.index.found == 0:
                 self.replay()
-            elif self.index.found < VERSION:
+            elif self.index.found < JOURNALLED:
                 self.record_all()
         except OSError as error:
             raise LibraryError(f"the library {self.folder} cannot be used ({error.strerror or error})") from error
@@ -223,13 +223,18 @@ class Library(Curation):
     def samples(self, id: str) -> list[Sample]:
         with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples WHERE vector = ? ORDER BY prompt, coefficient", (id,)).fetchall()
-        return [Sample(row["prompt"], row["coefficient"], row["text"], row["kl"]) for row in rows]
+        return [Sample.of_row(row) for row in rows]
 
     def first_samples(self) -> dict[str, Sample]:
         """For every vector that has samples, the one nearest to coefficient 1."""
         with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
-        return {row["vector"]: Sample(row["prompt"], row["coefficient"], row["text"], row["kl"]) for row in rows}
+        return {row["vector"]: Sample.of_row(row) for row in rows}
+
+    def sample(self, id: str, prompt: str, coefficient: float = 1.0) -> Sample | None:
+        """The vector's sample on `prompt` at `coefficient`, None where there is none."""
+        of_prompt = (sample for sample in self.samples(id) if sample.prompt == prompt)
+        return next((sample for sample in of_prompt if sample.coefficient == coefficient), None)
 
     def changed_at(self) -> int:
         """Grows whenever anybody changes the library: nanoseconds of its last change, cheap to ask for."""

@@ -135,7 +135,7 @@ def test_our_files_carry_what_people_said(tmp_path: Path, library: Library) -> N
     library.tag([one.id], ["code"])
     library.rate([one.id], 4)
     library.note(one.id, "a note")
-    library.add_sample(one.id, Sample("p", 1.0, "text", 0.5))
+    library.add_sample(one.id, Sample("p", 1.0, "text", 0.5, 3.0))
     path = tmp_path / "out.safetensors"
     exchange.export(library, [(one.id, 1.0)], path)
     other = Library(tmp_path / "other")
