@@ -21,9 +21,10 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from core.errors import Cancelled, ModelError, first_line
+from core.model.config import check_adapter
 from core.model_source import adapter_name
 from core.model_store import Progress, bar_class
 from core.offloading import execution_device, first_numbers
@@ -261,6 +262,12 @@ def pick_device(device: str) -> str:
     return device
 
 
+def read_config(folder: Path, trust_remote_code: bool = False) -> Any:
+    """The config of the model in `folder`; no weights are read. Raises ModelError."""
+    with _readable_failures(folder.name):
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+
+
 def convert_gguf(gguf: Path, folder: Path, progress: Progress) -> None:
     """Writes the model and tokenizer of a GGUF file to `folder` as a float32 Hugging Face model. Raises ModelError."""
     with _readable_failures(gguf.name), _progress_to(progress, is_gguf=True):
@@ -306,13 +313,7 @@ def _load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:
 
 def _with_adapter(model: Any, folder: Path) -> Any:
     """`model` with a PEFT adapter merged into its weights, so that blocks and speed stay as they were."""
-    if not (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{folder} holds no PEFT adapter", "name a folder with adapter_config.json and adapter_model.safetensors"
-        )
-    if not (folder / "adapter_model.safetensors").is_file():
-        # The other form, adapter_model.bin, is a pickle.
-        raise ModelError(f"{folder} holds no adapter_model.safetensors", "save the adapter with safe_serialization=True")
+    check_adapter(folder)
     from peft import PeftModel  # takes a second or two, and most models wear no adapter
 
     try:

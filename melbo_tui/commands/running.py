@@ -43,6 +43,7 @@ class Runner:
     def perform(self, request: Request, listen: Callable[[Event], object]) -> None:
         """Runs `request` to its end; `listen` hears every event. Raises what the task raises."""
         line = ProgressLine()
+        told = False  # that it is to end
 
         def emit(event: Event) -> None:
             if isinstance(event, ModelLoaded):
@@ -55,16 +56,21 @@ class Runner:
                 line.clear()
                 fail(f"note: {event.message}")
             listen(event)
-            if isinstance(event, Progressed) and interrupted.is_set():
+            nonlocal told
+            if isinstance(event, Progressed) and interrupted.is_set() and not told:
+                told = True
                 raise Cancelled  # out of a phase that cannot yield: loading a model
 
         try:
             with _interruptions() as interrupted, closing(self.session.start(0, request, emit)) as steps:
                 for _ in steps:
-                    if interrupted.is_set():
-                        steps.close()  # at a step's end, where the task can put away how far it has come
-                        raise Cancelled
-        except Cancelled:
+                    if interrupted.is_set() and not told:
+                        told = True
+                        # At a step's end, where the task can put away how far it has come, and finish what is cheap.
+                        steps.throw(Cancelled())
+            if told:
+                raise Cancelled
+        except (Cancelled, StopIteration):
             raise KeyboardInterrupt from None
         finally:
             line.clear()

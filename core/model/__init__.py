@@ -1,0 +1,1 @@
+"""A model, its tokens, and what a prompt is."""
