@@ -56,7 +56,7 @@ class Engine:
     def submit(self, request: Request) -> int:
         """Queues `request` and gives its task's id. Tasks of one priority run in the order they came."""
         with self._lock:
-            task = _Running(self._next_id, request)
+            task = _Running(self._next_id, request, cancelled=self._closing)
             self._next_id += 1
             self._tasks[task.id] = task
         self._wake.put(None)

@@ -101,12 +101,12 @@ def _as_transformers_reads(folder: Path) -> Shape:
 def _hub_config(source: ModelSource, revision: str | None) -> Path:
     """The config of a hub model, from the hub library's cache or the hub."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     from core.model_store import readable_hub_failures
 
     with readable_hub_failures(source, revision):
         try:
             return Path(hf_hub_download(source.location, "config.json", revision=revision))
-        except EntryNotFoundError as error:
+        except RemoteEntryNotFoundError as error:
             raise ModelError(f"{source.location} on the hub has no config.json", "name a model of transformers") from error

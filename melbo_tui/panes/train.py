@@ -15,6 +15,7 @@ from core.errors import SettingsError
 from core.events import (
     Event,
     ModelLoaded,
+    ModelReleased,
     PromptMeasured,
     RunStopped,
     TaskEnded,
@@ -86,6 +87,8 @@ class TrainPane(FoundActions):
         if isinstance(event, ModelLoaded):
             self.query_one(TrainForm).show_model(event)
             self._show_run()
+        elif isinstance(event, ModelReleased):
+            self.query_one(TrainForm).show_model(None)
         elif isinstance(event, PromptMeasured):
             self.query_one(TrainForm).show_measured(event)
         elif isinstance(event, TaskEnded) and self.run is None:
@@ -104,9 +107,6 @@ class TrainPane(FoundActions):
                 self._ended(event)
             self.query_one(FoundTable).show_soon(self.run, self.run.rows_changed_by(event))
             self._show_run()
-
-    def model_gone(self) -> None:
-        self.query_one(TrainForm).show_model(None)
 
     def _ended(self, event: TaskEnded) -> None:
         assert self.run is not None
