@@ -108,6 +108,10 @@ def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bo
         return Path(folder)
 
 
+class HubOutOfReach(ModelError):
+    """A model that is not on this machine, and nobody can tell whether it is on the hub."""
+
+
 @contextmanager
 def readable_hub_failures(source: ModelSource, revision: str | None) -> Iterator[None]:
     """Whatever the hub library raises, as one ModelError that says what became of `source`."""
@@ -122,7 +126,7 @@ def readable_hub_failures(source: ModelSource, revision: str | None) -> Iterator
             "check its spelling; a private or gated model needs `hf auth login` first",
         ) from error
     except LocalEntryNotFoundError as error:
-        raise ModelError(
+        raise HubOutOfReach(
             f"{source.location} is not on this machine, and the hub cannot be reached",
             fallback or "check the network, or name a model folder or a .gguf file",
         ) from error

@@ -104,7 +104,7 @@ class LoadingApp(App[None]):
     def _ask_for_model(self) -> None:
         spec, wrong = self._failed or (self.spec, "")
         hint = "bundled, smollm2, a folder, a .gguf file or a hub id"
-        self._ask_for("Load a model", spec.model, hint, wrong, self._with_model)
+        self._ask_for("Load a model", spec.model, hint, wrong, self.spec_of)
 
     def _ask_for_adapter(self) -> None:
         spec, wrong = self._failed or (self.spec, "")
@@ -113,7 +113,8 @@ class LoadingApp(App[None]):
             f"Put an adapter on {self.spec.model}", spec.adapter or "", hint, wrong if spec.adapter else "", self._with_adapter
         )
 
-    def _with_model(self, model: str) -> ModelSpec:
+    def spec_of(self, model: str) -> ModelSpec:
+        """Another model, to be loaded as this one is: device, dtype and trust stay."""
         return replace(self.spec, model=model, adapter=None, revision=None)
 
     def _with_adapter(self, folder: str) -> ModelSpec:

@@ -33,7 +33,7 @@ from vectors.journal import Journal
 from vectors.mixtures import Mixture, read_mixture
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
-from vectors.vector import Origin, SteeringVector, VectorError
+from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
 __all__ = ["Kept", "Library", "Sample", "new_run_id"]
 _DEEPEST = 50  # mixtures of mixtures
@@ -200,6 +200,15 @@ class Library(Curation):
         """How a mixture is made; None for a vector that is none."""
         row = self._row(id)
         return read_mixture(self.path_of(row["file"])).recipe if row["file"].endswith(".json") else None
+
+    def stamp(self, label: str) -> ModelStamp | None:
+        """The shape of the model with that label, as vectors trained on it have it; None where there are none."""
+        with self.index.reading() as db:
+            for row in db.execute("SELECT origin FROM vectors WHERE model = ?", (label,)):
+                stamp = _origin(row["origin"]).model
+                if stamp.n_blocks:
+                    return replace(stamp, fingerprint="")
+        return None
 
     def names(self) -> dict[str, str]:
         """The present name of every vector, by id."""

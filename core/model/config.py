@@ -10,8 +10,9 @@ from typing import Any
 
 from core.errors import ModelError, first_line
 from core.model.gguf_header import header_numbers
-from core.model_source import ModelSource, ModelSpec, resolve
-from core.model_store import converted_folder
+from core.model_source import ModelSource, ModelSpec, adapter_name, resolve
+from core.model_store import HubOutOfReach, converted_folder, readable_hub_failures
+from vectors.vector import ModelStamp
 
 # What architectures call them; what else there is, transformers knows.
 _BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -50,6 +51,17 @@ def shape_of(source: ModelSource, revision: str | None = None) -> Shape:
     else:
         folder = Path(source.location)
     return _shape(read_json(folder / "config.json")) or _as_transformers_reads(folder)
+
+
+def stamp_of(spec: ModelSpec) -> ModelStamp:
+    """What a vector of the model that `spec` names carries of it: the name alone where neither this machine has its config
+    nor the hub can be reached. Raises ModelError for a model that is nowhere."""
+    source = resolve(spec.model).wearing(spec.adapter)
+    try:
+        shape = shape_of(source, spec.revision)
+    except HubOutOfReach:
+        shape = Shape(0, 0)
+    return ModelStamp(source.name, shape.d_model, shape.n_blocks, "", spec.revision or "", adapter_name(source.adapter))
 
 
 def check_folder(folder: Path) -> None:
@@ -102,8 +114,6 @@ def _hub_config(source: ModelSource, revision: str | None) -> Path:
     """The config of a hub model, from the hub library's cache or the hub."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import RemoteEntryNotFoundError
-
-    from core.model_store import readable_hub_failures
 
     with readable_hub_failures(source, revision):
         try:

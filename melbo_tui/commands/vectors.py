@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
-from core.model_source import DEFAULT_NAMES
+from core.model.config import stamp_of
 from melbo_tui.commands import curate
-from melbo_tui.commands.naming import add_picks, completed, find, model_of, picked
+from melbo_tui.commands.naming import add_picks, completed, find, picked
 from melbo_tui.commands.output import fail, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
@@ -132,9 +131,11 @@ def _show(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     library = open_library(args)
-    model = (model_of(args) if args.model in DEFAULT_NAMES else Path(args.model or "").name) or ""
+    model = (library.stamp(args.model) or stamp_of(args.spec)) if args.model is not None else None
     how = Reading(args.block, model, args.tensor, args.columns, args.base_row)
     saved = exchange.take_in(library, given_path(args.file), how, args.name or "")
+    for label in sorted({entry.model for entry in saved if not entry.origin.model.n_blocks}):
+        fail(f"note: nothing is known here of {label}, so the block and the width of its vectors were not checked")
     return say_done(args, f"imported {', '.join(entry.name for entry in saved)}", [entry.name for entry in saved])
 
 

@@ -60,7 +60,7 @@ async def test_a_mistyped_model_is_told_in_the_dialog(library: Library, tiny_fol
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_fails_while_it_is_fetched_leaves_the_loaded_model(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
-        app.load_model(app._with_model("owner/other"))
+        app.load_model(app.spec_of("owner/other"))
         task, _ = engine.last(LoadModel)
         engine.tell(TaskStarted(task, "loading owner/other"))
         engine.tell(Progressed(task, "fetching owner/other", 0.4, 1.0))
@@ -81,7 +81,7 @@ async def test_what_fails_while_it_is_fetched_leaves_the_loaded_model(library: L
 
 async def test_weights_that_fail_bring_the_old_model_back_once(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
-        app.load_model(app._with_model("owner/other"))
+        app.load_model(app.spec_of("owner/other"))
         task, _ = engine.last(LoadModel)
         for event in (TaskStarted(task, "loading"), ModelReleased(task), TaskEnded(task, "failed", "torn weights", "")):
             engine.tell(event)
