@@ -65,6 +65,9 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     action("empty-trash", _empty_trash, "Remove what was deleted for good.")
 
 
+NO_SAMPLE = "(no sample yet)"
+
+
 def _list(args: argparse.Namespace) -> int:
     library = open_library(args)
     samples = library.first_samples()
@@ -92,7 +95,8 @@ def _row(line: Line) -> tuple[str, ...]:
     e = line.entry
     kl, rating = "" if line.kl is None else f"{line.kl:.2g}", "" if e.rating is None else str(e.rating)
     place = (e.model, e.method, str(e.block), f"{e.norm:.3g}")
-    return ("★" if e.kept else "", e.name, *place, kl, rating, " ".join(e.tags), age(e.created), line.sample)
+    sample = line.sample or NO_SAMPLE
+    return ("★" if e.kept else "", e.name, *place, kl, rating, " ".join(e.tags), age(e.created), sample)
 
 
 def _fields(entry: Kept) -> dict[str, Any]:
@@ -124,6 +128,8 @@ def _show(args: argparse.Namespace) -> int:
         say(f"  tags: {' '.join(entry.tags)}")
     if entry.note:
         say(f"  note: {entry.note}")
+    if not samples:
+        say(f"  {NO_SAMPLE}; `melbo-tui chat --steer {entry.name}=1 --message TEXT` generates under it")
     for sample in samples:
         say(f"  at {sample.coefficient:g}: {one_line(sample.text)}")
     return 0

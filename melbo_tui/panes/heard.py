@@ -1,34 +1,78 @@
-"""What the model says under the vector that the list stands on: a line of figures, then the whole answer."""
+"""The completion under the vector that the list stands on: its figures in the border, the whole of it to be scrolled."""
 
 from __future__ import annotations
 
 from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.message import Message
 
 from melbo_tui.run_state import RunState, verdict
-from melbo_tui.widgets.sparing import Sparing
+from melbo_tui.widgets.sparing import Entitled, Sparing
 from vectors.plain_text import one_line
 
 
-class Heard(Sparing):
+class Heard(VerticalScroll, Entitled):
+    """Follows the text while it is being generated, until somebody scrolls up."""
+
+    BINDINGS = [Binding("escape", "leave", "List", tooltip="Back to the list of vectors")]
+
+    class Left(Message):
+        pass
+
     def __init__(self) -> None:
-        super().__init__("", id="heard", markup=False)
+        super().__init__(id="heard")
+        self._key: str | None = None
+        self._rows = 0
+
+    def compose(self) -> ComposeResult:
+        yield Sparing("", markup=False)
 
     def show(self, run: RunState | None, key: str | None, name: str) -> None:
         """The row `key` of the run, called `name`; where the run has no rows, what it is at, or why it has none."""
         said = run.said.get(key) if run is not None and key is not None else None
-        if run is None or key is None or said is None:
-            self.show_text(Text("" if run is None or run.rows() else run.without_finds()))
-            return
-        found = run.vector(key)
-        facts = [name, *([verdict(said)] if verdict(said) else [])]
+        figures, text, growing = "", "", False
+        if run is None or key is None:
+            text = "" if run is None or run.rows() else run.without_finds()
+        else:
+            text = "\n".join(part for part in (said.text.strip() if said else "", run.lack(key)) if part)
+            figures, growing = self._figures(run, key, name), said is not None and not said.finished
+        at_end = self.scroll_offset.y >= self.max_scroll_y
+        shown = self.query_one(Sparing)
+        rows = len(Text(text).wrap(self.app.console, max(self.scrollable_content_region.width, 1)))
+        shown.show_text(Text(text), fit=rows != self._rows)
+        self._rows = rows
+        room = self.content_size.height
+        below = f"{rows} lines · {'Esc: the list' if self.has_focus else 'Enter reads'}" if rows > room > 0 else ""
+        if run is not None and key in run.going_on:
+            below = "generating …" + (f" · {below}" if below else "")
+        self.entitle(one_line(figures, max(self.size.width - 4, 20)), below)
+        if key != self._key:
+            self._key = key
+            self.scroll_end(animate=False) if growing else self.scroll_home(animate=False)
+        elif growing and at_end:
+            self.scroll_end(animate=False)
+
+    def on_resize(self) -> None:
+        self._rows = 0  # the text wraps anew
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
+    def _figures(self, run: RunState, key: str, name: str) -> str:
+        said, found = run.said.get(key), run.vector(key)
+        facts = [name]
+        if said is not None and verdict(said):
+            facts.append(verdict(said))
         if found:
             facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
         if (kl := run.kl_to_base(key)) is not None:
             facts.append(f"KL to base {kl:.2g}")
-        if said.mean_kl is not None:
-            facts.append(f"KL {said.mean_kl:.2f}")
-        if said.perplexity is not None:
-            facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
-        facts.append(f"repeats {said.repetition:.0%}")
-        figures = one_line(" · ".join(facts), max(self.size.width, 20)) + "\n"
-        self.show_text(Text.assemble((figures, "bold"), said.text.strip()))
+        if said is not None:
+            if said.mean_kl is not None:
+                facts.append(f"KL {said.mean_kl:.2f}")
+            if said.perplexity is not None:
+                facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
+            facts.append(f"repeats {said.repetition:.0%}")
+        return " · ".join(facts)

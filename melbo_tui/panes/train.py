@@ -54,6 +54,8 @@ class TrainPane(FoundActions):
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
         Binding("g", "resume", "Go on", id="train.resume", show=False, tooltip="Go on with the run that was interrupted last"),
+        Binding("shift+up", "scroll_heard(-1)", "Scroll up", show=False, tooltip="Scroll the completion below"),
+        Binding("shift+down", "scroll_heard(1)", "Scroll down", show=False, tooltip="Scroll the completion below"),
         Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),
     ]
 
@@ -118,7 +120,9 @@ class TrainPane(FoundActions):
                 self._show_run()
                 self.query_one(TrainForm).show_trouble(self.run.without_finds())
         elif event.outcome == "cancelled":
-            self.notify(f"Stopped; finished and in the library: {len(self.run.found)}. g goes on with the run.")
+            without = len(self.run.unsampled())
+            lack = f" {without} without a sample: space makes one, and" if without else ""
+            self.notify(f"Stopped; finished and in the library: {len(self.run.found)}.{lack} g goes on with the run.")
         else:
             self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=5)
 

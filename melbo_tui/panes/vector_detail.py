@@ -119,20 +119,19 @@ class VectorDetail(VerticalScroll):
             text.append(f" {facts.losses[-1]:.4g} in {len(facts.losses)} steps\n", "dim")
 
     def _said(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], str]) -> None:
-        said = {(s.prompt, s.coefficient): (s.text, s.kl) for s in facts.samples}
-        said.update({key: (words, None) for key, words in streaming.items()})
+        said = {(s.prompt, s.coefficient): (s.text, _figures(s)) for s in facts.samples}
+        said.update({key: (words, "") for key, words in streaming.items()})
         if not said:
-            text.append(
-                "\nspace: hear what the model says under it at -1, 0, 1 and 2 times its size; p: on another prompt\n", "dim"
-            )
+            text.append("\nNo sample yet. space: hear what the model says under it at -1, 0, 1 and 2 times its size; ", "dim")
+            text.append("p: on another prompt\n", "dim")
         prompt = None
-        for (asked, coefficient), (words, kl) in sorted(said.items()):
+        for (asked, coefficient), (words, figures) in sorted(said.items()):
             if asked != prompt:
                 prompt = asked
                 text.append(f"\n“{one_line(asked, 120)}”\n", "bold")
             text.append(f"{coefficient:+g}  " if coefficient else " 0  ", "bold " + self.app.theme_variables["primary"])
             text.append(words.strip())
-            text.append(f"  KL {kl:.2g}\n" if kl is not None else "\n", "dim")
+            text.append(figures + "\n", "dim")
 
     def _around(self, text: Text, facts: Facts) -> None:
         if facts.neighbours:
@@ -143,3 +142,9 @@ class VectorDetail(VerticalScroll):
                 text.append(f"{title}  ", "bold")
                 text.append(" ".join(f"{token} {value:+.1f}" for token, value in tokens[:8]) + "\n")
             text.append("the logit lens, a hint only: it leaves out all later blocks\n", "dim")
+
+
+def _figures(sample: Sample) -> str:
+    """The sample's KL and perplexity, as far as they were measured."""
+    kl = f"  KL {sample.kl:.2g}" if sample.kl is not None else ""
+    return kl + (f"  perplexity {min(sample.perplexity, 99999):.3g}" if sample.perplexity is not None else "")

@@ -22,7 +22,7 @@ from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.shelf_table import Group, ShelfTable
 from melbo_tui.wording import CHOOSE_A_VECTOR
 from vectors.curation import MAX_RATING
-from vectors.library import Kept, Sample
+from vectors.library import Kept
 from vectors.vector import SteeringVector
 
 _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
@@ -97,8 +97,7 @@ class VectorsPane(ExchangingList, Measuring):
         streaming = self._streaming.setdefault(id, {})
         streaming[prompt, coefficient] = event.text
         if event.finished:
-            kl = event.mean_kl if coefficient else None
-            sample = Sample(prompt, coefficient, event.text, kl)
+            sample = event.sample(prompt, coefficient)
             if self.attempt(lambda: self.melbo.library.add_sample(id, sample)):
                 del streaming[prompt, coefficient]
         if id == self._table.current:
