@@ -96,7 +96,7 @@ def _of_its_model(library: Library, path: Path, vector: SteeringVector, given: M
         stamp = given or library.stamp(own.label()) or (own if ours and own.name else None)
     if stamp is None:
         says = f"calls its model {own.name!r}, which may be any" if own.name else "does not say which model its vectors are of"
-        raise MissingModel(f"{path.name}: {says}: name the model (--model M)")
+        raise MissingModel(f"{path.name}: {says}")
     for model in (stamp, given):
         if model is not None and model.n_blocks and (wrong := vector.misfit(model)):
             raise VectorError(f"{path.name}: {wrong}")

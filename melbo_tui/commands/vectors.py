@@ -16,7 +16,7 @@ from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
 from melbo_tui.wording import age, story
 from vectors import exchange, similarity, upkeep
-from vectors.formats.raw import Reading
+from vectors.formats.raw import MissingBlock, Reading
 from vectors.given_path import file_to_write, given_path
 from vectors.library import Kept
 from vectors.plain_text import one_line
@@ -139,7 +139,12 @@ def _import(args: argparse.Namespace) -> int:
     library = open_library(args)
     model = (library.stamp(args.model) or stamp_of(args.spec)) if args.model is not None else None
     how = Reading(args.block, model, args.tensor, args.columns, args.base_row)
-    saved = exchange.take_in(library, given_path(args.file), how, args.name or "")
+    try:
+        saved = exchange.take_in(library, given_path(args.file), how, args.name or "")
+    except MissingBlock as error:
+        raise SettingsError(str(error), "say it: --block I, and of which model: --model M") from error
+    except exchange.MissingModel as error:
+        raise SettingsError(str(error), "say it: --model M") from error
     for label in sorted({entry.model for entry in saved if not entry.origin.model.n_blocks}):
         fail(f"note: nothing is known here of {label}, so the block and the width of its vectors were not checked")
     return say_done(args, f"imported {', '.join(entry.name for entry in saved)}", [entry.name for entry in saved])

@@ -98,6 +98,9 @@ class FoundActions(Measuring):
     @on(DataTable.RowSelected)
     def _read(self) -> None:
         self.query_one(Heard).focus()
+        # The list is shorter now, and is to show the vector still.
+        table = self.query_one(FoundTable)
+        self.call_after_refresh(table.move_cursor, row=table.cursor_row, scroll=True)
 
     @on(Heard.Left)
     def _done_reading(self) -> None:

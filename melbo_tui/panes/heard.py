@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.message import Message
+from textual.widget import Widget
 
 from melbo_tui.run_state import RunState, verdict
 from melbo_tui.widgets.sparing import Entitled, Sparing
@@ -16,7 +17,7 @@ from vectors.plain_text import one_line
 class Heard(VerticalScroll, Entitled):
     """Follows the text while it is being generated, until somebody scrolls up."""
 
-    BINDINGS = [Binding("escape", "leave", "List", tooltip="Back to the list of vectors")]
+    BINDINGS = [Binding("escape", "leave", "Out", tooltip="Back to the list of vectors")]
 
     class Left(Message):
         pass
@@ -53,6 +54,16 @@ class Heard(VerticalScroll, Entitled):
             self.scroll_end(animate=False) if growing else self.scroll_home(animate=False)
         elif growing and at_end:
             self.scroll_end(animate=False)
+
+    def on_focus(self) -> None:
+        self._make_room(True)
+
+    def on_blur(self) -> None:
+        self._make_room(False)
+
+    def _make_room(self, reading: bool) -> None:
+        assert isinstance(self.parent, Widget)
+        self.parent.set_class(reading, "-reading")
 
     def on_resize(self) -> None:
         self._rows = 0  # the text wraps anew

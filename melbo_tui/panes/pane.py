@@ -48,9 +48,13 @@ class Pane(Container):
 
     def model_is_there(self) -> bool:
         """Whether a model is loaded; where none is, says so."""
-        if self.melbo.model is None:
-            self.notify("The model is not loaded yet.", severity="warning")
-        return self.melbo.model is not None
+        if wrong := self.without_model():
+            self.notify(wrong, severity="warning")
+        return not wrong
+
+    def without_model(self, text: str = "") -> str:
+        """That no model is loaded, where none is, for a dialog that needs one."""
+        return "The model is not loaded yet." if self.melbo.model is None else ""
 
     def ask_name(self, id: str, name: str, then: Callable[[str], None]) -> None:
         """Asks for a new name for the vector, which keeps it; `then` is given the name once the library has it."""

@@ -41,8 +41,10 @@ async def test_the_whole_completion_can_be_read(library: Library, size: tuple[in
         before = heard.size.height
         await pilot.press("enter")
         await until(pilot, lambda: heard.has_focus and heard.size.height > before)
+        assert "bomb-01" in screen_text(app), "the list still shows whose it is"
         footer = next(line for line in reversed(screen_text(app).splitlines()) if line.strip())
-        assert "esc List" in footer
+        assert "esc Out" in footer
+        assert "x Stop" in footer
         await pilot.press("end")
         await until(pilot, lambda: "Step 60: stir" in screen_text(app))
         await pilot.press("pageup", "up", "home")
@@ -119,7 +121,7 @@ async def test_a_vector_without_a_sample_is_marked_and_one_key_makes_it(library:
         assert "(the sample was cut" in screen_text(app)
         await pilot.press("space")
         await pilot.pause()
-        task, request = engine.last(Reply)
+        task, _ = engine.last(Reply)
         engine.tell(Said(task, "more", "Now it is there.", 5, True, (0.5,), 3.0))
         engine.tell(TaskEnded(task, "done"))
         await until(pilot, lambda: "no sample yet" not in screen_text(app))

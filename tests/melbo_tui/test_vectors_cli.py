@@ -102,7 +102,7 @@ def test_an_import_is_held_against_the_model_it_names(run: CommandLine, library:
         (("--block", "1", "--model", "smollm2"), "theirs-01 has width 32, smollm2 has 576"),
         (("--block", "1", "--model", str(tmp_path / "nowhere")), "there is no model"),
         (("--block", "1"), "does not say which model its vectors are of"),
-        ((), "give the block"),
+        ((), "on which block its vectors act (say it: --block I"),
     ):
         code, _, err = run("import", str(path), *words)
         assert (code, err.count("\n")) == (1, 1), err

@@ -273,6 +273,14 @@ async def test_what_fails_is_told_in_its_dialog(stocked: Library, tmp_path: Path
         await pilot.pause()
         assert "is taken by another vector" in screen_text(app)
         assert app.screen.query_one(Input) is field
+        await pilot.press("escape", "t")
+        await pilot.pause()
+        field = app.screen.query_one(Input)
+        field.value = " ".join(f"tag{i}" for i in range(40))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "at most 32 tags" in screen_text(app)
+        assert app.screen.query_one(Input) is field
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def test_melbo_s_and_dct_s_tensors(tmp_path: Path, library: Library) -> None:
     found = reader_of(path)(path, AT_5)
     np.testing.assert_array_equal(_directions(found), ROWS)
     assert (found[0].block, found[0].name) == (5, "melbo-01")
-    with pytest.raises(VectorError, match="give the block"):
+    with pytest.raises(VectorError, match="on which block"):
         reader_of(path)(path, Reading())
     np.testing.assert_array_equal(_directions(reader_of(path)(path, Reading(5, QWEN, columns=True))), ROWS.T)
     entries = exchange.take_in(library, path, Reading(8, QWEN, base_row=True), "fam")
@@ -218,7 +218,7 @@ def test_recipes_go_where_their_parents_are(tmp_path: Path, library: Library) ->
 def test_bare_safetensors_need_a_block(tmp_path: Path) -> None:
     path = tmp_path / "bare.safetensors"
     save_file({"direction": ROWS[0]}, path)
-    with pytest.raises(VectorError, match="give the block"):
+    with pytest.raises(VectorError, match="on which block"):
         safetensors_file.read(path)
     (found,) = safetensors_file.read(path, AT_5)
     assert found.block == 5

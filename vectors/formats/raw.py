@@ -64,7 +64,7 @@ def rows_as_vectors(
     if rows.shape[1] > MAX_WIDTH:
         raise VectorError(f"{path.name}: no model is {rows.shape[1]} wide")
     if how.block is None:
-        raise MissingBlock(f"{path.name}: nothing in it says where its vectors act: give the block (--block I) and the model")
+        raise MissingBlock(f"{path.name}: nothing in it says on which block its vectors act")
     stem = clean_name(path.stem or "vector")
     names = [f"{stem}-{i + 1:02d}" for i in range(len(rows))] if len(rows) > 1 else [stem]
     if how.base_row and len(rows) > 1:

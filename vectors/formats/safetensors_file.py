@@ -95,9 +95,7 @@ def read_header(path: Path) -> list[Entry]:
         text = (file.metadata() or {}).get(KEY)
         shape = list(file.get_slice("vectors").get_shape()) if "vectors" in _names(file) else []
     if text is None:
-        raise MissingBlock(
-            f"{path.name}: no {KEY} header, so nothing says where its vectors act: give the block (--block I) and the model"
-        )
+        raise MissingBlock(f"{path.name}: no {KEY} header, so nothing in it says on which block its vectors act")
     try:
         header = json.loads(text)
         version = int(header["version"])
