@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from core.errors import MelboError, first_line
 from vectors.index import LibraryError
-from vectors.plain_text import one_line
 from vectors.vector import VectorError
 
 
@@ -24,8 +23,3 @@ def why_not(change: Callable[[], object]) -> str:
     except (LibraryError, MelboError, VectorError) as error:
         return told(error)
     return ""
-
-
-def in_a_line(text: str) -> str:
-    """`told` for where there is one line."""
-    return one_line(text.replace("\n", "; "), 400)
