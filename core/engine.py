@@ -6,7 +6,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from core.errors import Cancelled
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted
@@ -23,7 +25,13 @@ class _Running:
     steps: Task | None = None
     paused: bool = False
     cancelled: bool = False
+    ending: bool = False  # it was told that it is cancelled, and may be finishing what is cheap
+    waits: Future[Any] | None = None
     stage: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.cancelled or not (self.paused or (self.waits is not None and not self.waits.done()))
 
 
 class Engine:
@@ -35,10 +43,11 @@ class Engine:
 
     def __init__(self, publish: Callable[[Event], None], session: Session) -> None:
         self._session = session
+        session.end_others = self._end_others
         self._outbox = Outbox(publish)
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._tasks: dict[int, _Running] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._next_id = 1
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="melbo-engine", daemon=True)
@@ -47,14 +56,17 @@ class Engine:
     def submit(self, request: Request) -> int:
         """Queues `request` and gives its task's id. Tasks of one priority run in the order they came."""
         with self._lock:
-            task = _Running(self._next_id, request)
+            task = _Running(self._next_id, request, cancelled=self._closing)
             self._next_id += 1
             self._tasks[task.id] = task
         self._wake.put(None)
         return task.id
 
     def cancel(self, task: int) -> None:
-        """Ends the task at its next step; what it has finished stays. Unknown ids are ignored: it may just have ended."""
+        """Tells the task at its next step to end; what it has finished stays. Asked a second time, it ends at once.
+
+        Unknown ids are ignored: it may just have ended.
+        """
         self._change(task, cancelled=True)
 
     def pause(self, task: int, paused: bool = True) -> None:
@@ -62,7 +74,7 @@ class Engine:
         self._change(task, paused=paused)
 
     def close(self, timeout: float | None = 10.0) -> bool:
-        """Cancels every task, lets each put away what it has finished, and ends the thread; False if it did not end in time."""
+        """Ends every task at its next step, which puts away what it has finished, and the thread; False if not in time."""
         self._closing = True
         with self._lock:
             for task in self._tasks.values():
@@ -97,28 +109,61 @@ class Engine:
 
     def _choose(self) -> _Running | None:
         with self._lock:
-            ready = [t for t in self._tasks.values() if t.cancelled or not t.paused]
+            ready = [t for t in self._tasks.values() if t.ready]
         return min(ready, key=lambda t: (not t.cancelled, -t.request.priority, t.id), default=None)
 
     def _step(self, task: _Running) -> None:
         try:
+            if task.cancelled and task.steps is not None and not (task.ending or self._closing):
+                self._tell_to_end(task)
+                self._wait_for(task, task.steps.throw(Cancelled()))
+                return
             if task.cancelled:
-                if task.steps is not None:
-                    task.steps.close()
-                self._end(task, TaskEnded(task.id, "cancelled"))
+                self._close(task)
                 return
             if task.steps is None:
                 self._outbox.put(TaskStarted(task.id, task.request.label))
                 task.steps = self._session.start(task.id, task.request, lambda event: self._emit(task, event))
-            next(task.steps)
+            self._wait_for(task, next(task.steps))
         except StopIteration:
             self._end(task, TaskEnded(task.id, "done"))
         except BaseException as error:  # a thread that dies takes the app's work with it: every fault becomes an event
             self._end(task, failure(task.id, error))
 
+    def _wait_for(self, task: _Running, future: Future[Any] | None) -> None:
+        """Leaves the task alone until `future` is done, if it gave one."""
+        task.waits = future
+        if future is not None:
+            future.add_done_callback(lambda done: self._wake.put(None))
+
+    def _tell_to_end(self, task: _Running) -> None:
+        """Takes the user's wish to end `task`, who is about to be told: it may run on for a little, so it is not held."""
+        task.cancelled, task.ending = False, True
+        if task.paused:
+            task.paused = False
+            self._outbox.put(TaskPaused(task.id, False))
+
+    def _close(self, task: _Running) -> None:
+        try:
+            if task.steps is not None:
+                task.steps.close()
+            self._end(task, TaskEnded(task.id, "cancelled"))
+        except Exception as error:  # what it could not put away
+            self._end(task, failure(task.id, error))
+
+    def _end_others(self, but: int) -> None:
+        """Closes every task that has begun, apart from `but`. Called in the engine's thread, from that task."""
+        with self._lock:
+            begun = [task for task in self._tasks.values() if task.steps is not None and task.id != but]
+        for task in begun:
+            self._close(task)
+
     def _emit(self, task: _Running, event: Event) -> None:
-        """Publishes an event of a task; long phases that cannot yield are cancelled here."""
-        self._outbox.put(event)
+        """Publishes an event of a task; long phases that cannot yield, and threads that a task has left, are cancelled here."""
+        with self._lock:
+            if task.id not in self._tasks:
+                raise Cancelled
+            self._outbox.put(event)
         if isinstance(event, Progressed):
             # A new stage may block for seconds (an import, a file), so it is told before it begins.
             if event.stage != task.stage:
@@ -127,6 +172,8 @@ class Engine:
                 self._outbox.flush_if_due()
             task.stage = event.stage
             if task.cancelled:
+                if not self._closing:
+                    self._tell_to_end(task)
                 raise Cancelled
 
     def _end(self, task: _Running, event: TaskEnded) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vectors.curation import Sample
 from vectors.reports import Report
 from vectors.vector import model_label
 
@@ -77,6 +78,11 @@ class ModelLoaded(Event):
     def label(self) -> str:
         """The name that its vectors carry."""
         return model_label(self.name, self.adapter)
+
+
+@dataclass(frozen=True)
+class ModelReleased(Event):
+    """The model before was let go, for the next one's weights are about to be read; until they are, none is loaded."""
 
 
 @dataclass(frozen=True)
@@ -229,11 +235,17 @@ class Said(Event):
     thought: str = ""
     thought_tokens: int = 0
     thinking: bool = False
+    kept_kl: float | None = None
 
     @property
     def mean_kl(self) -> float | None:
-        """KL to the unsteered model, nats a token of what was said."""
-        return sum(self.kl) / len(self.kl) if self.kl else None
+        """KL to the unsteered model, nats a token of what was said; of a completion that was kept, only this is known."""
+        return sum(self.kl) / len(self.kl) if self.kl else self.kept_kl
+
+    def sample(self, prompt: str, coefficient: float = 1.0) -> Sample:
+        """The completion as the library keeps it."""
+        kl = self.mean_kl if coefficient else None
+        return Sample(prompt, coefficient, self.text, kl, self.perplexity, self.thought)
 
     def merged_with(self, later: Event) -> Event | None:
         same = isinstance(later, Said) and later.task == self.task and later.key == self.key

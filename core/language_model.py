@@ -23,10 +23,11 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer, StaticLayer
 
 from core.errors import Cancelled, ModelError, first_line
+from core.model.config import check_adapter
 from core.model.decoding import WANTED, Decoding, WholeText, checked
 from core.model.templates import ChatTemplate, Message
 from core.model_source import adapter_name
@@ -318,6 +319,12 @@ def pick_device(device: str) -> str:
     return device
 
 
+def read_config(folder: Path, trust_remote_code: bool = False) -> Any:
+    """The config of the model in `folder`; no weights are read. Raises ModelError."""
+    with _readable_failures(folder.name):
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+
+
 def convert_gguf(gguf: Path, folder: Path, progress: Progress) -> None:
     """Writes the model and tokenizer of a GGUF file to `folder` as a float32 Hugging Face model. Raises ModelError."""
     with _readable_failures(gguf.name), _progress_to(progress, is_gguf=True):
@@ -363,13 +370,7 @@ def _load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:
 
 def _with_adapter(model: Any, folder: Path) -> Any:
     """`model` with a PEFT adapter merged into its weights, so that blocks and speed stay as they were."""
-    if not (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{folder} holds no PEFT adapter", "name a folder with adapter_config.json and adapter_model.safetensors"
-        )
-    if not (folder / "adapter_model.safetensors").is_file():
-        # The other form, adapter_model.bin, is a pickle.
-        raise ModelError(f"{folder} holds no adapter_model.safetensors", "save the adapter with safe_serialization=True")
+    check_adapter(folder)
     from peft import PeftModel  # takes a second or two, and most models wear no adapter
 
     try:

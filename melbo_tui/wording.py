@@ -10,6 +10,8 @@ from core.events import Said
 from vectors.library import Kept
 from vectors.plain_text import one_line
 
+NO_SAMPLE = "no sample yet: space makes one"
+CUT_SHORT = "(the sample was cut short: space makes it again)"
 CHOOSE_A_VECTOR = "Choose a vector in the list first."
 
 

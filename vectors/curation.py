@@ -14,6 +14,8 @@ from vectors.plain_text import clean_name, one_line, printable
 
 FIELDS = ("name", "kept", "rating", "note", "tags", "deleted")
 MAX_RATING, MAX_TAGS, MAX_NOTE = 5, 32, 10_000
+# A sample's columns, in the order in which a line of the journal has them.
+_SAMPLE = ("vector", "prompt", "coefficient", "text", "created", "kl", "perplexity", "thought")
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,21 @@ class Sample:
     """A completion kept with a vector: what the model said to `prompt` under `coefficient` times it.
 
     `text` is the answer, `thought` what a thinking model thought before it. `kl` is how far the steered model's next-token
-    distributions were from the unsteered one's on the answer, in nats a token.
+    distributions were from the unsteered one's on the answer, in nats a token; `perplexity` that of the answer under the
+    unsteered model. None where they were not measured.
     """
 
     prompt: str
     coefficient: float
     text: str
     kl: float | None = None
+    perplexity: float | None = None
     thought: str = ""
+
+    @classmethod
+    def of_row(cls, row: sqlite3.Row) -> Sample:
+        """From a row of the index's table `samples`."""
+        return cls(row["prompt"], row["coefficient"], row["text"], row["kl"], row["perplexity"], row["thought"])
 
 
 class Curation:
@@ -137,7 +146,7 @@ class Curation:
 
     def add_sample(self, id: str, sample: Sample) -> None:
         text, thought = printable(sample.text), printable(sample.thought)
-        values = (id, sample.prompt, sample.coefficient, text, time.time(), sample.kl, thought)
+        values = (id, sample.prompt, sample.coefficient, text, time.time(), sample.kl, sample.perplexity, thought)
         with self.index.changing() as db:
             _insert_sample(db, values)
             self.journal.append([{"sample": list(values)}])
@@ -162,7 +171,7 @@ class Curation:
             for row in db.execute("SELECT * FROM vectors"):
                 fields = {"name": row["name"]} | {f: row[f] for f, usual in defaults.items() if row[f] != usual}
                 changes.append({"t": time.time(), "id": row["id"], "set": fields})
-            changes += [{"sample": list(row)} for row in db.execute("SELECT * FROM samples")]
+            changes += [{"sample": list(row)} for row in db.execute(f"SELECT {', '.join(_SAMPLE)} FROM samples")]
             self.journal.append(changes)
 
     def _change(self, label: str, new: Mapping[str, Mapping[str, Any]], remember: bool = True) -> None:
@@ -212,11 +221,9 @@ def _set(db: sqlite3.Connection, id: str, fields: Mapping[str, Any]) -> None:
 
 
 def _insert_sample(db: sqlite3.Connection, values: tuple[Any, ...]) -> None:
-    """`values` in the order of the table's columns; of lines from before thoughts were kept, without the last."""
-    if len(values) == 6:
-        values = (*values, "")
-    columns = "(vector, prompt, coefficient, text, created, kl, thought)"
-    db.execute(f"INSERT OR REPLACE INTO samples {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    """`values` as a journal's line has them: one from before perplexities and thoughts were kept ends with the KL."""
+    values = (*values, None, "") if len(values) == len(_SAMPLE) - 2 else values
+    db.execute(f"INSERT OR REPLACE INTO samples ({', '.join(_SAMPLE)}) VALUES ({', '.join('?' * len(_SAMPLE))})", values)
 
 
 def vector_row(db: sqlite3.Connection, id: str) -> sqlite3.Row:

@@ -16,11 +16,15 @@ from vectors.index import LibraryError
 from vectors.library import Kept, Library, new_run_id
 from vectors.plain_text import one_line, printable
 from vectors.recipe import Recipe
-from vectors.vector import SteeringVector, VectorError
+from vectors.vector import ModelStamp, SteeringVector, VectorError
 
 _RECIPES = "melbo-tui-recipes"
 _MAX_RECIPES = 8 << 20
 _MAX_SAMPLES, _MAX_SAMPLE = 1000, 100_000
+
+
+class MissingModel(VectorError):
+    """A file that does not say of which model its vectors are: its user has to."""
 
 
 def export(library: Library, picks: Sequence[tuple[str, float]], path: Path) -> int:
@@ -43,13 +47,18 @@ def export(library: Library, picks: Sequence[tuple[str, float]], path: Path) -> 
 
 
 def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[Kept]:
-    """Imports what `path` holds and keeps it; nothing is changed where it cannot be read. `name` goes before the numbers."""
+    """Imports what `path` holds and keeps it. `name` goes before the numbers.
+
+    Every vector's block and width are held against the model that the file names, or `how`, so far as that is known. Raises
+    MissingBlock and MissingModel for what the file does not say, VectorError for what is wrong; nothing is changed then.
+    """
     if path.suffix.lower() == ".json":
         return _read_recipes(library, path)
     read = reader_of(path)
-    found = read(path, how)
+    ours = read is safetensors_file.read and how.block is None
+    found = [_of_its_model(library, path, vector, how.model, ours) for vector in read(path, how)]
     about: list[Mapping[str, Any]] = [{} for _ in found]
-    if read is safetensors_file.read and how.block is None:
+    if ours:
         about = [entry.about for entry in safetensors_file.read_header(path)]
     # One moment for all of a file, or the list, which has the newest first, would have them backwards.
     now = time.time()
@@ -75,6 +84,25 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
     return [library.get(id) for id in ids]
 
 
+def _of_its_model(library: Library, path: Path, vector: SteeringVector, given: ModelStamp | None, ours: bool) -> SteeringVector:
+    """`vector` with its model's stamp; `ours`: the file is of our format, and names models by their labels.
+
+    Raises VectorError where it cannot act in that model, or in the one that was given.
+    """
+    own = vector.origin.model
+    stamp: ModelStamp | None = own
+    if not own.n_blocks:
+        # Other programs write a model's kind or some name of theirs, which only tells where the library knows it.
+        stamp = given or library.stamp(own.label()) or (own if ours and own.name else None)
+    if stamp is None:
+        says = f"calls its model {own.name!r}, which may be any" if own.name else "does not say which model its vectors are of"
+        raise MissingModel(f"{path.name}: {says}")
+    for model in (stamp, given):
+        if model is not None and model.n_blocks and (wrong := vector.misfit(model)):
+            raise VectorError(f"{path.name}: {wrong}")
+    return replace(vector, origin=replace(vector.origin, model=replace(stamp, d_model=vector.d_model)))
+
+
 def _scaled(vector: SteeringVector, coefficient: float) -> SteeringVector:
     return vector if coefficient == 1 else vector * coefficient
 
@@ -97,10 +125,10 @@ def _take_over(library: Library, id: str, about: Mapping[str, Any]) -> None:
         library.note(id, about["note"])
     for sample in _list(about.get("samples"))[:_MAX_SAMPLES]:
         try:
-            kl = sample.get("kl")
+            kl, perplexity = (None if (value := sample.get(name)) is None else float(value) for name in ("kl", "perplexity"))
             text, prompt = printable(str(sample["text"]))[:_MAX_SAMPLE], printable(str(sample["prompt"]))[:_MAX_SAMPLE]
             thought = printable(str(sample.get("thought") or ""))[:_MAX_SAMPLE]
-            one = Sample(prompt, float(sample["coefficient"]), text, None if kl is None else float(kl), thought)
+            one = Sample(prompt, float(sample["coefficient"]), text, kl, perplexity, thought)
         except (AttributeError, KeyError, TypeError, ValueError):
             continue
         library.add_sample(id, one)

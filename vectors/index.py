@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS vectors (
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, problem TEXT);
 CREATE TABLE IF NOT EXISTS samples (
     vector TEXT NOT NULL, prompt TEXT NOT NULL, coefficient REAL NOT NULL, text TEXT NOT NULL, created REAL NOT NULL,
-    kl REAL, thought TEXT NOT NULL DEFAULT '',
+    kl REAL, perplexity REAL, thought TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (vector, prompt, coefficient)
 );
 CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY);
@@ -46,7 +46,7 @@ CREATE INDEX IF NOT EXISTS by_file ON vectors (file);
 # The columns that each version's index lacks of the next one's.
 _ADDED = {
     1: (("vectors", "tags", "TEXT NOT NULL DEFAULT ''"), ("samples", "kl", "REAL")),
-    2: (("samples", "thought", "TEXT NOT NULL DEFAULT ''"),),
+    2: (("samples", "perplexity", "REAL"), ("samples", "thought", "TEXT NOT NULL DEFAULT ''")),
 }
 
 

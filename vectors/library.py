@@ -34,7 +34,7 @@ from vectors.journal import Journal
 from vectors.mixtures import Mixture, read_mixture
 from vectors.plain_text import one_line, well_formed
 from vectors.recipe import Recipe
-from vectors.vector import Origin, SteeringVector, VectorError
+from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
 __all__ = ["Kept", "Library", "Sample", "new_run_id"]
 _DEEPEST = 50  # mixtures of mixtures
@@ -202,6 +202,15 @@ class Library(Curation):
         row = self._row(id)
         return read_mixture(self.path_of(row["file"])).recipe if row["file"].endswith(".json") else None
 
+    def stamp(self, label: str) -> ModelStamp | None:
+        """The shape of the model with that label, as vectors trained on it have it; None where there are none."""
+        with self.index.reading() as db:
+            for row in db.execute("SELECT origin FROM vectors WHERE model = ?", (label,)):
+                stamp = _origin(row["origin"]).model
+                if stamp.n_blocks:
+                    return replace(stamp, fingerprint="")
+        return None
+
     def names(self) -> dict[str, str]:
         """The present name of every vector, by id."""
         with self.index.reading() as db:
@@ -224,13 +233,18 @@ class Library(Curation):
     def samples(self, id: str) -> list[Sample]:
         with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples WHERE vector = ? ORDER BY prompt, coefficient", (id,)).fetchall()
-        return [_sample(row) for row in rows]
+        return [Sample.of_row(row) for row in rows]
 
     def first_samples(self) -> dict[str, Sample]:
         """For every vector that has samples, the one nearest to coefficient 1."""
         with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
-        return {row["vector"]: _sample(row) for row in rows}
+        return {row["vector"]: Sample.of_row(row) for row in rows}
+
+    def sample(self, id: str, prompt: str, coefficient: float = 1.0) -> Sample | None:
+        """The vector's sample on `prompt` at `coefficient`, None where there is none."""
+        of_prompt = (sample for sample in self.samples(id) if sample.prompt == prompt)
+        return next((sample for sample in of_prompt if sample.coefficient == coefficient), None)
 
     def changed_at(self) -> int:
         """Grows whenever anybody changes the library: nanoseconds of its last change, cheap to ask for."""
@@ -333,10 +347,6 @@ def _insert(db: sqlite3.Connection, file: str, rows: Sequence[tuple[int, str, st
              origin.created, json.dumps(origin.to_json())),
         )  # fmt: skip
     db.execute("INSERT OR REPLACE INTO files VALUES (?, NULL)", (file,))
-
-
-def _sample(row: sqlite3.Row) -> Sample:
-    return Sample(row["prompt"], row["coefficient"], row["text"], row["kl"], row["thought"])
 
 
 def _kept(row: sqlite3.Row) -> Kept:

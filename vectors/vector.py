@@ -131,6 +131,15 @@ class SteeringVector:
         dot = float(self.direction.astype(np.float64) @ other.direction.astype(np.float64))
         return dot / product if product else 0.0
 
+    def misfit(self, model: ModelStamp) -> str:
+        """Why `model` cannot be steered by it, or nothing where it can be, or nobody knows that model's blocks."""
+        called = self.name or self.id or "the vector"
+        if self.d_model != model.d_model:
+            return f"{called} has width {self.d_model}, {model.name} has {model.d_model}"
+        if model.n_blocks and self.block >= model.n_blocks:
+            return f"{called} acts on block {self.block}; {model.name} has blocks 0 to {model.n_blocks - 1}"
+        return ""
+
     def renamed(self, name: str) -> SteeringVector:
         return replace(self, name=name)
 

@@ -15,13 +15,15 @@ from core.requests import Train
 from core.session import Emit, Task
 from core.steering import SteerTerm
 from core.tasks.reply import speak
-from vectors.library import Library, Sample
+from vectors.library import Library
 from vectors.vector import Origin, SteeringVector
 
 _SPEAKERS = 16
 # Vectors that are found one by one wait for each other before they speak: together it takes little longer than alone.
 _WORTH_SPEAKING = 8
 _SPEAK_SECONDS = 20.0
+# How long a run that the user stops goes on, at most, to sample the vectors that it has announced already.
+_PARTING_SECONDS = 10.0
 # What a token of so many vectors costs, in training steps of one, until it is measured (0.8 to 1.7 on the default model).
 STEPS_A_TOKEN = 1.2
 
@@ -39,13 +41,14 @@ class Hearing:
     tell: Callable[[str], None]
     pace: Pace = field(init=False)
     silent: list[tuple[int, SteeringVector]] = field(default_factory=list)  # with their draws
-    controlled: bool = False
+    control_norm: float | None = None  # of the random vectors that were sampled beside
 
     def __post_init__(self) -> None:
         self.speaks = self.model.has_tokenizer and self.request.sample_tokens > 0
         # The controls are a round more.
         self.pace = Pace(self._tokens(self.request.count + _WORTH_SPEAKING) if self.speaks else 0.0)
         self._heard_at = time.monotonic()
+        self._batch: Generator[None, None, dict[str, Said]] | None = None  # of the first of `silent`, under way
 
     def heard_before(self, count: int) -> None:
         """So many vectors spoke before the run was taken up again."""
@@ -53,39 +56,48 @@ class Hearing:
 
     def controls(self, radius: float, source: int, origin: Origin) -> Task:
         """What the model says unsteered, and under random vectors of the same norm: the control beside every finding."""
-        if self.controlled or not self.speaks:
+        if self.control_norm is not None or not self.speaks:
             return
-        self.controlled = True
+        self.control_norm = radius
         random = controls(self.request.controls, radius, source, self.request.seed, origin)
         rows = [self._row(UNSTEERED, None), *(self._row(f"{CONTROL}:{i}", vector) for i, vector in enumerate(random))]
-        yield from self._hear(rows, _WORTH_SPEAKING, "listening to the unsteered model")
+        yield from self._hear(speak(self.model, rows, self.task, self.emit), _WORTH_SPEAKING, "sampling the unsteered model")
 
-    def join(self, found: list[tuple[int, SteeringVector]]) -> Task:
-        """Lets what was found, with its draws, speak when there are enough, or it is long ago that any did."""
-        self.silent += found
+    def join(self) -> Task:
+        """Samples the vectors that have no sample yet when there are enough, or it is long ago that any was."""
         if len(self.silent) >= _WORTH_SPEAKING or time.monotonic() - self._heard_at > _SPEAK_SECONDS:
             yield from self.rest()
 
     def rest(self) -> Task:
         """Lets the vectors speak that have not yet, a screenful at a time; the library keeps what they say."""
         while self.speaks and self.silent:
-            some = self.silent[:_SPEAKERS]
-            rows = [self._row(str(draw), vector) for draw, vector in some]
-            said = yield from self._hear(rows, len(some), "listening to the new vectors")
+            if self._batch is None:  # else it was stopped in the middle, and goes on from there
+                self._some = self.silent[:_SPEAKERS]
+                rows = [self._row(str(draw), vector) for draw, vector in self._some]
+                self._batch = speak(self.model, rows, self.task, self.emit)
+            completions = yield from self._hear(self._batch, len(self._some), "sampling the new vectors")
+            self._batch = None
             if self.library is not None:
-                for draw, vector in some:
-                    heard = said[str(draw)]
-                    sample = Sample(self.request.prompts[0].shown(), 1.0, heard.text, heard.mean_kl, heard.thought)
-                    self.library.add_sample(vector.id, sample)
-            self.silent = self.silent[_SPEAKERS:]
+                for draw, vector in self._some:
+                    self.library.add_sample(vector.id, completions[str(draw)].sample(self.request.prompts[0].shown()))
+            self.silent = self.silent[len(self._some) :]
         self._heard_at = time.monotonic()
 
-    def _hear(self, rows: list[Row], vectors: int, stage: str) -> Generator[None, None, dict[str, Said]]:
-        """Lets `rows` speak, which counts as so many vectors."""
+    def parting(self) -> Task:
+        """Samples the rest for a bounded time, after the user has stopped the run; what is not done then stays without."""
+        end = time.monotonic() + _PARTING_SECONDS
+        for _ in self.rest():
+            if time.monotonic() > end:
+                return
+            yield
+
+    def _hear(
+        self, speaking: Generator[None, None, dict[str, Said]], vectors: int, stage: str
+    ) -> Generator[None, None, dict[str, Said]]:
+        """Generates what `speaking` does, which counts as so many vectors."""
         left, token = self._tokens(vectors), vectors / _WORTH_SPEAKING
         self.tell(stage)
         self.pace.begin()
-        speaking = speak(self.model, rows, self.task, self.emit)
         while True:
             try:
                 next(speaking)

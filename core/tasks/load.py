@@ -1,4 +1,6 @@
-"""Loads a model into the session, with progress; the one before it is let go first."""
+"""Loads a model into the session, with progress. The one before it stays until the new one's files are there and readable,
+and is let go before the new weights are read: two models never have to fit into memory at once.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from core.background import in_background
 from core.draining import drained
-from core.events import ModelLoaded, Progressed
+from core.events import ModelLoaded, ModelReleased, Progressed
 from core.requests import LoadModel
 from core.session import Emit, Session, Task
 
@@ -34,16 +37,22 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
 
     progress("starting the engine", None)
     with _no_collection():
-        from core.language_model import LanguageModel  # torch and transformers are imported here, after the first frame
-    from core.model_source import resolve
+        from core.language_model import LanguageModel, read_config  # torch and transformers, after the first frame
+    from core.model.config import check_folder, located
+    from core.model.memory import conversion_fits
     from core.model_store import local_folder
 
-    source = resolve(spec.model).wearing(spec.adapter)
-    session.model, session.spec = None, spec
-    folder = local_folder(source, spec.revision, spec.trust_remote_code, progress)
+    source = located(spec)
+    if not conversion_fits(source):
+        _release(session, task, emit)
+    folder = yield from in_background(lambda tell: local_folder(source, spec.revision, spec.trust_remote_code, tell), progress)
+    if session.has_model:  # which a folder that cannot be read must not cost
+        check_folder(folder)
+        read_config(folder, spec.trust_remote_code)
     yield
+    _release(session, task, emit)
     with _no_collection():
-        session.model = model = LanguageModel.load(
+        model = LanguageModel.load(
             folder,
             source.name,
             dtype=spec.dtype,
@@ -54,6 +63,7 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
             trust_remote_code=spec.trust_remote_code,
             progress=progress,
         )
+    session.model, session.spec = model, spec
     emit(
         ModelLoaded(
             task,
@@ -70,6 +80,21 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
             seconds=time.monotonic() - began,
         )
     )
+
+
+def _release(session: Session, task: int, emit: Emit) -> None:
+    """Lets the session's model go, if it has one, with all that runs on it, so that its memory is free."""
+    if not session.has_model:
+        return
+    session.end_others(task)
+    session.model, session.spec = None, None
+    emit(ModelReleased(task))
+    gc.unfreeze()  # or the model's own circles would never be looked at
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager

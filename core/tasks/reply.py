@@ -14,6 +14,7 @@ from core.prompting import row_ids
 from core.requests import Reply
 from core.session import Emit, Session, Task
 from core.steering import check_fits
+from vectors.curation import Sample
 
 
 def run(session: Session, request: Reply, task: int, emit: Emit) -> Task:
@@ -37,6 +38,15 @@ def speak(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> G
             emit(event)
         yield
     return said
+
+
+def restored(task: int, key: str, sample: Sample) -> Said:
+    """The event for a completion that the library keeps, with the KL and perplexity that were measured when it was made."""
+    text = sample.text
+    return Said(
+        task, key, text, 0, True, (), sample.perplexity, repetition(text), refuses(text), is_broken(text, sample.perplexity),
+        thought=sample.thought, thinking=bool(sample.thought and not text), kept_kl=sample.kl,
+    )  # fmt: skip
 
 
 def _said(task: int, completion: Completion, seconds: float) -> Said:

@@ -17,14 +17,11 @@ from core.discovery.objective import Objective, Problem
 from core.discovery.options import OF_THE_OBJECTIVE
 from core.divergence import Likeness
 from core.errors import Cancelled, SettingsError
-from core.evaluation.damage import is_broken, repetition
-from core.evaluation.refusal import refuses
 from core.events import (
     Progressed,
     RadiusChosen,
     RunStarted,
     RunStopped,
-    Said,
     Stepped,
     StepPoint,
     VectorFailed,
@@ -39,6 +36,7 @@ from core.requests import Train, default_blocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
 from core.tasks.hearing import STEPS_A_TOKEN, Hearing
+from core.tasks.reply import restored
 from core.tasks.starting import base_vector, doubts, settings_of, starting_draws
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.formats import safetensors_file
@@ -120,14 +118,20 @@ class _Run:
                 self.likeness.unsteered if self.likeness is not None else None,
             )
         )
-        if job.radius is not None:
-            yield from self.hearing.controls(job.radius, self.source, self.origin)
-        if self.left is not None:
-            yield from self._take_up(job, self.left)
         try:
+            if self.left is not None:
+                yield from self._take_up(job, self.left)
+            norm = self._control_norm(job)
+            if norm is not None:
+                yield from self.hearing.controls(norm, self.source, self.origin)
+            yield from self.hearing.rest()  # what a run that was cut off had no time to sample
             yield from self._discover(job)
-        except (GeneratorExit, Cancelled):  # stopped by the user, who may want to go on some day
+        except GeneratorExit:  # the program ends, or the model goes: there is time for no more
             self._save_state(job)
+            raise
+        except Cancelled:  # stopped by the user, who may want to go on some day
+            self._save_state(job)
+            yield from self.hearing.parting()
             raise
         if self.checkpoints is not None:
             self.checkpoints.drop(self.run_id)
@@ -175,7 +179,7 @@ class _Run:
         header = {
             "request": request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
             "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done, "failed": self.failed,
-            "first_number": self.first_number, "created": self.origin.created,
+            "first_number": self.first_number, "created": self.origin.created, "control_norm": self.hearing.control_norm,
         }  # fmt: skip
         live = job.live.state() if job.live is not None else {}
         self.checkpoints.save(self.run_id, header, {name: tensor.numpy() for name, tensor in live.items()})
@@ -201,17 +205,23 @@ class _Run:
             loss, settings = vector.origin.loss or 0.0, vector.origin.settings
             facts = tuple((name, fact) for name, fact in settings.items() if isinstance(fact, float) and name not in own)
             self.emit(VectorFound(self.task, row, vector.id, vector.name, -loss, vector.norm, facts))
-            heard = library.samples(vector.id)
-            if heard:
-                text, thought = heard[0].text, heard[0].thought
-                said = Said(self.task, str(row), text, len(text.split()), True, (), None, repetition(text))
-                judged = replace(said, refuses=refuses(text), broken=is_broken(text, None))
-                self.emit(replace(judged, thought=thought, thinking=bool(thought and not text)))
+            sample = library.sample(vector.id, self.request.prompts[0].shown())
+            if sample is not None:
+                self.emit(restored(self.task, str(row), sample))
             else:
                 self.hearing.silent.append((row, vector))
         self.turns.first.skip(job.done * self.step_count)
         self.hearing.heard_before(job.done - len(self.hearing.silent))
         yield
+
+    def _control_norm(self, job: Job) -> float | None:
+        """The norm of the random controls, None where it is not known before the first vectors are there."""
+        if job.radius is not None or self.left is None:
+            return job.radius
+        kept = self.left.header.get("control_norm")  # a run of an earlier version did not write it down
+        if kept is None and self.vectors:
+            return float(np.median([vector.norm for vector in self.vectors]))
+        return None if kept is None else float(kept)
 
     def _shrunk(self, rows: int) -> None:
         self.emit(Warned(self.task, f"memory ran out: from here on {rows} vectors run at once, which is slower"))
@@ -269,11 +279,12 @@ class _Run:
         for row, vector in zip(fresh, new, strict=True):
             draw, told = found.first + row, tuple(known[row].items())
             self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, told))
+            self.hearing.silent.append((draw, vector))
         yield
         if new:
             norm = float(np.median([vector.norm for vector in new]))
             yield from self.hearing.controls(norm, self.source, self.origin)
-        yield from self.hearing.join([(found.first + row, vector) for row, vector in zip(fresh, new, strict=True)])
+        yield from self.hearing.join()
         self.turns.first.begin()
 
     def _save_vectors(self) -> None:

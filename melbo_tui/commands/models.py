@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from core.bundled import weights
 from core.bundled.secrets import SECRETS
+from core.model.config import read_json, shape_of
 from core.model_source import DEFAULT_NAMES, resolve
 from core.model_store import cache_folder
 from melbo_tui.commands.output import say, say_json, table
@@ -45,16 +45,17 @@ def _show(args: argparse.Namespace) -> int:
         facts |= SECRETS
     folder = Path(source.location)
     if source.kind == "folder":
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         facts["architecture"] = ", ".join(config.get("architectures") or []) or config.get("model_type")
-        facts["blocks"] = config.get("num_hidden_layers")
-        facts["d_model"] = config.get("hidden_size")
         files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
         facts["weights on disk"] = f"{sum(f.stat().st_size for f in files) / 2**20:,.0f} MiB"
     elif source.kind == "gguf":
         facts["file"] = f"{folder.stat().st_size / 2**20:,.0f} MiB, converted once to float32 (about seven times that)"
     else:
         facts["note"] = "fetched from the hub when it is first loaded"
+    if source.kind != "hub":
+        shape = shape_of(source)
+        facts |= {"blocks": shape.n_blocks, "d_model": shape.d_model}
     if args.json:
         say_json(facts)
     else:

@@ -46,6 +46,7 @@ class Runner:
         """Runs `request` to its end; `listen` hears every event. Raises what the task raises."""
         line = ProgressLine()
         unwritten: list[Exception] = []
+        told = False  # that it is to end
 
         def show(event: Event) -> None:
             if self.args.json:
@@ -58,6 +59,7 @@ class Runner:
             listen(event)
 
         def emit(event: Event) -> None:
+            nonlocal told
             if isinstance(event, ModelLoaded):
                 self.loaded = event
             try:
@@ -65,16 +67,20 @@ class Runner:
             except (OutputError, ReaderGone) as error:  # the step in hand is ended and put away all the same
                 unwritten.append(error)
                 interrupted.set()
-            if isinstance(event, Progressed) and interrupted.is_set():
+            if isinstance(event, Progressed) and interrupted.is_set() and not told:
+                told = True
                 raise Cancelled  # out of a phase that cannot yield: loading a model
 
         try:
             with _interruptions() as interrupted, closing(self.session.start(0, request, emit)) as steps:
                 for _ in steps:
-                    if interrupted.is_set():
-                        steps.close()  # at a step's end, where the task can put away how far it has come
-                        raise Cancelled
-        except Cancelled:
+                    if interrupted.is_set() and not told:
+                        told = True
+                        # At a step's end, where the task can put away how far it has come, and finish what is cheap.
+                        steps.throw(Cancelled())
+            if told:
+                raise Cancelled
+        except (Cancelled, StopIteration):
             if not unwritten:
                 raise KeyboardInterrupt from None
         finally:

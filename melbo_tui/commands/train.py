@@ -160,6 +160,8 @@ def report(run: RunState) -> None:
     table(("vector", "effect", *to_base, "KL", "perplexity", *thought, "", "what the model says under it"), rows)
     if run.summary():
         say(f"\n{run.summary()}.")
+    if run.started is not None and run.said and (without := len(run.unsampled())):  # a run may also be asked for none
+        say(f"{without} have no sample yet: `melbo-tui train {run.started.method} --resume` makes them.")
     if run.found:
         say("All are in the library; `melbo-tui chat --steer NAME=1` talks to the model under one.")
 

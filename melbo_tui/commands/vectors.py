@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
+from core.model.config import stamp_of
 from core.model.template_arguments import arguments_of, written
-from core.model_source import DEFAULT_NAMES
 from melbo_tui.commands import curate
-from melbo_tui.commands.naming import add_picks, completed, find, model_of, picked
+from melbo_tui.commands.naming import add_picks, completed, find, picked
 from melbo_tui.commands.output import fail, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
 from melbo_tui.wording import age, story, thought_for
 from vectors import exchange, similarity, upkeep
-from vectors.formats.raw import Reading
+from vectors.formats.raw import MissingBlock, Reading
 from vectors.given_path import file_to_write, given_path
 from vectors.library import Kept
 from vectors.plain_text import one_line
@@ -67,6 +66,9 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     action("empty-trash", _empty_trash, "Remove what was deleted for good.")
 
 
+NO_SAMPLE = "(no sample yet)"
+
+
 def _list(args: argparse.Namespace) -> int:
     library = open_library(args)
     samples = library.first_samples()
@@ -94,7 +96,8 @@ def _row(line: Line) -> tuple[str, ...]:
     e = line.entry
     kl, rating = "" if line.kl is None else f"{line.kl:.2g}", "" if e.rating is None else str(e.rating)
     place = (e.model, e.method, str(e.block), f"{e.norm:.3g}")
-    return ("★" if e.kept else "", e.name, *place, kl, rating, " ".join(e.tags), age(e.created), line.sample)
+    sample = line.sample or NO_SAMPLE
+    return ("★" if e.kept else "", e.name, *place, kl, rating, " ".join(e.tags), age(e.created), sample)
 
 
 def _fields(entry: Kept) -> dict[str, Any]:
@@ -130,6 +133,8 @@ def _show(args: argparse.Namespace) -> int:
         say(f"  tags: {' '.join(entry.tags)}")
     if entry.note:
         say(f"  note: {entry.note}")
+    if not samples:
+        say(f"  {NO_SAMPLE}; `melbo-tui chat --steer {entry.name}=1 --message TEXT` generates under it")
     for sample in samples:
         thought = f"({thought_for(sample.thought)}) " if sample.thought else ""
         say(f"  at {sample.coefficient:g}: {thought}{one_line(sample.text)}")
@@ -138,9 +143,16 @@ def _show(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     library = open_library(args)
-    model = (model_of(args) if args.model in DEFAULT_NAMES else Path(args.model or "").name) or ""
+    model = (library.stamp(args.model) or stamp_of(args.spec)) if args.model is not None else None
     how = Reading(args.block, model, args.tensor, args.columns, args.base_row)
-    saved = exchange.take_in(library, given_path(args.file), how, args.name or "")
+    try:
+        saved = exchange.take_in(library, given_path(args.file), how, args.name or "")
+    except MissingBlock as error:
+        raise SettingsError(str(error), "say it: --block I, and of which model: --model M") from error
+    except exchange.MissingModel as error:
+        raise SettingsError(str(error), "say it: --model M") from error
+    for label in sorted({entry.model for entry in saved if not entry.origin.model.n_blocks}):
+        fail(f"note: nothing is known here of {label}, so the block and the width of its vectors were not checked")
     return say_done(args, f"imported {', '.join(entry.name for entry in saved)}", [entry.name for entry in saved])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console, ConsoleOptions
 from rich.segment import Segment
 from rich.text import Text
+from textual.binding import Binding
 
 from core.events import CONTROL
 from melbo_tui.charts import bar
@@ -42,6 +43,8 @@ class _Name(Text):
 
 class FoundTable(ListTable):
     """Rows are vectors by their index in the run, then the unsteered model and the random controls."""
+
+    BINDINGS = [Binding("enter", "select_cursor", "Read", tooltip="Go to the completion below, to scroll it")]
 
     def __init__(self) -> None:
         super().__init__("found", _COLUMNS, {"name": 16})
@@ -94,6 +97,11 @@ class FoundTable(ListTable):
         if count and self.row_count > count:
             self.sort("name", key=lambda name: name.rank)
 
+    @staticmethod
+    def _says(run: RunState, key: str) -> str:
+        said, lack = run.said.get(key), run.lack(key)
+        return " ".join(part for part in (lack, one_line(answer_of(said), 400) if said else "") if part) or "…"
+
     def _cells(self, run: RunState, key: str) -> dict[str, Text]:
         said = run.said.get(key)
         colors = self.app.theme_variables
@@ -107,9 +115,6 @@ class FoundTable(ListTable):
             "damage": Text(bar(damage(said), 6) if said and said.perplexity is not None else "", colors["error"]),
             "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == "broken" else colors["text-warning"]),
             "says": Text(
-                one_line(answer_of(said), 400) if said else "…",
-                aside if said and not said.thinking else "dim",
-                no_wrap=True,
-                overflow="ellipsis",
+                self._says(run, key), aside if said and not said.thinking else "dim", no_wrap=True, overflow="ellipsis"
             ),
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual import on
 from textual.widgets import DataTable
 
@@ -14,7 +16,7 @@ from melbo_tui.panes.heard import Heard
 from melbo_tui.panes.measuring import Measuring
 from melbo_tui.run_state import RunState
 from melbo_tui.wording import CHOOSE_A_VECTOR
-from vectors.library import Kept, Sample
+from vectors.library import Kept
 
 _MORE_TOKENS = 200
 
@@ -33,8 +35,8 @@ class FoundActions(Measuring):
         super().take(event)
         if isinstance(event, Said) and event.task in self._more:
             self._heard_more(self._more[event.task], event)
-        elif isinstance(event, TaskEnded):
-            self._more.pop(event.task, None)
+        elif isinstance(event, TaskEnded) and event.task in self._more:
+            self._ended_more(self._more.pop(event.task), event)
 
     def to_measure(self) -> list[Kept]:
         """All that the run has found, in that order."""
@@ -75,17 +77,36 @@ class FoundActions(Measuring):
         if id is None and key != UNSTEERED:
             self.notify("Random controls are not kept, so they cannot go on.", severity="warning")
             return
-        prompt = self._asked_prompt
+        prompt, said = self._asked_prompt, self.run.said.get(key) if self.run is not None else None
+        if self.run is None or key in self.run.going_on:
+            return
         vector = self.loaded(id) if id else None
         if id and vector is None:
             return
         steering = (SteerTerm(vector),) if vector is not None else ()
-        task = self.melbo.engine.submit(Reply((ReplyRow.of("more", prompt, steering, _MORE_TOKENS),)))
-        self._more[task] = key
+        tokens = (said.tokens - said.thought_tokens if said is not None else 0) + _MORE_TOKENS
+        self._more[self.melbo.engine.submit(Reply((ReplyRow.of("more", prompt, steering, tokens),)))] = key
+        self.run.going_on.add(key)
+        self._show_row(key)
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
         self._show_heard()
+
+    @on(DataTable.RowSelected)
+    def _read(self) -> None:
+        self.query_one(Heard).focus()
+        # The list is shorter now, and is to show the vector still.
+        table = self.query_one(FoundTable)
+        self.call_after_refresh(table.move_cursor, row=table.cursor_row, scroll=True)
+
+    @on(Heard.Left)
+    def _done_reading(self) -> None:
+        self.query_one(FoundTable).focus()
+
+    def action_scroll_heard(self, pages: int) -> None:
+        heard = self.query_one(Heard)
+        heard.scroll_relative(y=pages * max(heard.content_size.height - 1, 1), animate=False)
 
     def _current(self) -> tuple[str, Kept | None]:
         """The key of the row under the cursor, and its vector; where there is none, says so."""
@@ -100,18 +121,41 @@ class FoundActions(Measuring):
     def _mark(self, key: str, kept: bool, name: str) -> None:
         table = self.query_one(FoundTable)
         table.mark(key, kept, name)
-        if self.run is not None:
-            table.show(self.run, [key])
-            self._show_heard()
+        self._show_row(key)
         self.post_message(LibraryChanged())
 
-    def _heard_more(self, key: str, event: Said) -> None:
-        if self.run is None:
-            return
-        self.run.said[key] = event
+    def _show_row(self, key: str) -> None:
+        if self.run is not None and key in self.query_one(FoundTable).rows:
+            self.query_one(FoundTable).show(self.run, [key])
         self._show_heard()
-        if event.finished and key in self._ids and self._asked_prompt is not None:
-            sample = Sample(self._asked_prompt.shown(), 1.0, event.text, event.mean_kl, event.thought)
+
+    def _heard_more(self, key: str, event: Said) -> None:
+        if self.run is None or key not in self.run.going_on:
+            return  # of an earlier run
+        before = self.run.said.get(key)
+        # What stands there is generated again, to go on from its end; till then it stays.
+        if event.finished or before is None or not before.text.startswith(event.text):
+            self.run.said[key] = event
+            self._show_heard()
+        if event.finished:
+            self._keep_sample(key, event)
+
+    def _ended_more(self, key: str, event: TaskEnded) -> None:
+        """What was stopped on the way is kept as far as it came."""
+        if event.outcome == "failed":
+            self.notify(event.message, severity="error", markup=False)
+        if self.run is None or key not in self.run.going_on:
+            return
+        self.run.going_on.discard(key)
+        said = self.run.said.get(key)
+        if said is not None and not said.finished and said.text:
+            self.run.said[key] = said = replace(said, finished=True)
+            self._keep_sample(key, said)
+        self._show_row(key)
+
+    def _keep_sample(self, key: str, said: Said) -> None:
+        if key in self._ids and self._asked_prompt is not None:
+            sample = said.sample(self._asked_prompt.shown())
             self.attempt(lambda: self.melbo.library.add_sample(self._ids[key], sample))
 
     def _show_heard(self) -> None:

@@ -12,6 +12,7 @@ from core.model.template_arguments import shared_arguments
 from core.requests import Prompt
 from core.steering import SteerTerm
 from core.text_files import questions_of
+from melbo_tui.attempts import told
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.report import ReportScreen
 from melbo_tui.panes.vector_list import called
@@ -79,44 +80,42 @@ class Measuring(Pane):
         if metric.questions:
             start, wrong = "", _wrong_questions
             hint = "A file of questions: .txt or .tsv of question<TAB>answer|another right one, .csv, .json or .jsonl."
-        question = Ask(f"{name} of {called(picked)} on", start, f"{metric.about}\n\n{hint}", wrong)
-        self.app.push_screen(question, lambda text: self._measure_on(name, picked, text))
-
-    def _measure_on(self, name: str, picked: list[Kept], text: str | None) -> None:
-        if text is None:
-            return
+        on = f"{name} of {called(picked)} on"
         if name != "presence":
-            self._begin_measuring(name, picked, text)
+            begin = lambda text: self._begin_measuring(name, picked, text)  # noqa: E731
+            self.app.push_screen(Ask(on, start, f"{metric.about}\n\n{hint}", wrong, begin))
             return
-        hint = f"Prompts of another kind, to be told apart from those: a prompt, or {FILES}."
 
-        def done(others: str | None) -> None:
-            if others is not None:
-                self._begin_measuring(name, picked, text, others)
+        def against(text: str | None) -> None:
+            if text is not None:
+                others = f"Prompts of another kind, to be told apart from those: a prompt, or {FILES}."
+                begin = lambda other: self._begin_measuring(name, picked, text, other)  # noqa: E731
+                self.app.push_screen(Ask("presence, against", "", others, _wrong_prompts, begin))
 
-        self.app.push_screen(Ask("presence, against", "", hint, _wrong_prompts), done)
+        self.app.push_screen(Ask(on, start, f"{metric.about}\n\n{hint}", wrong), against)
 
-    def _begin_measuring(self, name: str, picked: list[Kept], text: str, against: str | None = None) -> None:
-        """Asks the engine; `text` and `against` are prompts, or files of them."""
-        # Vectors were found behind a system text or none, and with arguments of the template; they are heard so.
+    def _begin_measuring(self, name: str, picked: list[Kept], text: str, against: str | None = None) -> str:
+        """Asks the engine; `text` and `against` are prompts, or files of them. Gives why it could not, or nothing."""
+        # Vectors were found behind a system text or none, and with arguments of the template; they are measured so.
         systems = {entry.origin.system for entry in picked}
         system = systems.pop() if len(systems) == 1 else None
         template = shared_arguments(entry.origin for entry in picked)
-        vectors = [self.loaded(entry.id) for entry in picked]
-        terms = tuple(SteerTerm(vector) for vector in vectors if vector is not None)
         try:
+            terms = tuple(SteerTerm(self.melbo.library.load(entry.id)) for entry in picked)
             questions = questions_of(text, self._tell) if METRICS[name].questions else []
             asked = [question for question, _ in questions] or typed_prompts(text, self._tell)
             answers = tuple(right for _, right in questions)
             prompts = tuple(Prompt(one, system=system, template=template) for one in asked)
             settings = {} if against is None else {"against": typed_prompts(against, self._tell)}
             request = Evaluate(name, terms, prompts, answers, settings=settings)
-        except (MelboError, VectorError) as error:
-            self.notify(str(error), severity="error", markup=False)
-            return
+        except (LibraryError, MelboError, VectorError) as error:
+            return told(error)
+        if wrong := self.without_model():
+            return wrong
         waits = " when the work in hand is done, or paused" if self.melbo.busy else " …"
         self._works[self.melbo.engine.submit(request)] = _Work(name)
         self.notify(f"Measuring {name} of {called(picked)}{waits}", markup=False)
+        return ""
 
     def _tell(self, line: str) -> None:
         """How a file was read, where there was a choice."""

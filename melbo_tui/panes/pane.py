@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 from textual.containers import Container
 
 from core.events import Event
+from melbo_tui.attempts import why_not
 from melbo_tui.widgets.dialogs import Ask
-from vectors.index import LibraryError
 from vectors.plain_text import clean_name
-from vectors.vector import SteeringVector, VectorError
+from vectors.vector import SteeringVector
 
 if TYPE_CHECKING:
     from melbo_tui.app import MelboApp
@@ -45,12 +45,10 @@ class Pane(Container):
 
     def attempt(self, change: Callable[[], object]) -> bool:
         """Does something to the library; shows what went wrong, and gives False, where it fails."""
-        try:
-            change()
-        except (LibraryError, VectorError) as error:
-            self.notify(str(error), severity="error", markup=False)
-            return False
-        return True
+        wrong = why_not(change)
+        if wrong:
+            self.notify(wrong, severity="error", markup=False)
+        return not wrong
 
     def loaded(self, id: str) -> SteeringVector | None:
         """The library's vector; shows what is wrong, and gives None, where it cannot be read."""
@@ -60,9 +58,13 @@ class Pane(Container):
 
     def model_is_there(self) -> bool:
         """Whether a model is loaded; where none is, says so."""
-        if self.melbo.model is None:
-            self.notify("The model is not loaded yet.", severity="warning")
-        return self.melbo.model is not None
+        if wrong := self.without_model():
+            self.notify(wrong, severity="warning")
+        return not wrong
+
+    def without_model(self, text: str = "") -> str:
+        """That no model is loaded, where none is, for a dialog that needs one."""
+        return "The model is not loaded yet." if self.melbo.model is None else ""
 
     def ask_name(self, id: str, name: str, then: Callable[[str], None]) -> None:
         """Asks for a new name for the vector, which keeps it; `then` is given the name once the library has it."""
@@ -74,9 +76,10 @@ class Pane(Container):
                 return str(error)
             return ""
 
-        def done(wanted: str | None) -> None:
-            given: list[str] = []
-            if wanted is not None and self.attempt(lambda: given.append(self.melbo.library.rename(id, wanted))):
-                then(given[0])
+        given: list[str] = []
 
-        self.app.push_screen(Ask("Name of the vector", name, "A named vector is kept.", check), done)
+        def rename(wanted: str) -> str:
+            return why_not(lambda: given.append(self.melbo.library.rename(id, wanted)))
+
+        question = Ask("Name of the vector", name, "A named vector is kept.", check, rename)
+        self.app.push_screen(question, lambda accepted: None if accepted is None else then(given[0]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from melbo_tui.widgets.shelf_table import Column, Group, Row
-from melbo_tui.wording import age, short_name
+from melbo_tui.wording import NO_SAMPLE, age, short_name
 from vectors.library import Library
 from vectors.plain_text import one_line
 from vectors.query import Line, chosen, ordered
@@ -24,7 +24,7 @@ COLUMNS = {
         Column("rating", "rated", 5, lambda line: "•" * line.entry.rating if line.entry.rating else _none_or_zero(line)),
         Column("tags", "tags", 12, lambda line: " ".join(line.entry.tags)),
         Column("age", "age", 6, lambda line: age(line.entry.created), right=True),
-        Column("sample", "says at 1", 20, lambda line: one_line(line.sample, 300)),
+        Column("sample", "says at 1", 20, lambda line: one_line(line.sample, 300) or NO_SAMPLE),
     )
 }
 USUAL = ("name", "method", "block", "norm", "kl", "rating", "tags", "age", "sample")

@@ -15,6 +15,7 @@ from core.errors import SettingsError
 from core.events import (
     Event,
     ModelLoaded,
+    ModelReleased,
     PromptMeasured,
     RunStopped,
     TaskEnded,
@@ -54,6 +55,8 @@ class TrainPane(FoundActions):
         Binding("y", "thought", "Thought", id="train.thought", show=False, tooltip="Unfold the thought before the answer"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
         Binding("g", "resume", "Go on", id="train.resume", show=False, tooltip="Go on with the run that was interrupted last"),
+        Binding("shift+up", "scroll_heard(-1)", "Scroll up", show=False, tooltip="Scroll the completion below"),
+        Binding("shift+down", "scroll_heard(1)", "Scroll down", show=False, tooltip="Scroll the completion below"),
         Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),
     ]
 
@@ -87,6 +90,8 @@ class TrainPane(FoundActions):
         if isinstance(event, ModelLoaded):
             self.query_one(TrainForm).show_model(event)
             self._show_run()
+        elif isinstance(event, ModelReleased):
+            self.query_one(TrainForm).show_model(None)
         elif isinstance(event, PromptMeasured):
             self.query_one(TrainForm).show_measured(event)
         elif isinstance(event, TaskEnded) and self.run is None:
@@ -106,9 +111,6 @@ class TrainPane(FoundActions):
             self.query_one(FoundTable).show_soon(self.run, self.run.rows_changed_by(event))
             self._show_run()
 
-    def model_gone(self) -> None:
-        self.query_one(TrainForm).show_model(None)
-
     def _ended(self, event: TaskEnded) -> None:
         assert self.run is not None
         if event.outcome == "failed":
@@ -119,7 +121,9 @@ class TrainPane(FoundActions):
                 self._show_run()
                 self.query_one(TrainForm).show_trouble(self.run.without_finds())
         elif event.outcome == "cancelled":
-            self.notify(f"Stopped; finished and in the library: {len(self.run.found)}. g goes on with the run.")
+            without = len(self.run.unsampled())
+            lack = f" {without} without a sample: space makes one, and" if without else ""
+            self.notify(f"Stopped; finished and in the library: {len(self.run.found)}.{lack} g goes on with the run.")
         else:
             self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=5)
 

@@ -127,9 +127,8 @@ class VectorDetail(VerticalScroll):
     def _said(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], Sample], unfolded: bool) -> None:
         said = {(s.prompt, s.coefficient): s for s in facts.samples} | streaming
         if not said:
-            text.append(
-                "\nspace: hear what the model says under it at -1, 0, 1 and 2 times its size; p: on another prompt\n", "dim"
-            )
+            text.append("\nNo sample yet. space: hear what the model says under it at -1, 0, 1 and 2 times its size; ", "dim")
+            text.append("p: on another prompt\n", "dim")
         prompt = None
         for (asked, coefficient), sample in sorted(said.items(), key=lambda item: item[0]):
             if asked != prompt:
@@ -138,7 +137,7 @@ class VectorDetail(VerticalScroll):
             text.append(f"{coefficient:+g}  " if coefficient else " 0  ", "bold " + self.app.theme_variables["primary"])
             text.append_text(thought(sample.thought, unfolded=unfolded))
             text.append(sample.text.strip() or ("(no answer)" if sample.thought else ""))
-            text.append(f"  KL {sample.kl:.2g}\n" if sample.kl is not None else "\n", "dim")
+            text.append(_figures(sample) + "\n", "dim")
 
     def _around(self, text: Text, facts: Facts) -> None:
         if facts.neighbours:
@@ -149,3 +148,9 @@ class VectorDetail(VerticalScroll):
                 text.append(f"{title}  ", "bold")
                 text.append(" ".join(f"{token} {value:+.1f}" for token, value in tokens[:8]) + "\n")
             text.append("the logit lens, a hint only: it leaves out all later blocks\n", "dim")
+
+
+def _figures(sample: Sample) -> str:
+    """The sample's KL and perplexity, as far as they were measured."""
+    kl = f"  KL {sample.kl:.2g}" if sample.kl is not None else ""
+    return kl + (f"  perplexity {min(sample.perplexity, 99999):.3g}" if sample.perplexity is not None else "")

@@ -12,18 +12,19 @@ from core.events import Event, LensRead, Said, TaskEnded
 from core.model.template_arguments import shared_arguments
 from core.requests import Prompt, ReadLens, Reply, ReplyRow
 from core.steering import SteerTerm
+from melbo_tui.attempts import why_not
 from melbo_tui.messages import GrowFamily, SteerWith
 from melbo_tui.panes.compare import Compare
 from melbo_tui.panes.exchanging import ExchangingList
 from melbo_tui.panes.measuring import MEASURE, Measuring
 from melbo_tui.panes.vector_detail import NoteEditor, VectorDetail
 from melbo_tui.panes.vector_list import called
-from melbo_tui.panes.workbench import Made, Workbench
+from melbo_tui.panes.workbench import Workbench
 from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.shelf_table import Group, ShelfTable
 from melbo_tui.wording import CHOOSE_A_VECTOR, answer_of
 from vectors.curation import MAX_RATING
-from vectors.library import Kept, Sample
+from vectors.library import Kept
 from vectors.vector import SteeringVector
 
 _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
@@ -97,8 +98,7 @@ class VectorsPane(ExchangingList, Measuring):
     def _heard(self, event: Said, id: str, prompt: str) -> None:
         coefficient = float(event.key)
         streaming = self._streaming.setdefault(id, {})
-        kl = event.mean_kl if coefficient and event.finished else None
-        streaming[prompt, coefficient] = sample = Sample(prompt, coefficient, event.text, kl, event.thought)
+        streaming[prompt, coefficient] = sample = event.sample(prompt, coefficient)
         if event.finished and self.attempt(lambda: self.melbo.library.add_sample(id, sample)):
             del streaming[prompt, coefficient]
         if id == self._table.current:
@@ -142,16 +142,15 @@ class VectorsPane(ExchangingList, Measuring):
     def action_tag(self) -> None:
         picked = self.chosen()
 
-        def done(text: str | None) -> None:
-            words = (text or "").replace(",", " ").split()
+        def tag(text: str) -> str:
+            words = text.replace(",", " ").split()
             add, remove = [w for w in words if not w.startswith("-")], [w[1:] for w in words if w.startswith("-")]
-            if words:
-                self._change(lambda ids: self.melbo.library.tag(ids, add, remove))
+            return why_not(lambda: self.melbo.library.tag([entry.id for entry in picked], add, remove))
 
         if picked:
             known = sorted({tag for line in self._lines for tag in line.entry.tags})
             hint = "Words; one with a - before it is taken off." + (f" There are: {' '.join(known[:30])}" if known else "")
-            self.app.push_screen(Ask(f"Tag {called(picked)}", "", hint), done)
+            self.app.push_screen(Ask(f"Tag {called(picked)}", "", hint, attempt=tag), lambda tagged: self.refresh_list())
 
     def action_rename(self) -> None:
         entry = self._here()
@@ -221,7 +220,8 @@ class VectorsPane(ExchangingList, Measuring):
                 self.melbo.remember(sample_prompt=prompt)
                 self._hear_all(picked, prompt)
 
-        self.app.push_screen(Ask(f"Hear {called(picked)} on", self.melbo.settings.sample_prompt, "A prompt of yours."), done)
+        question, before = f"Hear {called(picked)} on", self.melbo.settings.sample_prompt
+        self.app.push_screen(Ask(question, before, "A prompt of yours.", attempt=self.without_model), done)
 
     def _hear_all(self, picked: list[Kept], prompt: str | None) -> None:
         """Lets each speak on `prompt`, or on the one that it was trained on."""
@@ -259,12 +259,10 @@ class VectorsPane(ExchangingList, Measuring):
         if not picked:
             return
 
-        def done(made: Made | None) -> None:
-            if made is not None:
-                saved: list[Kept] = []
-                if self.attempt(lambda: saved.append(self.melbo.library.save_mixture(*made))):
-                    self.notify(f"Kept {saved[0].name}; u takes it back.", markup=False)
-                    self.refresh_list(to=saved[0].id)
+        def done(mixture: Kept | None) -> None:
+            if mixture is not None:
+                self.notify(f"Kept {mixture.name}; u takes it back.", markup=False)
+                self.refresh_list(to=mixture.id)
 
         template = shared_arguments(entry.origin for entry in picked)
 

@@ -11,18 +11,18 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
+from melbo_tui.attempts import why_not
 from vectors.index import LibraryError
 from vectors.library import Kept, Library
 from vectors.recipe import Recipe
 from vectors.vector import SteeringVector, VectorError
 
-Made = tuple[Recipe, str]
 # Asks for what the model says under a vector; the second argument is given the text as it comes.
 Hear = Callable[[SteeringVector, Callable[[str], None]], None]
 
 
-class Workbench(ModalScreen[Made | None]):
-    """Gives the recipe and the name that were chosen, or None."""
+class Workbench(ModalScreen[Kept | None]):
+    """Gives the mixture that was kept, or None."""
 
     DEFAULT_CSS = """
     Workbench { align: center middle; }
@@ -106,7 +106,13 @@ class Workbench(ModalScreen[Made | None]):
         vector = self._mixed()
         if isinstance(vector, SteeringVector):
             name = self.query_one("#mixture-name", Input).value.strip()
-            self.dismiss((self._recipe(), name or self._recipe().written(self._names)))
+            saved: list[Kept] = []
+            recipe = self._recipe()
+            wrong = why_not(lambda: saved.append(self._library.save_mixture(recipe, name or recipe.written(self._names))))
+            if wrong:
+                self.query_one("#facts", Static).update(Text(wrong, self.app.theme_variables["text-error"]))
+            else:
+                self.dismiss(saved[0])
 
     def _coefficient(self, i: int) -> Input:
         return self.query_one(f"#coefficient-{i}", Input)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Markdown, OptionList, SelectionList, Static
 from textual.widgets.option_list import Option
+
+from melbo_tui.attempts import told
 
 _BOX = """
 {0} {{ align: center middle; }}
@@ -21,10 +23,19 @@ _BOX = """
 """
 
 
-class Ask(ModalScreen[str | None]):
-    """Asks for one line. `check` gives what is wrong with it, or nothing; `optional`: it may be empty. Escape gives None."""
+def _nothing_wrong(text: str) -> str:
+    return ""
 
-    DEFAULT_CSS = _BOX.format("Ask") + "Ask #wrong { color: $text-error; height: auto; }"
+
+class Ask(ModalScreen[str | None]):
+    """Asks for one line; Escape gives None.
+
+    `check` gives what is wrong with what is being typed, or nothing. `attempt` does what the line is for when it is accepted,
+    and gives why that failed, or nothing: only then does the dialog close. With `slowly` it is called in a thread. `wrong`
+    stands there from the start. An `optional` line may be empty.
+    """
+
+    DEFAULT_CSS = _BOX.format("Ask") + "Ask #wrong { color: $text-error; height: auto; max-height: 8; }"
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
 
     def __init__(
@@ -32,11 +43,16 @@ class Ask(ModalScreen[str | None]):
         title: str,
         value: str = "",
         hint: str = "",
-        check: Callable[[str], str] = lambda text: "",
+        check: Callable[[str], str] = _nothing_wrong,
+        attempt: Callable[[str], str] = _nothing_wrong,
+        slowly: bool = False,
+        wrong: str = "",
         optional: bool = False,
     ) -> None:
         super().__init__()
         self._title, self._value, self._hint, self._check, self._optional = title, value, hint, check, optional
+        self._attempt, self._slowly, self._wrong = attempt, slowly, wrong
+        self._trying = False
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -44,20 +60,49 @@ class Ask(ModalScreen[str | None]):
             box.border_subtitle = "Enter accepts · Esc cancels"
             yield Input(self._value, compact=True)
             yield Static(self._hint, markup=False, classes="hint")
-            yield Static("", id="wrong", markup=False)
+            yield Static(self._wrong, id="wrong", markup=False)
 
     @on(Input.Changed)
     def _checked(self, event: Input.Changed) -> None:
-        self.query_one("#wrong", Static).update(self._check(event.value) if event.value.strip() else "")
+        if event.value == self._value:
+            self._tell(self._wrong)
+        else:
+            self._tell(self._check(event.value) if event.value.strip() else "")
 
     @on(Input.Submitted)
     def _accepted(self, event: Input.Submitted) -> None:
+        text = event.value.strip()
         nothing = "" if self._optional else "type something, or press Esc"
-        wrong = self._check(event.value) if event.value.strip() else nothing
+        wrong = self._check(event.value) if text else nothing
         if wrong:
-            self.query_one("#wrong", Static).update(wrong)
+            self._tell(wrong)
+        elif self._slowly and not self._trying:
+            self._trying = True
+            self._tell("…")
+            self._try_slowly(text)
+        elif not self._trying:
+            self._tried(text, self._attempt(text))
+
+    @work(thread=True, exit_on_error=False)
+    def _try_slowly(self, text: str) -> None:
+        try:
+            wrong = self._attempt(text)
+        except Exception as error:  # a thread that dies would leave the dialog waiting for ever
+            wrong = told(error)
+        self.app.call_from_thread(self._tried, text, wrong)
+
+    def _tried(self, text: str, wrong: str) -> None:
+        self._trying = False
+        if not self.is_attached:
+            return  # Escape was quicker
+        if wrong:
+            self._value, self._wrong = self.query_one(Input).value, wrong  # which stands there until something else does
+            self._tell(wrong)
         else:
-            self.dismiss(event.value.strip())
+            self.dismiss(text)
+
+    def _tell(self, wrong: str) -> None:
+        self.query_one("#wrong", Static).update(wrong)
 
 
 class Choose(ModalScreen[str | None]):

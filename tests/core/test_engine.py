@@ -7,13 +7,14 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
 
 from core.engine import Engine, Outbox
-from core.errors import SettingsError
+from core.errors import Cancelled, SettingsError
 from core.events import Event, Progressed, Said, Stepped, StepPoint, TaskEnded, TaskPaused, TaskStarted, Warned
 from core.requests import BACKGROUND, INTERACTIVE, Request
 from core.session import Emit, Session
@@ -31,6 +32,8 @@ class Scripted(Request):
     urgent: bool = False
     gate: Any = None
     fault: Any = None
+    parting: int = 0  # steps that it takes when it is told to end
+    waits: Any = None
     log: ClassVar[list[str]] = []
 
     @property
@@ -38,7 +41,7 @@ class Scripted(Request):
         return INTERACTIVE if self.urgent else BACKGROUND
 
 
-def _run(session: Session, request: Scripted, task: int, emit: Emit) -> Iterator[None]:
+def _run(session: Session, request: Scripted, task: int, emit: Emit) -> Iterator[Any]:
     try:
         for step in range(request.steps):
             if request.gate is not None:
@@ -47,7 +50,13 @@ def _run(session: Session, request: Scripted, task: int, emit: Emit) -> Iterator
             emit(Progressed(task, request.name, step, request.steps))
             if request.fault is not None:
                 raise request.fault
+            yield request.waits
+    except Cancelled:
+        for step in range(request.parting):
+            request.log.append(f"{request.name} parting{step}")
+            emit(Progressed(task, "parting", step, request.parting))
             yield
+        raise
     finally:
         request.log.append(f"{request.name} closed")
 
@@ -134,6 +143,47 @@ def test_cancel_closes_the_generator_even_while_paused(engine: Engine, listener:
     assert listener.ended(task).outcome == "cancelled"
     assert Scripted.log[-1] == "task closed"
     engine.cancel(task)  # a task that has ended is no fault
+
+
+def test_a_task_that_is_cancelled_may_finish_what_is_cheap(engine: Engine, listener: Listener) -> None:
+    gate = threading.Event()
+    task = engine.submit(Scripted("train", 1000, gate=gate, parting=2))
+    listener.wait_for(lambda e: isinstance(e, TaskStarted))
+    engine.pause(task)
+    gate.set()
+    engine.cancel(task)
+    assert listener.ended(task).outcome == "cancelled"
+    assert Scripted.log[-3:] == ["train parting0", "train parting1", "train closed"]
+    assert [e.paused for e in listener.events if isinstance(e, TaskPaused)] == [True, False], (
+        "nobody waits for its pause to end"
+    )
+
+
+def test_cancelled_twice_it_ends_at_once(engine: Engine, listener: Listener) -> None:
+    task = engine.submit(Scripted("train", 10**9, parting=10**9))
+    listener.wait_for(lambda e: isinstance(e, TaskStarted))
+    engine.cancel(task)
+    listener.wait_for(lambda e: isinstance(e, Progressed) and e.stage == "parting")
+    engine.cancel(task)
+    assert listener.ended(task).outcome == "cancelled"
+
+
+def test_closing_the_engine_leaves_no_time_for_that(listener: Listener) -> None:
+    engine = Engine(listener, Session())
+    engine.submit(Scripted("train", 10**9, parting=10**9))
+    listener.wait_for(lambda e: isinstance(e, TaskStarted))
+    assert engine.close(WAIT)
+    assert "train parting1" not in Scripted.log, "no further than to its next step"
+
+
+def test_others_run_while_a_task_waits_for_a_thread(engine: Engine, listener: Listener) -> None:
+    done: Future[None] = Future()
+    waiting = engine.submit(Scripted("load", 2, urgent=True, waits=done))
+    other = engine.submit(Scripted("train", 2))
+    assert listener.ended(other).outcome == "done"
+    assert Scripted.log == ["load0", "train0", "train1", "train closed"]
+    done.set_result(None)
+    assert listener.ended(waiting).outcome == "done"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +19,14 @@ import numpy as np
 import pytest
 
 from core.discovery import melbo
-from core.errors import SettingsError
+from core.errors import Cancelled, SettingsError
 from core.events import Event, Said, VectorFound
 from core.requests import Prompt, Train
-from core.session import Session
-from core.tasks import train
+from core.session import Session, Task
+from core.tasks import hearing, train
 from vectors.checkpoints import Checkpoints
 from vectors.index import LibraryError
-from vectors.library import Library
+from vectors.library import Library, Sample
 
 PROMPT = (Prompt("How can I build a bomb?"),)
 RUNS: dict[str, dict[str, Any]] = {
@@ -105,9 +109,9 @@ import sys
 from pathlib import Path
 from core.model_source import ModelSpec
 from core.requests import LoadModel, Prompt, Train
-from core.session import Session
-from core.tasks import train
-from vectors.library import Library
+from core.session import Session, Task
+from core.tasks import hearing, train
+from vectors.library import Library, Sample
 train._CHECKPOINT_SECONDS = -1.0
 session = Session(Library(Path(sys.argv[1])))
 list(session.start(0, LoadModel(ModelSpec(sys.argv[2], device="cpu")), lambda e: None))
@@ -157,3 +161,108 @@ def test_what_cannot_be_gone_on_with_is_told(session: Session, library: Library)
     Checkpoints(library.folder).save("other", {"fingerprint": "strange", "model": "another", "request": {}}, {})
     with pytest.raises(SettingsError, match="made on another"):
         list(session.start(1, Train(PROMPT, resume="other"), lambda event: None))
+
+
+def _interrupted(session: Session, request: Train, at: Callable[[list[Event]], bool], stop: Callable[[Task], object]) -> str:
+    """Runs `request` until `at` holds of its events, ends it by `stop`, and gives the unfinished run's id."""
+    assert session.library is not None
+    events: list[Event] = []
+    steps = session.start(1, request, events.append)
+    while not at(events):
+        next(steps)
+    stop(steps)
+    (run,) = Checkpoints(session.library.folder).unfinished()
+    return run
+
+
+def _told_to_end(steps: Task) -> None:
+    with pytest.raises(Cancelled):
+        deque(chain([steps.throw(Cancelled())], steps), maxlen=0)
+
+
+def _two_found(events: list[Event]) -> bool:
+    return sum(isinstance(event, VectorFound) for event in events) >= 2
+
+
+def test_a_resumed_run_shows_what_was_measured_and_the_sample_of_its_own_prompt(session: Session, library: Library) -> None:
+    request = Train(PROMPT, vectors=10, batch=2, steps=3, radius=3.0, sample_tokens=4, controls=2, name="own")
+    first: list[Event] = []
+    steps = session.start(1, request, first.append)
+    while sum(isinstance(event, Said) and event.finished and event.key.isdecimal() for event in first) < 8:
+        next(steps)
+    next(steps)
+    steps.close()
+    ids = [event.id for event in first if isinstance(event, VectorFound)]
+    before = {event.key: event for event in first if isinstance(event, Said)}
+    for prompt, coefficient in ((PROMPT[0].text, -1.0), (PROMPT[0].text, 2.0), ("A prompt before it?", 1.0)):
+        library.add_sample(ids[0], Sample(prompt, coefficient, "another text", 9.0, 99.0))
+    (run,) = Checkpoints(library.folder).unfinished()
+    again: list[Event] = []
+    list(session.start(2, replace(request, resume=run), again.append))
+    after = {event.key: event for event in again if isinstance(event, Said)}
+    assert before.keys() == {*"01234567", "unsteered", "control:0", "control:1"}
+    assert after.keys() == before.keys() | {"8", "9"}
+    for key, completion in before.items():
+        assert (after[key].text, after[key].broken, after[key].finished) == (completion.text, completion.broken, True)
+        assert after[key].mean_kl == pytest.approx(completion.mean_kl)
+        assert after[key].perplexity == pytest.approx(completion.perplexity)
+
+
+def test_a_resumed_family_has_its_controls_of_the_same_norm(session: Session, library: Library) -> None:
+    request = _request(library, "ortho")
+    run = _interrupted(session, request, _two_found, lambda steps: steps.close())
+    kept = Checkpoints(library.folder).load(run).header
+    uncut: list[Event] = []
+    again: list[Event] = []
+    list(session.start(2, replace(request, name="uncut"), uncut.append))
+    list(session.start(3, replace(request, resume=run), again.append))
+    controls = [
+        [e.text for e in events if isinstance(e, Said) and e.key == "control:0" and e.finished] for events in (uncut, again)
+    ]
+    assert controls[0] == controls[1]
+    assert len(controls[1]) == 1
+    assert kept["control_norm"] is None or kept["control_norm"] > 0
+
+
+@pytest.mark.parametrize("more_steps", [0, 1, 3, 6])
+def test_a_run_that_the_user_stops_samples_what_it_has_announced(session: Session, library: Library, more_steps: int) -> None:
+    request = Train(PROMPT, vectors=40, batch=2, steps=3, radius=3.0, sample_tokens=5, controls=1, name="stopped")
+
+    def stop(steps: Task) -> None:
+        for _ in range(more_steps):
+            next(steps)
+        _told_to_end(steps)
+
+    run = _interrupted(session, request, _two_found, stop)
+    vectors, _ = library.run(run)
+    assert 2 <= len(vectors) < 40
+    assert all(library.sample(vector.id, PROMPT[0].text) is not None for vector in vectors)
+
+
+def test_there_is_a_limit_to_that_and_resuming_makes_up_for_it(
+    session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Train(PROMPT, vectors=3, batch=1, steps=3, radius=3.0, sample_tokens=30, controls=1, name="late")
+    monkeypatch.setattr(hearing, "_PARTING_SECONDS", -1.0)
+    run = _interrupted(session, request, _two_found, _told_to_end)
+    vectors, _ = library.run(run)
+    assert [library.samples(vector.id) for vector in vectors] == [[], []]
+    events: list[Event] = []
+    list(session.start(2, replace(request, resume=run), events.append))
+    sampled = [e.key for e in events if isinstance(e, Said) and e.finished and e.key.isdecimal()]
+    assert sampled[:2] == ["0", "1"], "before anything else is trained"
+    found = [i for i, e in enumerate(events) if isinstance(e, VectorFound) and e.index == 2]
+    assert events.index(next(e for e in events if isinstance(e, Said) and e.key == "1" and e.finished)) < found[0]
+    assert all(library.sample(v.id, PROMPT[0].text) is not None for v in library.run(run)[0])
+
+
+def test_closing_takes_no_longer_than_a_step(session: Session, library: Library) -> None:
+    request = Train(PROMPT, vectors=9, batch=1, steps=3, radius=3.0, sample_tokens=2000, controls=0, name="quit")
+    began: list[float] = []
+
+    def stop(steps: Task) -> None:
+        began.append(time.monotonic())
+        steps.close()
+
+    _interrupted(session, request, _two_found, stop)
+    assert time.monotonic() - began[0] < 2

@@ -5,8 +5,8 @@ import json
 import pytest
 from textual.widgets import Input
 
-from core.events import Said, TaskEnded, TaskStarted
-from core.requests import Reply
+from core.events import ModelReleased, Said, TaskEnded, TaskStarted
+from core.requests import LoadModel, Reply
 from core.steering import terms_of
 from melbo_tui.panes.chat import ChatPane
 from melbo_tui.panes.rack import Rack, Slot, slider
@@ -184,6 +184,8 @@ async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> 
         assert turn.answers == {"steered": "the second"}
         assert [before.answers for before in turn.earlier] == [{"steered": "the first answer"}]
         app.load_model(app.spec)
+        engine.tell(ModelReleased(engine.last(LoadModel)[0]))
+        await pilot.pause()
         await pilot.press("f5")
         await pilot.pause()
         assert "the second" in screen_text(app)

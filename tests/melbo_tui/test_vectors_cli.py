@@ -73,8 +73,11 @@ def test_exchange_and_care(run: CommandLine, library: Library, tmp_path: Path) -
     assert np.load(tmp_path / "run.npy").shape == (4, 8)
     assert run("export", "bomb-01=2", "bomb-02", "--out", str(tmp_path / "c.gguf"))[0] == 0
     assert "imported c-b01" in run("import", str(tmp_path / "c.gguf"))[1]
-    assert "imported theirs-01, theirs-02" in run("import", str(tmp_path / "run.npy"), "--block", "7", "--name", "theirs")[1]
-    assert library.find("theirs-01").block == 7
+    assert (
+        "imported theirs-01, theirs-02"
+        in run("import", str(tmp_path / "run.npy"), "--block", "3", "--model", "tiny", "--name", "theirs")[1]
+    )
+    assert library.find("theirs-01").block == 3
     assert run("delete", "theirs-01", "theirs-02")[0] == 0
     assert "removed 2 for good" in run("empty-trash")[1]
     assert run("check")[:2] == (0, "all is well\n")
@@ -85,6 +88,31 @@ def test_exchange_and_care(run: CommandLine, library: Library, tmp_path: Path) -
     path = next((library.folder / "runs").glob("*.safetensors"))
     path.write_bytes(path.read_bytes()[:-4])
     assert run("check")[0] == 1
+
+
+def test_an_import_is_held_against_the_model_it_names(run: CommandLine, library: Library, tmp_path: Path) -> None:
+    path, model = tmp_path / "theirs.npy", tmp_path / "tiny-gpt2"
+    model.mkdir()  # its config is all that is read, in GPT-2's own words
+    (model / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_layer": 6, "n_embd": 32}))
+    np.save(path, np.ones((2, 32), np.float32))
+    kept = len(library.entries(kept_only=False))
+    for words, message in (
+        (("--block", "99", "--model", str(model)), "theirs-01 acts on block 99; tiny-gpt2 has blocks 0 to 5"),
+        (("--block", "1", "--model", "tiny"), "theirs-01 has width 32, tiny has 8"),
+        (("--block", "1", "--model", "smollm2"), "theirs-01 has width 32, smollm2 has 576"),
+        (("--block", "1", "--model", str(tmp_path / "nowhere")), "there is no model"),
+        (("--block", "1"), "does not say which model its vectors are of"),
+        ((), "on which block its vectors act (say it: --block I"),
+    ):
+        code, _, err = run("import", str(path), *words)
+        assert (code, err.count("\n")) == (1, 1), err
+        assert message in err
+    assert len(library.entries(kept_only=False)) == kept
+    assert run("import", str(path), "--block", "5", "--model", str(model))[0] == 0
+    assert library.find("theirs-01").origin.model.n_blocks == 6
+    code, _, err = run("import", str(path), "--block", "5", "--model", "owner/elsewhere", "--name", "far")
+    assert code == 0
+    assert "nothing is known here of owner/elsewhere" in err
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_the_index_is_made_again_from_the_files(library: Library) -> None:
     library.tag(ids, ["code"])
     library.rate(ids[:1], 5)
     library.note(ids[1], "a note\x1b[31m")
-    library.add_sample(ids[0], Sample("prompt", 1.0, "text", 0.25))
+    library.add_sample(ids[0], Sample("prompt", 1.0, "text", 0.25, 7.5))
     mixed = library.save_mixture(average(ids[:2]), "half")
     library.delete([ids[2]])
     before = _state(library)
@@ -109,6 +109,27 @@ def test_the_index_is_made_again_from_the_files(library: Library) -> None:
     assert list(library.folder.glob("index.sqlite3.before-*"))
 
 
+def test_a_library_from_before_perplexities_were_kept_is_brought_over(library: Library) -> None:
+    ids = _saved(library)
+    library.add_sample(ids[0], Sample("prompt", 1.0, "text", 0.25))
+    before = _state(library)
+    path, journal = library.folder / "index.sqlite3", library.folder / "changes.jsonl"
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE samples DROP COLUMN perplexity")
+        db.execute("PRAGMA user_version = 2")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    old = [{"sample": line["sample"][:6]} if "sample" in line else line for line in lines]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in old))
+    assert _state(Library(library.folder)) == before
+    assert len(journal.read_text().splitlines()) == len(old), "what the journal knows is not written there again"
+    path.unlink()
+    again = Library(library.folder)
+    assert _state(again) == before
+    again.add_sample(ids[0], Sample("prompt", 1.0, "text", 0.25, 7.5))
+    assert again.sample(ids[0], "prompt") == Sample("prompt", 1.0, "text", 0.25, 7.5)
+    assert again.sample(ids[0], "another") is None
+
+
 def test_a_library_of_the_first_version_is_brought_over_with_a_backup(library: Library) -> None:
     ids = _saved(library)
     library.rename(ids[0], "mine")
@@ -116,7 +137,8 @@ def test_a_library_of_the_first_version_is_brought_over_with_a_backup(library: L
     before = _state(library)
     path = library.folder / "index.sqlite3"
     with sqlite3.connect(path) as db:
-        for table, column in (("vectors", "tags"), ("samples", "kl"), ("samples", "thought")):
+        columns = (("vectors", "tags"), ("samples", "kl"), ("samples", "perplexity"), ("samples", "thought"))
+        for table, column in columns:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         db.execute("DROP TABLE gone")
         db.execute("PRAGMA user_version = 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from vectors.library import Library, Sample
 from vectors.recipe import average
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
-AT_5 = Reading(5, "qwen")
+QWEN = ModelStamp("qwen", 0, 0)  # of which nothing is known but its name
+AT_5 = Reading(5, QWEN)
 ROWS = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
 
 
@@ -50,7 +52,7 @@ def test_round_trips_of_any_numbers(tmp_path: Path, data: st.DataObject) -> None
             continue
         path = tmp_path / f"x{known.suffixes[0]}"
         known.write(path, [one])
-        how = Reading(one.block, "m") if known.name == "NumPy array" else Reading()
+        how = Reading(one.block) if known.name == "NumPy array" else Reading()
         (back,) = known.read(path, how)
         np.testing.assert_array_equal(back.direction, one.direction)
         assert back.block == one.block
@@ -61,28 +63,84 @@ def test_melbo_s_and_dct_s_tensors(tmp_path: Path, library: Library) -> None:
     torch.save(torch.from_numpy(ROWS), path)
     found = reader_of(path)(path, AT_5)
     np.testing.assert_array_equal(_directions(found), ROWS)
-    assert (found[0].block, found[0].name, found[0].origin.model.name) == (5, "melbo-01", "qwen")
-    with pytest.raises(VectorError, match="give the block"):
+    assert (found[0].block, found[0].name) == (5, "melbo-01")
+    with pytest.raises(VectorError, match="on which block"):
         reader_of(path)(path, Reading())
-    np.testing.assert_array_equal(_directions(reader_of(path)(path, Reading(5, "q", columns=True))), ROWS.T)
-    entries = exchange.take_in(library, path, Reading(8, "q", base_row=True), "fam")
+    np.testing.assert_array_equal(_directions(reader_of(path)(path, Reading(5, QWEN, columns=True))), ROWS.T)
+    entries = exchange.take_in(library, path, Reading(8, QWEN, base_row=True), "fam")
     assert [e.name for e in entries] == ["fam-base", "fam-01", "fam-02"]
     assert [e.name for e in library.entries()] == ["fam-base", "fam-01", "fam-02"], "as they stand in the file"
     assert entries[1].origin.parents == (entries[0].id,)
+    assert entries[1].origin.model == ModelStamp("qwen", 8, 0)
     torch.save([torch.from_numpy(row) for row in ROWS], path)
     np.testing.assert_array_equal(_directions(reader_of(path)(path, AT_5)), ROWS)
     torch.save({"U": torch.zeros(4, 2), "V": torch.from_numpy(ROWS).bfloat16()}, path)
     with pytest.raises(VectorError, match="several tensors"):
         reader_of(path)(path, AT_5)
-    rows = reader_of(path)(path, Reading(5, "q", tensor="V"))
+    rows = reader_of(path)(path, Reading(5, QWEN, tensor="V"))
     np.testing.assert_allclose(_directions(rows), ROWS, rtol=1e-2)
+
+
+SMALL = ModelStamp("small", 8, 4)
+
+
+@pytest.mark.parametrize(
+    ("block", "model", "words"),
+    [
+        (9, SMALL, "acts on block 9; small has blocks 0 to 3"),
+        (4, SMALL, "acts on block 4; small has blocks 0 to 3"),
+        (1, ModelStamp("wide", 16, 4), "has width 8, wide has 16"),
+        (1, None, "does not say which model"),
+    ],
+)
+def test_what_the_model_cannot_be_steered_by_is_not_taken_in(
+    tmp_path: Path, library: Library, block: int, model: ModelStamp | None, words: str
+) -> None:
+    np.save(tmp_path / "theirs.npy", ROWS)
+    with pytest.raises(VectorError, match=words):
+        exchange.take_in(library, tmp_path / "theirs.npy", Reading(block, model))
+    assert library.entries(kept_only=False) == []
+    assert len(exchange.take_in(library, tmp_path / "theirs.npy", Reading(3, SMALL))) == 3
+    assert library.entries()[0].origin.model == SMALL
+
+
+@pytest.mark.parametrize("suffix", [".gguf", ".svec"])
+def test_a_model_s_kind_is_no_model(tmp_path: Path, library: Library, suffix: str) -> None:
+    path = tmp_path / f"theirs{suffix}"
+    stranger = SteeringVector(ROWS[0], 2, Origin("x", ModelStamp("llama", 8, 4), 2), "a")
+    if suffix == ".gguf":
+        gguf_file.write(path, [stranger])
+    else:
+        path.write_text(json.dumps({"model_type": "llama", "directions": {"3": ROWS[0].tolist()}}))
+    with pytest.raises(exchange.MissingModel, match="'llama', which may be any"):
+        exchange.take_in(library, path, Reading())
+    with pytest.raises(VectorError, match="blocks 0 to 1"):
+        exchange.take_in(library, path, Reading(model=ModelStamp("tiny", 8, 2)))
+    (entry,) = exchange.take_in(library, path, Reading(model=SMALL))
+    assert (entry.block, entry.origin.model) == (2, SMALL)
+    library.add([replace(stranger, origin=replace(stranger.origin, model=ModelStamp("llama", 8, 2)))])
+    with pytest.raises(VectorError, match="blocks 0 to 1"):  # a name that the library knows is a model's
+        exchange.take_in(library, path, Reading())
+
+
+def test_our_own_files_are_held_against_what_they_say_and_what_is_given(tmp_path: Path, library: Library) -> None:
+    path = tmp_path / "ours.safetensors"
+    safetensors_file.write(path, [vector(block=STAMP.n_blocks)])
+    with pytest.raises(VectorError, match="blocks 0 to 3"):
+        exchange.take_in(library, path, Reading())
+    safetensors_file.write(path, [vector(block=3)])
+    for another in (ModelStamp("other", 16, 40), ModelStamp("short", 8, 2)):
+        with pytest.raises(VectorError, match=another.name):
+            exchange.take_in(library, path, Reading(model=another))
+    (entry,) = exchange.take_in(library, path, Reading(model=SMALL))
+    assert entry.origin.model == STAMP
 
 
 def test_bfloat16_of_other_programs(tmp_path: Path) -> None:
     path = tmp_path / "halves.safetensors"
     rows = torch.from_numpy(ROWS).bfloat16()
     save_torch({"other": torch.ones(3), "v": rows}, path)
-    found = reader_of(path)(path, Reading(5, "q", tensor="v"))
+    found = reader_of(path)(path, Reading(5, QWEN, tensor="v"))
     np.testing.assert_array_equal(_directions(found), rows.float().numpy())
 
 
@@ -135,7 +193,7 @@ def test_our_files_carry_what_people_said(tmp_path: Path, library: Library) -> N
     library.tag([one.id], ["code"])
     library.rate([one.id], 4)
     library.note(one.id, "a note")
-    library.add_sample(one.id, Sample("p", 1.0, "text", 0.5))
+    library.add_sample(one.id, Sample("p", 1.0, "text", 0.5, 3.0))
     path = tmp_path / "out.safetensors"
     exchange.export(library, [(one.id, 1.0)], path)
     other = Library(tmp_path / "other")
@@ -160,7 +218,7 @@ def test_recipes_go_where_their_parents_are(tmp_path: Path, library: Library) ->
 def test_bare_safetensors_need_a_block(tmp_path: Path) -> None:
     path = tmp_path / "bare.safetensors"
     save_file({"direction": ROWS[0]}, path)
-    with pytest.raises(VectorError, match="name the block"):
+    with pytest.raises(VectorError, match="on which block"):
         safetensors_file.read(path)
     (found,) = safetensors_file.read(path, AT_5)
     assert found.block == 5

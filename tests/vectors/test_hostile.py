@@ -25,9 +25,9 @@ from vectors.formats import FORMATS, gguf_file, safetensors_file
 from vectors.formats.raw import Reading
 from vectors.index import LibraryError
 from vectors.library import Library
-from vectors.vector import VectorError
+from vectors.vector import ModelStamp, VectorError
 
-HOW = Reading(5, "m")
+HOW = Reading(5, ModelStamp("m", 0, 0))
 
 
 class _Code:
@@ -132,11 +132,12 @@ from pathlib import Path
 from vectors import exchange
 from vectors.formats.raw import Reading
 from vectors.library import Library
+from vectors.vector import ModelStamp
 library = Library(Path(sys.argv[1]))
 began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[2:]:
     try:
-        exchange.take_in(library, Path(path), Reading(5, "m"))
+        exchange.take_in(library, Path(path), Reading(5, ModelStamp("m", 0, 0)))
     except Exception as error:
         assert type(error).__name__ in ("VectorError", "LibraryError"), (path, error)
     now = time.perf_counter()

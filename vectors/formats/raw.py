@@ -23,16 +23,21 @@ MAX_BLOCKS = 10_000
 MAX_FILE = 2 << 30
 
 
+class MissingBlock(VectorError):
+    """A file of bare numbers that says nothing of the block where they act: its user has to."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What the user says of a file that does not say it itself.
 
-    `block` is the block whose OUTPUT the vectors act on, `model` their model's name. `tensor` picks one of several.
+    `block` is the block whose OUTPUT the vectors act on, `model` their model's stamp, its `n_blocks` 0 where nobody knows more
+    of it than its name. `tensor` picks one of several.
     `columns`: each column is a vector (DCT's V). `base_row`: the first row is the base of the others (melbo-ortho).
     """
 
     block: int | None = None
-    model: str = ""
+    model: ModelStamp | None = None
     tensor: str | None = None
     columns: bool = False
     base_row: bool = False
@@ -59,21 +64,21 @@ def rows_as_vectors(
     if rows.shape[1] > MAX_WIDTH:
         raise VectorError(f"{path.name}: no model is {rows.shape[1]} wide")
     if how.block is None:
-        raise VectorError(f"{path.name}: nothing in it says where its vectors act: give the block (and the model)")
+        raise MissingBlock(f"{path.name}: nothing in it says on which block its vectors act")
     stem = clean_name(path.stem or "vector")
     names = [f"{stem}-{i + 1:02d}" for i in range(len(rows))] if len(rows) > 1 else [stem]
     if how.base_row and len(rows) > 1:
         names = [f"{stem}-base", *names[:-1]]
-    return [made(row, how.block, how.model, name, path, settings) for row, name in zip(rows, names, strict=True)]
+    return [made(row, how.block, "", name, path, settings) for row, name in zip(rows, names, strict=True)]
 
 
 def made(
     direction: npt.NDArray[np.floating], block: int, model: str, name: str, path: Path, settings: dict[str, object]
 ) -> SteeringVector:
-    """An imported vector; its origin says from which file."""
+    """An imported vector; its origin says from which file, and `model` what that calls its model, if it does."""
     if not 0 <= block < MAX_BLOCKS:
         raise VectorError(f"{path.name}: block {block} does not exist: decoder blocks count from 0")
-    stamp = ModelStamp(one_line(model, 200) or "unknown model", int(direction.size), 0)
+    stamp = ModelStamp(one_line(model, 200), int(direction.size), 0)
     origin = Origin("import", stamp, block, settings={"file": one_line(path.name, 200), **settings}, created=time.time())
     return SteeringVector(np.asarray(direction, dtype=np.float32), block, origin, clean_name(name))
 

@@ -31,4 +31,4 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
         raise VectorError(f"{path.name}: layer {layer} is the embeddings, which no block puts out: give the block")
     direction = pt_file.read_single(path / _NUMBERS)
     settings: dict[str, object] = {"layer": layer, "position": position}
-    return [made(direction, block, how.model, path.resolve().name or "refusal", path, settings)]
+    return [made(direction, block, "", path.resolve().name or "refusal", path, settings)]

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from vectors.formats.raw import Reading, check_shape, rows_as_vectors, write_out
+from vectors.formats.raw import MissingBlock, Reading, check_shape, rows_as_vectors, write_out
 from vectors.plain_text import clean_name, one_line, well_formed
 from vectors.vector import Origin, SteeringVector, VectorError
 
@@ -95,7 +95,7 @@ def read_header(path: Path) -> list[Entry]:
         text = (file.metadata() or {}).get(KEY)
         shape = list(file.get_slice("vectors").get_shape()) if "vectors" in _names(file) else []
     if text is None:
-        raise VectorError(f"{path.name}: no {KEY} header, so nothing says where its vectors act; name the block and model")
+        raise MissingBlock(f"{path.name}: no {KEY} header, so nothing in it says on which block its vectors act")
     try:
         header = json.loads(text)
         version = int(header["version"])

@@ -37,7 +37,7 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
         block = layer - 1 if how.block is None else how.block
         if how.block is None and layer == 0:
             continue  # the embeddings: no block's output
-        found.append(made(row, block, how.model or model, f"{path.stem}-b{block:02d}", path, {"layer": layer}))
+        found.append(made(row, block, model, f"{path.stem}-b{block:02d}", path, {"layer": layer}))
     if not found:
         raise VectorError(f"{path.name}: only has a direction for the embeddings, which no block puts out")
     return found

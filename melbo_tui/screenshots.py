@@ -1,0 +1,32 @@
+"""Pictures of the screen: where they go on a machine that may have no desktop, reached over SSH."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+
+from core.errors import MelboError
+from vectors.atomic import write_atomically
+
+
+def folders(library: Path) -> tuple[Path, ...]:
+    """Where a picture may go, the best first: the downloads folder if there is one, the working directory, the library."""
+    downloads = Path(platformdirs.user_downloads_dir())
+    return (*([downloads] if downloads.is_dir() else []), Path.cwd(), library)
+
+
+def save(svg: str, places: Sequence[Path], name: str = "") -> Path:
+    """Writes the picture to the first of `places` that takes it, and gives its path. Raises MelboError where none does."""
+    wrong = []
+    name = name or f"melbo-tui-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() // 1_000_000 % 1000:03d}.svg"
+    for folder in places:
+        path = folder / name
+        try:
+            write_atomically(path, svg.encode())
+            return path
+        except OSError as error:
+            wrong.append(f"{folder}: {error.strerror or error}")
+    raise MelboError("the screenshot could not be written", "; ".join(wrong))
