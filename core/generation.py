@@ -84,6 +84,11 @@ class Completion:
     thinking: bool = False
     trouble: str = ""
 
+    @property
+    def overflows(self) -> bool:
+        """Whether its logits became no finite numbers, which ended it."""
+        return self.trouble == _NO_NUMBERS
+
 
 @dataclass
 class _Live:

@@ -26,6 +26,24 @@ SIZES: dict[str, Any] = {
     "eos_token_id": 2,
 }
 OMITTED: Any = object()
+# Latent attention, in which keys and values are compressed.
+_LATENT = {
+    "kv_lora_rank": 16,
+    "q_lora_rank": 16,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 8,
+    "head_dim": 8,
+    "num_key_value_heads": 4,
+}
+_FEW_EXPERTS = {
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "first_k_dense_replace": 1,
+    "n_group": 1,
+    "topk_group": 1,
+}
 # What a few architectures call the same things, or need besides.
 OWN: dict[str, dict[str, Any]] = {
     "gpt2": {"n_embd": 32, "n_layer": 6, "n_head": 4, "n_positions": 128, "n_inner": 64},
@@ -181,6 +199,7 @@ OWN: dict[str, dict[str, Any]] = {
     "gpt_neo": {"num_layers": 6, "num_heads": 4, "attention_types": [[["global", "local"], 3]], "window_size": 4},
     "phimoe": {"num_local_experts": 4, "num_experts_per_tok": 2},
     "longcat_flash": {
+        **_LATENT,
         "num_layers": 6,
         "num_hidden_layers": OMITTED,
         "ffn_hidden_size": 64,
@@ -188,37 +207,13 @@ OWN: dict[str, dict[str, Any]] = {
         "n_routed_experts": 4,
         "zero_expert_num": 2,
         "moe_topk": 2,
-        "kv_lora_rank": 16,
-        "q_lora_rank": 16,
-        "qk_rope_head_dim": 8,
-        "qk_nope_head_dim": 8,
-        "v_head_dim": 8,
-        "head_dim": 8,
-        "num_key_value_heads": 4,
     },
-    "deepseek_v2": {
-        "n_routed_experts": 4,
-        "num_experts_per_tok": 2,
-        "moe_intermediate_size": 32,
-        "first_k_dense_replace": 1,
-        "kv_lora_rank": 16,
-        "q_lora_rank": 16,
-        "qk_rope_head_dim": 8,
-        "qk_nope_head_dim": 8,
-        "v_head_dim": 8,
-        "head_dim": 8,
-        "num_key_value_heads": 4,
-        "n_group": 1,
-        "topk_group": 1,
+    **{
+        kind: {**_LATENT, **_FEW_EXPERTS}
+        for kind in ("deepseek_v2", "deepseek_v32", "glm4_moe_lite", "glm_moe_dsa", "axk1", "axk2")
     },
-    "minicpm3": {
-        "kv_lora_rank": 16,
-        "q_lora_rank": 16,
-        "qk_rope_head_dim": 8,
-        "qk_nope_head_dim": 8,
-        "v_head_dim": 8,
-        "num_key_value_heads": 4,
-    },
+    "minicpm3": _LATENT,
+    "youtu": _LATENT,
     "lfm2": {"layer_types": ["conv", "conv", "full_attention"] * 2, "block_ff_dim": 64, "block_auto_adjust_ff_dim": False},
     "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
 }

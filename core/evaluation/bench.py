@@ -68,7 +68,7 @@ class Answer:
     @classmethod
     def of(cls, said: Completion) -> Answer:
         kl = sum(said.kl) / len(said.kl) if said.kl else None
-        judged = refuses(said.answer), is_broken(said.answer, said.perplexity)
+        judged = refuses(said.answer), is_broken(said.answer, said.perplexity) or said.overflows
         return cls(said.answer, *judged, kl, said.perplexity, said.thinking)
 
 

@@ -29,13 +29,18 @@ def run(session: Session, request: Reply, task: int, emit: Emit) -> Task:
 
 
 def speak(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> Generator[None, None, dict[str, Said]]:
-    """Generates `rows`, emitting `Said` after every token; returns the last one of each row."""
+    """Generates `rows`, emitting `Said` after every token; returns the last one of each row. What cut a completion short is
+    told, once for all that it did."""
     began = time.monotonic()
     said: dict[str, Said] = {}
+    told: set[str] = set()
     for completions in generate(model, rows):
         for completion in completions:
             said[completion.key] = event = _said(task, completion, time.monotonic() - began)
             emit(event)
+            if completion.trouble and completion.trouble not in told:
+                told.add(completion.trouble)
+                emit(Warned(task, f"a completion ends early: {completion.trouble}"))
         yield
     return said
 
@@ -61,7 +66,7 @@ def _said(task: int, completion: Completion, seconds: float) -> Said:
         completion.perplexity,
         repetition(text),
         refuses(text),
-        is_broken(text, completion.perplexity),
+        is_broken(text, completion.perplexity) or completion.overflows,
         tokens / seconds if seconds > 0 else None,
         completion.thought,
         completion.thought_tokens,

@@ -74,6 +74,8 @@ def outcome_of(model_type: str) -> tuple[str, str]:
     try:
         model = LanguageModel(made, tiny_tokenizer(), model_type)
     except ModelError as error:
+        if "its forward fails" in str(error):
+            return "not tried", f"its tiny model does not run ({str(error.__cause__)[:100]})"
         return "refused", str(error).removeprefix(model_type).strip(" :")
     try:
         different = _first_difference(model)

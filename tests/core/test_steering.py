@@ -11,6 +11,7 @@ from core.errors import SettingsError
 from core.generation import Row, Sampling, generate
 from core.language_model import LanguageModel
 from core.residual import RowSteering, recorded
+from core.session import Session
 from core.steering import Positions, Steering, SteerTerm, check_fits
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from vectors.vector import ModelStamp, Origin, SteeringVector
@@ -204,3 +205,61 @@ def test_vectors_of_other_models(tiny: LanguageModel) -> None:
         check_fits((term,), ModelStamp("wide", 999, 6, "other"))
     with pytest.raises(SettingsError, match="acts on block 2"):
         check_fits((term,), ModelStamp("flat", tiny.d_model, 2, "other"))
+
+
+def test_the_context_s_end_is_told(speaker: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LanguageModel, "stop_ids", frozenset())
+    long = tuple(IDS[i % 5] for i in range(120))
+    (last,) = list(generate(speaker, [Row("a", long, (), Sampling(max_new_tokens=30))]))[-1]
+    assert len(last.ids) == 8
+    assert "context of 128 tokens" in last.trouble
+    (short,) = list(generate(speaker, [Row("a", IDS, (), Sampling(max_new_tokens=3))]))[-1]
+    assert not short.trouble
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_row_that_overflows_ends_alone(speaker: LanguageModel, temperature: float) -> None:
+    half = LanguageModel(tiny_model("llama").to(torch.float16), tiny_tokenizer(), "half")
+    sampling = Sampling(temperature, max_new_tokens=6)
+    rows = [
+        Row("plain", IDS, (), sampling),
+        Row("huge", IDS, (SteerTerm(_vector(half, size=1.0), 1e6),), sampling, watched=True),
+    ]
+    last = {one.key: one for chunk in generate(half, rows) for one in chunk}
+    assert last["huge"].finished
+    assert last["huge"].overflows
+    assert not last["huge"].ids
+    assert "precision" in last["huge"].trouble
+    assert len(last["plain"].ids) > 0
+    assert not last["plain"].trouble
+
+
+def test_what_ends_a_completion_early_is_told_once(session: Session) -> None:
+    from core.events import Event, Said, Warned
+    from core.requests import Reply, ReplyRow
+
+    session.model = LanguageModel(tiny_model("llama").to(torch.float16), tiny_tokenizer(), "half")
+    steering = (SteerTerm(_vector(session.model, size=1.0), 1e6),)
+    rows = tuple(ReplyRow(str(i), (("user", "hi"),), steering, max_new_tokens=4) for i in range(3))
+    events: list[Event] = []
+    for _ in session.start(1, Reply(rows), events.append):
+        pass
+    assert len([e for e in events if isinstance(e, Warned)]) == 1
+    assert all(e.broken for e in events if isinstance(e, Said) and e.finished)
+
+
+def test_a_prompt_beyond_the_context_is_told(session: Session) -> None:
+    from core.requests import MeasurePrompt, Prompt, Reply, ReplyRow, Train
+
+    long = "word " * 100
+    requests = (
+        MeasurePrompt(Prompt(long)),
+        Train((Prompt(long),), method="random", radius=1.0),
+        Train((Prompt(ids=tuple(range(3, 140))),), method="random", radius=1.0),
+        Reply((ReplyRow("a", (("user", long),)),)),
+    )
+    for request in requests:
+        with pytest.raises(SettingsError, match=r"tokens; tiny-llama takes 128") as error:
+            for _ in session.start(1, request, lambda event: None):
+                pass
+        assert error.value.remedy
