@@ -22,7 +22,7 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Static
 
 from core.engine import Engine
-from core.events import Event, ModelLoaded, Progressed, TaskEnded, TaskPaused, TaskStarted
+from core.events import Event, ModelLoaded, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
 from core.model_source import ModelSpec
 from core.requests import LoadModel, Request
 from core.session import Session
@@ -148,6 +148,8 @@ class MelboApp(App[None]):
             (self._paused_tasks.add if event.paused else self._paused_tasks.discard)(event.task)
         elif isinstance(event, ModelLoaded):
             self.model = event
+        elif isinstance(event, Warned) and event.task == self._loading:
+            self.notify(event.message, title="The model was loaded", severity="warning", timeout=30, markup=False)
         elif isinstance(event, TaskEnded):
             self._active_tasks.pop(event.task, None)
             self._task_progress.pop(event.task, None)

@@ -55,6 +55,10 @@ def _show(args: argparse.Namespace) -> int:
         facts["file"] = f"{folder.stat().st_size / 2**20:,.0f} MiB, converted once to float32 (about seven times that)"
     else:
         facts["note"] = "fetched from the hub when it is first loaded"
+    if args.spec.quantise is not None:
+        facts["quantised"] = (
+            f"to {args.spec.quantise} as it is loaded (bitsandbytes); an adapter is computed beside its weights"
+        )
     if args.json:
         say_json(facts)
     else:
