@@ -9,13 +9,12 @@ import copy
 import hashlib
 import importlib
 import inspect
-import json
 import logging
 import tempfile
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,21 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoTokenizer
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer, StaticLayer
 
-from core.errors import Cancelled, ModelError, first_line
-from core.model.config import check_adapter
+from core.errors import ModelError
+from core.model import placement
+from core.model.adapters import with_adapter
+from core.model.checkpoint_files import check_files, keep_notes, kept_notes, tensor_names, wrapper_names
 from core.model.decoding import WANTED, Decoding, WholeText, checked
+from core.model.gguf_tensors import surplus_tensors
+from core.model.loader_failures import readable_failures
+from core.model.quantising import check_runs, quantiser
 from core.model.templates import ChatTemplate, Message
+from core.model.text_alone import check_text_alone, text_blocks
+from core.model.tokenizer_files import load_tokenizer
+from core.model.weights_report import WeightsReport
 from core.model_source import adapter_name
 from core.model_store import Progress, bar_class
 from core.offloading import execution_device, first_numbers
@@ -66,10 +73,14 @@ class LanguageModel:
         self.dtype: torch.dtype = model.get_input_embeddings().weight.dtype
         self._offloaded: tempfile.TemporaryDirectory[str] | None = None
         self._takes = inspect.signature(model.forward).parameters.keys()
+        # The decoder's own forward may take what that of the model around it does not name.
+        taken = {*self._takes, *inspect.signature(self._decoder.forward).parameters}
+        self._without_cache = {"use_cache": False} if "use_cache" in taken else {}
         self.decoding = checked(self)
         # Decode steps of fixed shape (core/decode_step.py), and whether they give what a growing cache gives: found by use.
         self.fixed_shapes: OrderedDict[Any, Any] = OrderedDict()
         self.bears_fixed_shape: bool | None = None
+        # What a user should know about how it was loaded and is run.
         self.notes = [f"{name}: {self.decoding.note}"] if self.decoding.note else []
 
     @classmethod
@@ -81,32 +92,55 @@ class LanguageModel:
         dtype: str = "auto",
         device: str = "auto",
         device_map: str | None = None,
+        max_memory: str | None = None,
+        quantise: str | None = None,
         adapter: Path | None = None,
         revision: str | None = None,
         trust_remote_code: bool = False,
         progress: Progress = lambda stage, fraction: None,
     ) -> LanguageModel:
-        """Loads the model in `folder`. A folder without a tokenizer works with token ids alone. Raises ModelError."""
-        place = pick_device(device) if device_map is None else None
+        """Loads the model in `folder`. A folder without a tokenizer works with token ids alone. Raises ModelError.
+
+        What of the folder is not as it should be, and harms nothing, is in the result's `notes`.
+        """
+        spread = device_map or ("auto" if max_memory else None)
+        place = pick_device(device) if spread is None else None
         # cuDNN's attention makes a plan for every new length, which takes longer than the token that it is made for.
         torch.backends.cuda.enable_cudnn_sdp(False)
         chosen = _DTYPES.get(dtype) or (torch.float32 if place == "cpu" else "auto")
         progress("reading the weights", None)
-        pieces: dict[str, Any] = {}
+        options: dict[str, Any] = {"dtype": chosen}
         offloaded = None
-        if device_map is not None:
+        if spread is not None:
             # What fits on no device waits on disk; safetensors files are read from where they are.
             offloaded = tempfile.TemporaryDirectory(prefix="melbo-tui-offload-")
-            pieces = {"device_map": _device_map(device_map), "offload_folder": offloaded.name}
-        with _readable_failures(folder.name), _progress_to(progress):
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=chosen, trust_remote_code=trust_remote_code, **pieces)
+            limits = placement.max_memory(max_memory, torch.cuda.device_count()) if max_memory else None
+            options |= {"device_map": placement.device_map(spread), "offload_folder": offloaded.name, "max_memory": limits}
+        if quantise is not None:
+            options |= {
+                "device_map": options.get("device_map", {"": place}),
+                "quantization_config": quantiser(transformers.BitsAndBytesConfig, quantise, chosen),
+            }
+        with readable_failures(folder.name), _progress_to(progress):
+            model, notes = _from_folder(folder, trust_remote_code, **options)
+            if quantise is not None:
+                check_runs(model, folder.name)
             if adapter is not None:
                 progress(f"putting on the adapter {adapter_name(adapter)}", None)
-                model = _with_adapter(model, adapter)
-            if place is not None:
+                model, more = with_adapter(model, adapter, merge=not getattr(model, "is_quantized", False))
+                notes += more
+            if place is not None and not (getattr(model, "is_quantized", False) and model.device.type == place.split(":")[0]):
                 model = model.to(place)
-            tokenizer = _load_tokenizer(folder, trust_remote_code)
-            loaded = cls(model, tokenizer, name, revision or "", adapter_name(adapter))
+            loaded = cls(
+                model,
+                load_tokenizer(AutoTokenizer, folder, adapter, trust_remote_code),
+                name,
+                revision or "",
+                adapter_name(adapter),
+            )
+            if quantise is not None and adapter is None:
+                loaded.stamp = replace(loaded.stamp, fingerprint=_fingerprint_in(folder, trust_remote_code))
+            loaded.notes += notes
             loaded._offloaded = offloaded  # goes with the model
             return loaded
 
@@ -230,7 +264,7 @@ class LanguageModel:
         if last is not None and not hasattr(self.model, "hf_device_map"):
             handle = self.blocks[last].register_forward_hook(_stop)  # behind the caller's hooks
         try:
-            self._decoder(input_ids=ids, **({"use_cache": False} if "use_cache" in self._takes else {}))
+            self._decoder(input_ids=ids, **self._without_cache)
         except _Enough:
             pass
         finally:
@@ -261,7 +295,7 @@ def find_decoder(model: Any) -> tuple[nn.Module, nn.ModuleList]:
     for root in (*roots, model.base_model, model):
         blocks = _blocks_below(root, model.config.get_text_config(decoder=True))
         if blocks is not None:
-            return root, blocks
+            return root, text_blocks(blocks, model.config.get_text_config(decoder=True))
     raise ModelError(f"no decoder blocks were found in {type(model).__name__}", WANTED)
 
 
@@ -321,17 +355,21 @@ def pick_device(device: str) -> str:
 
 def read_config(folder: Path, trust_remote_code: bool = False) -> Any:
     """The config of the model in `folder`; no weights are read. Raises ModelError."""
-    with _readable_failures(folder.name):
+    with readable_failures(folder.name):
         return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
 
 
 def convert_gguf(gguf: Path, folder: Path, progress: Progress) -> None:
     """Writes the model and tokenizer of a GGUF file to `folder` as a float32 Hugging Face model. Raises ModelError."""
-    with _readable_failures(gguf.name), _progress_to(progress, is_gguf=True):
+    with readable_failures(gguf.name), _progress_to(progress, is_gguf=True):
         progress("building the tokenizer", None)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         progress("dequantising the weights", 0.0)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        loaded, info = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+        report = WeightsReport.of(gguf.name, loaded, info)
+        notes = replace(report, unexpected=surplus_tensors(gguf, report.trained, report.n_blocks)).check()
         config = copy.deepcopy(loaded.config)
         if hasattr(config, "quantization_config"):
             del config.quantization_config
@@ -343,63 +381,47 @@ def convert_gguf(gguf: Path, folder: Path, progress: Progress) -> None:
         progress("saving the converted model", None)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        keep_notes(folder, notes)
 
 
-def _device_map(text: str) -> str | dict[str, Any]:
-    """accelerate's word (auto, balanced, a device), or a JSON object of module names and devices."""
-    if not text.lstrip().startswith(("{", "[")):
-        return text
-    try:
-        pieces = json.loads(text)
-        if not isinstance(pieces, dict):
-            raise ValueError("no object")
-        return pieces
-    except ValueError as error:
-        raise ModelError(
-            f"the device map is not readable ({error})", 'write auto, or {"model.layers.0": "cpu", ...}'
-        ) from error
+def outline(folder: Path, adapter: Path | None, trust_remote_code: bool) -> tuple[Any, Any, list[str]]:
+    """The model in `folder` on the meta device, its tokenizer, and notes on its weights, of which none is read.
+
+    Raises ModelError where `load` would.
+    """
+    with readable_failures(folder.name), _progress_to(lambda stage, fraction: None):
+        model, notes = _from_folder(folder, trust_remote_code, device_map={"": "meta"})
+        return model, load_tokenizer(AutoTokenizer, folder, adapter, trust_remote_code), notes
 
 
-def _load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:
-    """The folder's tokenizer, or None where it has none."""
-    names = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer_config.json", "spiece.model")
-    if not any((folder / name).exists() for name in names):
-        return None
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+def _from_folder(folder: Path, trust_remote_code: bool, **options: Any) -> tuple[Any, list[str]]:
+    """The model in `folder` with every weight of its checkpoint in place, and notes on weights that are not used."""
+    options |= {"trust_remote_code": trust_remote_code, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    traces = wrapper_names(tensor_names(folder))
+    if traces:
+        options["key_mapping"] = traces
+    for auto in (AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM):
+        try:
+            model, info = auto.from_pretrained(folder, **options)
+            break
+        except Exception as error:
+            # Models with eyes or ears beside their decoder are of another class of transformers'.
+            if "Unrecognized configuration class" not in str(error):
+                check_files(folder)  # says which file is absent, where one is
+                raise
+            unknown = error
+    else:
+        raise unknown
+    notes = kept_notes(folder) + WeightsReport.of(folder.name, model, info).check()
+    if auto is not AutoModelForCausalLM and not any(p.is_meta for p in model.parameters()):
+        check_text_alone(model, folder.name)
+    return model, notes
 
 
-def _with_adapter(model: Any, folder: Path) -> Any:
-    """`model` with a PEFT adapter merged into its weights, so that blocks and speed stay as they were."""
-    check_adapter(folder)
-    from peft import PeftModel  # takes a second or two, and most models wear no adapter
-
-    try:
-        return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(safe_merge=True)
-    except Exception as error:
-        raise ModelError(
-            f"the adapter {folder.name} does not go on this model ({first_line(error)})",
-            "it must have been trained on this one",
-        ) from error
-
-
-@contextmanager
-def _readable_failures(name: str) -> Iterator[None]:
-    """Whatever a loader raises, as one ModelError that says what was wrong with `name`."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (ModelError, Cancelled, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        text = str(error)
-        if "trust_remote_code" in text:
-            raise ModelError(
-                f"{name} needs code of its own to run", "if you trust its authors, add --trust-remote-code"
-            ) from error
-        if "Unrecognized configuration class" in text or "AutoModelForCausalLM" in text:
-            raise ModelError(f"{name} is no decoder that transformers can load as a causal language model", WANTED) from error
-        raise ModelError(f"{name} could not be read as a model ({first_line(error)})", "is the file whole?") from error
+def _fingerprint_in(folder: Path, trust_remote_code: bool) -> str:
+    """The fingerprint of the weights as they lie in `folder`; a few rows of each are read."""
+    with tempfile.TemporaryDirectory(prefix="melbo-tui-offload-") as aside:
+        return fingerprint(_from_folder(folder, trust_remote_code, device_map={"": "disk"}, offload_folder=aside)[0])
 
 
 @contextmanager
@@ -414,7 +436,8 @@ def _progress_to(progress: Progress, is_gguf: bool = False) -> Iterator[None]:
     )
     transformers.logging.set_verbosity_error()
     logging.getLogger("transformers").propagate = False
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at every step of what is no fault
+    for chatty in ("bitsandbytes", "accelerate"):  # they warn of what is no fault, the former at every step
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     if gguf_module is not None:
         gguf_module.tqdm = bar_class("dequantising the weights", progress)  # type: ignore[attr-defined]
     try:

@@ -21,7 +21,10 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]{0,95}(/[A-Za-z0-9][\w.\-]{0,95})?")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The model a user asks for. `dtype` auto: float32 on a CPU, the checkpoint's own elsewhere."""
+    """The model a user asks for. `dtype` auto: float32 on a CPU, the checkpoint's own elsewhere.
+
+    `quantise`: 4bit, 8bit or None. `max_memory`: the most that each device may give to weights, as `0=20GiB,cpu=60GiB`.
+    """
 
     model: str = "bundled"
     adapter: str | None = None
@@ -30,6 +33,8 @@ class ModelSpec:
     device: str = "auto"
     device_map: str | None = None
     trust_remote_code: bool = False
+    quantise: str | None = None
+    max_memory: str | None = None
 
 
 @dataclass(frozen=True)

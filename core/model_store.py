@@ -19,8 +19,12 @@ from core.model_source import ModelSource
 
 # Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
 Progress = Callable[[str, float | None], None]
+# Raised when conversions made before are no longer to be trusted; the first did not look for weights that are missing.
+_CONVERSION = 2
 # The part of a hub repository that a causal language model is loaded from.
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "*.py"]
+# Where there are no others, weights in pickles: read as tensors alone, or not at all.
+_PICKLED = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 
 
 def cache_folder() -> Path:
@@ -35,6 +39,19 @@ def local_folder(source: ModelSource, revision: str | None, trust_remote_code: b
     if source.kind == "gguf":
         return _converted(Path(source.location), source.sha256, progress)
     return _downloaded(source, revision, trust_remote_code, progress)
+
+
+def present_folder(source: ModelSource, revision: str | None) -> Path | None:
+    """The folder that `source` is loaded from, where it is on this machine already; nothing is fetched or converted."""
+    if source.kind == "folder":
+        return Path(source.location)
+    if source.kind == "gguf":
+        folder = converted_folder(Path(source.location), source.sha256)
+        return folder if (folder / "config.json").is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(source.location, "config.json", revision=revision)
+    return Path(config).parent if isinstance(config, str) else None
 
 
 def converted_folder(gguf: Path, sha256: str | None) -> Path:
@@ -84,7 +101,8 @@ def _identity(gguf: Path, sha256: str | None) -> str:
     if sha256 is not None:
         return sha256[:12]
     stat = gguf.stat()
-    return hashlib.sha256(f"{gguf.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:12]
+    told = f"{gguf.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{_CONVERSION}"
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def _digest(path: Path) -> str:
@@ -99,12 +117,15 @@ def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bo
     patterns = _HUB_FILES if trust_remote_code else [p for p in _HUB_FILES if p != "*.py"]
     with readable_hub_failures(source, revision):
         progress(f"fetching {source.location} from the hub", None)
-        folder = snapshot_download(
-            source.location,
-            revision=revision,
-            allow_patterns=patterns,
-            tqdm_class=bar_class(f"fetching {source.location}", progress),
-        )
+        for wanted in (patterns, _PICKLED):
+            folder = snapshot_download(
+                source.location,
+                revision=revision,
+                allow_patterns=wanted,
+                tqdm_class=bar_class(f"fetching {source.location}", progress),
+            )
+            if any(Path(folder).glob("*.safetensors")):
+                break
         return Path(folder)
 
 

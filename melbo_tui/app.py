@@ -23,7 +23,7 @@ from textual.widgets import ContentSwitcher, Footer, Static
 
 from core.engine import Engine
 from core.errors import MelboError
-from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted
+from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
 from core.model_source import ModelSpec
 from core.session import Session
 from melbo_tui import screenshots
@@ -127,6 +127,8 @@ class MelboApp(LoadingApp):
             self._task_progress[event.task] = event
         elif isinstance(event, TaskPaused):
             (self._paused_tasks.add if event.paused else self._paused_tasks.discard)(event.task)
+        elif isinstance(event, Warned) and event.task == self._loading:
+            self.notify(event.message, title="The model was loaded", severity="warning", timeout=30, markup=False)
         elif isinstance(event, TaskEnded):
             self._active_tasks.pop(event.task, None)
             self._task_progress.pop(event.task, None)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from core.errors import MelboError
+from core.model.placement import max_memory
+from core.model.quantising import QUANTISED
 from core.model_source import ModelSpec
 from core.spinning import spin_briefly
 from melbo_tui import __version__
@@ -65,15 +67,37 @@ def _common(top: bool) -> argparse.ArgumentParser:
     option("--dtype", "auto", choices=["auto", "float32", "bfloat16", "float16"], help="auto: float32 on a CPU")
     option("--device", "auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     option("--device-map", metavar="MAP", help="spread the model over devices (accelerate), for example auto")
+    limits = "the most memory that devices give to weights, for example 0=20GiB,cpu=60GiB; implies --device-map auto"
+    option("--max-memory", metavar="LIMITS", type=_limits, help=limits)
+    option("--quantise", choices=QUANTISED, help="quantise the weights as they are loaded (bitsandbytes)")
     option("--trust-remote-code", False, action="store_true", help="run code that the model's authors ship with it")
     option("--json", False, action="store_true", help="print JSON for machines")
     option("--debug", False, action="store_true", help="show tracebacks")
     return common
 
 
+def _limits(text: str) -> str:
+    """The text again, where it can be read as what `--max-memory` wants."""
+    try:
+        max_memory(text)
+    except MelboError as error:
+        raise argparse.ArgumentTypeError(f"{error} ({error.remedy})") from error
+    return text
+
+
 def model_spec(args: argparse.Namespace) -> ModelSpec:
     model = args.model or ModelSpec.model
-    return ModelSpec(model, args.adapter, args.revision, args.dtype, args.device, args.device_map, args.trust_remote_code)
+    return ModelSpec(
+        model,
+        args.adapter,
+        args.revision,
+        args.dtype,
+        args.device,
+        args.device_map,
+        args.trust_remote_code,
+        args.quantise,
+        args.max_memory,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

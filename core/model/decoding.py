@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 WANTED = "melbo-tui steers causal language models (Llama, Qwen, Gemma, GPT and their kin)"
 _CACHES = ("past_key_values", "cache_params", "state")  # what model types call it
 _PROMPT, _NEXT, _LAST = 4, 4, 5  # positions whose logits are compared: the prompt's last, and two tokens behind it
-_TOLERANCE, _QUANTISED_TOLERANCE = 2e-3, 5e-2  # of the logits' spread
+# Of the logits' spread. Eight-bit layers round the tokens of a batch together, so that other tokens move one by a rounding.
+_TOLERANCE, _QUANTISED_TOLERANCE = 2e-3, 0.25
 
 
 @dataclass(frozen=True)

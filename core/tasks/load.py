@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.background import in_background
 from core.draining import drained
-from core.events import ModelLoaded, ModelReleased, Progressed
+from core.events import ModelLoaded, ModelReleased, Progressed, Warned
 from core.requests import LoadModel
 from core.session import Emit, Session, Task
 
@@ -58,6 +58,8 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
             dtype=spec.dtype,
             device=spec.device,
             device_map=spec.device_map,
+            max_memory=spec.max_memory,
+            quantise=spec.quantise,
             adapter=source.adapter,
             revision=spec.revision,
             trust_remote_code=spec.trust_remote_code,
@@ -72,7 +74,7 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
             architecture=type(model.model).__name__,
             n_blocks=len(model.blocks),
             d_model=model.d_model,
-            dtype=str(model.dtype).removeprefix("torch."),
+            dtype=str(model.dtype).removeprefix("torch.") + (f" {spec.quantise}" if spec.quantise else ""),
             device=str(model.device),
             fingerprint=model.stamp.fingerprint,
             has_tokenizer=model.has_tokenizer,
@@ -80,6 +82,8 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
             seconds=time.monotonic() - began,
         )
     )
+    for note in model.notes:
+        emit(Warned(task, note))
 
 
 def _release(session: Session, task: int, emit: Emit) -> None:

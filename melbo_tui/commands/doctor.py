@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from core.bundled import weights
-from core.model_store import cache_folder
+from core.errors import ModelError
+from core.model.quantising import check_quantiser
+from core.model_source import ModelSpec, resolve
+from core.model_store import cache_folder, present_folder
 from melbo_tui import __version__
 from melbo_tui.commands.output import say, say_json
 from melbo_tui.settings import library_folder, settings_file
 from vectors.index import LibraryError
 from vectors.library import Library
 
-_PACKAGES = ("textual", "torch", "transformers", "plotext", "safetensors", "gguf", "peft", "accelerate")
-_OPTIONAL = {"peft", "accelerate"}
+_PACKAGES = ("textual", "torch", "transformers", "plotext", "safetensors", "gguf", "peft", "accelerate", "bitsandbytes")
+_OPTIONAL = {"peft", "accelerate", "bitsandbytes"}
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -31,6 +34,10 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     facts, problems = examine(args.library)
+    if args.model is not None or args.adapter is not None:
+        model_facts, model_problems = examine_model(args.spec)
+        facts |= model_facts
+        problems += model_problems
     if args.json:
         say_json({"facts": facts, "problems": problems})
     else:
@@ -87,6 +94,26 @@ def examine(library: str | None) -> tuple[dict[str, str], list[str]]:
     except LibraryError as error:
         problems.append(f"{error}; choose another with --library")
     return facts, problems
+
+
+def examine_model(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
+    """The same about the model that is named: whether it would load, told without reading its weights."""
+    facts = {"model": spec.model}
+    try:
+        source = resolve(spec.model).wearing(spec.adapter)
+        facts["model"] = f"{source.label}, {source.kind} {source.location}"
+        folder = present_folder(source, spec.revision)
+        if spec.quantise is not None:
+            check_quantiser()
+        if folder is None:
+            facts["weights"] = "looked at when it is first " + ("fetched" if source.kind == "hub" else "converted")
+            return facts, []
+        from core.model.examination import examine_folder  # which imports torch
+
+        more, problems = examine_folder(folder, source.adapter, spec.trust_remote_code)
+        return facts | more, problems
+    except ModelError as error:
+        return facts, [str(error) + (f": {error.remedy}" if error.remedy else "")]
 
 
 def _device(problems: list[str]) -> str:

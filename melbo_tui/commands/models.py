@@ -56,6 +56,10 @@ def _show(args: argparse.Namespace) -> int:
     if source.kind != "hub":
         shape = shape_of(source)
         facts |= {"blocks": shape.n_blocks, "d_model": shape.d_model}
+    if args.spec.quantise is not None:
+        facts["quantised"] = (
+            f"to {args.spec.quantise} as it is loaded (bitsandbytes); an adapter is computed beside its weights"
+        )
     if args.json:
         say_json(facts)
     else:

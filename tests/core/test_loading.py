@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from core.errors import ModelError
 from core.events import Event, ModelLoaded, Progressed
@@ -181,13 +185,19 @@ class _Hub(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def hub(tiny_folder: Path) -> Iterator[str]:
-    handler = type("Hub", (_Hub,), {"folder": tiny_folder})
+@contextmanager
+def _serving(folder: Path) -> Iterator[str]:
+    handler = type("Hub", (_Hub,), {"folder": folder})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+@pytest.fixture
+def hub(tiny_folder: Path) -> Iterator[str]:
+    with _serving(tiny_folder) as address:
+        yield address
 
 
 _FETCH = """
@@ -226,6 +236,17 @@ def test_a_hub_id_is_fetched_and_found_again_without_the_hub(hub: str, tmp_path:
     assert name == "owner/tiny"
     assert "fetching owner/tiny from the hub" in stages  # type: ignore[operator]
     assert _fetch("http://127.0.0.1:9", tmp_path, "owner/tiny")[0] == "owner/tiny"
+
+
+def test_pickled_weights_are_fetched_where_there_are_no_others(tiny_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "pickled")
+    weights = load_file(tmp_path / "pickled" / "model.safetensors")
+    torch.save(weights, tmp_path / "pickled" / "pytorch_model.bin")
+    with _serving(tmp_path / "pickled") as hub:
+        assert _fetch(hub, tmp_path / "both", "owner/tiny")[0] == "owner/tiny"
+        assert not list((tmp_path / "both").rglob("*.bin"))
+        (tmp_path / "pickled" / "model.safetensors").unlink()
+        assert _fetch(hub, tmp_path / "one", "owner/tiny")[0] == "owner/tiny"
 
 
 def test_an_unknown_hub_id(hub: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from melbo_tui.cli import main
 from tests.conftest import GOLDEN
@@ -164,6 +166,31 @@ def test_doctor_and_models(run: CommandLine, tmp_path: Path) -> None:
     assert "bundled" in run("models", "list")[1]
     assert "30 blocks" in run("models", "show", "bundled")[1]
     assert "there is no model" in run("models", "show", "/nowhere")[2]
+    assert "quantised: to 4bit" in run("models", "show", "bundled", "--quantise", "4bit")[1]
+
+
+def test_doctor_says_what_is_wrong_with_a_model(command_line: CommandLine, tiny_folder: Path, tmp_path: Path) -> None:
+    report = json.loads(command_line("doctor", "--json", "--model", str(tiny_folder))[1])
+    assert report["facts"]["architecture"] == "LlamaForCausalLM, 6 blocks"
+    assert report["facts"]["weights"] == "whole, and they fit the architecture"
+    assert report["facts"]["template"] == "its own"
+    shutil.copytree(tiny_folder, tmp_path / "part")
+    weights = load_file(tiny_folder / "model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if ".layers.3." not in name}
+    save_file(kept, tmp_path / "part" / "model.safetensors", metadata={"format": "pt"})
+    code, out, _ = command_line("doctor", "--model", str(tmp_path / "part"))
+    assert code == 1
+    assert "part lacks weights that LlamaForCausalLM needs: block 3 of 6" in out
+    assert "holds no PEFT adapter" in command_line("doctor", "--model", str(tiny_folder), "--adapter", str(tmp_path))[1]
+    code, _, err = command_line("chat", "--model", str(tmp_path / "part"), "--message", "hello")
+    assert code == 1
+    assert "block 3 of 6" in err
+
+
+def test_a_memory_limit_that_is_none_is_wrong_usage(run: CommandLine) -> None:
+    code, _, err = run("chat", "--max-memory", "all", "--message", "hello")
+    assert code == 2
+    assert "--max-memory 0=20GiB,cpu=60GiB" in err
 
 
 def test_interrupted_it_keeps_what_is_finished(tiny_folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""A model's folder looked at without reading its weights, for whoever wants to know whether it would load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.errors import first_line
+from core.language_model import find_blocks, outline
+from core.model.adapters import check_adapter
+
+
+def examine_folder(folder: Path, adapter: Path | None, trust_remote_code: bool) -> tuple[dict[str, str], list[str]]:
+    """What there is, by name, and what is wrong. Raises ModelError where the model would not load."""
+    model, tokenizer, notes = outline(folder, adapter, trust_remote_code)
+    blocks = find_blocks(model)
+    facts = {
+        "architecture": f"{type(model).__name__}, {len(blocks)} blocks",
+        "weights": "; ".join(notes) or "whole, and they fit the architecture",
+    }
+    if adapter is not None:
+        whole = check_adapter(model, adapter)
+        facts["adapter"] = f"{adapter.name}: " + ("whole, and it fits" if whole else "told when the weights are read")
+    if tokenizer is None:
+        return facts | {"tokenizer": "none: prompts are given as token ids"}, []
+    facts["tokenizer"] = f"{type(tokenizer).__name__}, {len(tokenizer)} tokens"
+    facts["template"] = "its own" if tokenizer.chat_template else "none: messages are joined as plain text"
+    problems = []
+    size = int(model.get_input_embeddings().weight.shape[0])
+    if len(tokenizer) > size:
+        problems.append(f"the tokenizer knows {len(tokenizer)} tokens, the model {size}: prompts with the others are refused")
+    if tokenizer.chat_template:
+        message = [{"role": "user", "content": "hello"}]
+        try:
+            tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        except Exception as error:  # a template raises whatever it likes
+            problems.append(f"the chat template fails on a message ({first_line(error)})")
+    return facts, problems

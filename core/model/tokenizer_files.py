@@ -1,0 +1,28 @@
+"""Which tokenizer and chat template a model is talked to with: those that lie with its adapter come first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_NAMES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+
+
+def load_tokenizer(auto: Any, folder: Path, adapter: Path | None, trust_remote_code: bool) -> Any:
+    """The tokenizer of the adapter's folder, else of the model's, by transformers' `auto` class; None where neither has one."""
+    place = adapter if adapter is not None and _has(adapter, _NAMES) else folder
+    if not _has(place, (*_NAMES, "tokenizer_config.json")):
+        return None
+    tokenizer = auto.from_pretrained(place, trust_remote_code=trust_remote_code)
+    if place == folder:
+        # An adapter may bring a template and no tokenizer.
+        if adapter is not None and _has(adapter, ("chat_template.jinja",)):
+            tokenizer.chat_template = (adapter / "chat_template.jinja").read_text(encoding="utf-8")
+    elif not tokenizer.chat_template:
+        own = load_tokenizer(auto, folder, None, trust_remote_code)
+        tokenizer.chat_template = own.chat_template if own is not None else None
+    return tokenizer
+
+
+def _has(folder: Path, names: tuple[str, ...]) -> bool:
+    return any((folder / name).is_file() for name in names)
