@@ -138,7 +138,8 @@ class LanguageModel:
                 revision or "",
                 adapter_name(adapter),
             )
-            if quantise is not None and adapter is None:
+            # Quantised, or cast to float16, the numbers tell no longer which weights they were.
+            if adapter is None and (quantise is not None or chosen == torch.float16):
                 loaded.stamp = replace(loaded.stamp, fingerprint=_fingerprint_in(folder, trust_remote_code))
             loaded.notes += notes
             loaded._offloaded = offloaded  # goes with the model

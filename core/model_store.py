@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+from filelock import FileLock, Timeout
 
 from core.bundled import weights
 from core.errors import Cancelled, ModelError, first_line
 from core.model_source import ModelSource
 
+_LOOK_AGAIN = 0.3  # seconds
 # Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
 Progress = Callable[[str, float | None], None]
 # Raised when conversions made before are no longer to be trusted; the first did not look for weights that are missing.
@@ -73,27 +75,42 @@ def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
             )
     from core.language_model import convert_gguf
 
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(folder, progress):
+        if (folder / "config.json").is_file():  # by another process, which was waited for
+            return folder
         # A folder takes its final name only when it is whole, so a conversion that was cut off is never loaded.
         working = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+        try:
+            convert_gguf(gguf, working, progress)
+            working.rename(folder)
+        except OSError as error:
+            raise ModelError(f"{gguf.name} could not be converted into {folder.parent} ({error.strerror or error})") from error
+        finally:
+            shutil.rmtree(working, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def _one_at_a_time(folder: Path, progress: Progress) -> Iterator[None]:
+    """Lets one process at a time make `folder`; the others wait, and can be cancelled meanwhile. Raises ModelError where the
+    cache cannot be written."""
+    lock = FileLock(folder.parent / f".{folder.name}.lock")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=_LOOK_AGAIN)
+            except Timeout:
+                progress("waiting for another process, which converts the weights", None)
     except OSError as error:
         raise ModelError(
             f"the cache {cache_folder()} cannot be written ({error.strerror or error})",
             "free some space, or set MELBO_TUI_CACHE to a folder that can be written",
         ) from error
     try:
-        convert_gguf(gguf, working, progress)
-        try:
-            working.rename(folder)
-        except OSError:
-            if not (folder / "config.json").is_file():  # else another process has just made it
-                raise
-    except OSError as error:
-        raise ModelError(f"{gguf.name} could not be converted into {folder.parent} ({error.strerror or error})") from error
+        yield
     finally:
-        shutil.rmtree(working, ignore_errors=True)
-    return folder
+        lock.release()
 
 
 def _identity(gguf: Path, sha256: str | None) -> str:

@@ -111,6 +111,42 @@ def test_what_is_no_model_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.
     assert not list((cache_folder() / "models").glob(".converting-*"))
 
 
+def test_processes_convert_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second waits for the first, tells so, can be cancelled, and then finds what the first has made."""
+    from core.errors import Cancelled
+    from core.model_store import _one_at_a_time
+
+    folder, stages = tmp_path / "cache" / "model", list[str]()
+    made, entered = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with _one_at_a_time(folder, lambda stage, fraction: None):
+            entered.set()
+            made.wait(30)
+
+    def tell(stage: str, fraction: float | None) -> None:
+        stages.append(stage)
+        if len(stages) == 1:
+            raise Cancelled
+        made.set()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert entered.wait(30)
+    with pytest.raises(Cancelled), _one_at_a_time(folder, tell):
+        pass
+    with _one_at_a_time(folder, tell):
+        assert made.is_set()
+    thread.join()
+    assert "waiting for another process" in stages[1]
+
+
+def test_float16_is_of_the_same_weights(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "m")
+    stamps = {_load(str(folder), dtype=dtype)[0].model.stamp for dtype in ("float32", "bfloat16", "float16")}
+    assert len(stamps) == 1
+
+
 def test_a_truncated_gguf(tmp_path: Path) -> None:
     from core.bundled.weights import wheel_file
 
