@@ -10,6 +10,7 @@ from core.errors import SettingsError
 from core.language_model import LanguageModel
 from core.model.thoughts import Thinking
 from core.requests import Prompt, ReplyRow
+from vectors.plain_text import one_line
 
 _OPENING = 16  # tokens of a prompt's end in which the mark stands that opens a thought
 
@@ -19,7 +20,7 @@ def prompt_ids(model: LanguageModel, prompt: Prompt) -> tuple[int, ...]:
     if prompt.ids:
         return _fitting(model, prompt.ids)
     if prompt.raw:
-        return _fitting(model, model.encode(prompt.text))
+        return _fitting(model, model.encode(prompt.text), prompt.text)
     return _chat_ids(model, prompt.messages, prompt.template)
 
 
@@ -35,7 +36,7 @@ def row_ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
     if row.ids:
         return _fitting(model, row.ids)
     if row.raw:
-        return _fitting(model, model.encode(row.messages[-1][1]))
+        return _fitting(model, model.encode(row.messages[-1][1]), row.messages[-1][1])
     return _chat_ids(model, row.messages, row.template)
 
 
@@ -45,15 +46,16 @@ def thinking(model: LanguageModel, ids: Sequence[int]) -> Thinking:
 
 
 def _chat_ids(model: LanguageModel, messages: Sequence[tuple[str, str]], template: Mapping[str, Any]) -> tuple[int, ...]:
-    return _fitting(model, model.encode_chat([{"role": role, "content": text} for role, text in messages], template))
+    ids = model.encode_chat([{"role": role, "content": text} for role, text in messages], template)
+    return _fitting(model, ids, messages[-1][1] if messages else "")
 
 
-def _fitting(model: LanguageModel, ids: Sequence[int]) -> tuple[int, ...]:
-    """`ids` where there are some, and room for a token behind them. Raises SettingsError."""
+def _fitting(model: LanguageModel, ids: Sequence[int], text: str = "") -> tuple[int, ...]:
+    """`ids`, of a prompt that ends with `text`, where there are some, and room for a token behind. Raises SettingsError."""
     if not ids:
         raise SettingsError("the prompt is empty", "type what the model should be asked")
     if len(ids) >= model.context_length:
-        raise SettingsError(
-            f"the prompt has {len(ids):,} tokens; {model.stamp.name} takes {model.context_length:,} with the answer", "cut it"
-        )
+        called = f"the prompt {one_line(text, 40)!r}" if text else "the prompt"
+        takes = f"{model.stamp.name} takes {model.context_length:,} with the answer"
+        raise SettingsError(f"{called} has {len(ids):,} tokens; {takes}", "cut it")
     return tuple(ids)

@@ -121,6 +121,7 @@ list(session.start(1, request, lambda e: print(type(e).__name__, getattr(e, "id"
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_no_finished_vector_is_lost(tiny_folder: Path, session: Session, tmp_path: Path) -> None:
     whole = Library(tmp_path / "whole")
     session.library = whole

@@ -79,7 +79,7 @@ async def test_a_run_s_thoughts_are_folded(library: Library, size: tuple[int, in
 
 async def test_a_vector_s_samples_are_asked_as_it_was_trained_and_their_thoughts_folded(library: Library) -> None:
     (one,) = library.add([_trained(template={"enable_thinking": True})])
-    library.add_sample(one.id, Sample("p", 1.0, "First cut the wood.", 0.5, THOUGHT))
+    library.add_sample(one.id, Sample("p", 1.0, "First cut the wood.", 0.5, thought=THOUGHT))
     async with opened(library) as (app, pilot, engine):
         await pilot.press("f2")
         await until(pilot, lambda: "thought for 4 words" in screen_text(app))

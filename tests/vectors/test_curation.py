@@ -166,8 +166,8 @@ def test_samples_from_before_thoughts_were_kept_stand_beside_those_with_one(libr
     lines_before = journal.read_text()
     again = Library(library.folder)
     assert journal.read_text() == lines_before, "what the journal has it is not told twice"
-    again.add_sample(id, Sample("prompt", 2.0, "answer", 0.5, "thought\x1b[31m"))
-    kept = [Sample("prompt", 2.0, "answer", 0.5, "thought[31m")]
+    again.add_sample(id, Sample("prompt", 2.0, "answer", 0.5, thought="thought\x1b[31m"))
+    kept = [Sample("prompt", 2.0, "answer", 0.5, thought="thought[31m")]
     assert again.samples(id) == kept
     path.unlink()
     assert Library(library.folder).samples(id) == [Sample("prompt", 1.0, "text", 0.25), *kept]
