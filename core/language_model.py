@@ -6,7 +6,6 @@ The rest of the program sees `LanguageModel`: a few methods on token ids and ten
 from __future__ import annotations
 
 import copy
-import hashlib
 import importlib
 import inspect
 import logging
@@ -28,18 +27,24 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicS
 from core.errors import ModelError
 from core.model import placement
 from core.model.adapters import with_adapter
+
+# Named here too, for whoever has a model in hand.
+from core.model.blocks import find_blocks as find_blocks
+from core.model.blocks import find_decoder, fingerprint
+from core.model.blocks import hidden_of as hidden_of
+from core.model.blocks import with_hidden as with_hidden
 from core.model.checkpoint_files import check_files, keep_notes, kept_notes, tensor_names, wrapper_names
-from core.model.decoding import WANTED, Decoding, WholeText, checked
+from core.model.decoding import Decoding, WholeText, checked
 from core.model.gguf_tensors import surplus_tensors
 from core.model.loader_failures import readable_failures
 from core.model.quantising import check_runs, quantiser
 from core.model.templates import ChatTemplate, Message
-from core.model.text_alone import check_text_alone, text_blocks
+from core.model.text_alone import check_text_alone
 from core.model.tokenizer_files import load_tokenizer
 from core.model.weights_report import WeightsReport
 from core.model_source import adapter_name
 from core.model_store import Progress, bar_class
-from core.offloading import execution_device, first_numbers
+from core.offloading import execution_device
 from core.thin_products import thin
 from vectors.vector import ModelStamp
 
@@ -288,60 +293,6 @@ class LanguageModel:
         if self.tokenizer is None:
             raise ModelError(f"{self.stamp.name} has no tokenizer", "give the prompt as token ids: --prompt-ids 1,2,3")
         return self.tokenizer
-
-
-def find_decoder(model: Any) -> tuple[nn.Module, nn.ModuleList]:
-    """The module that runs the decoder blocks, and these. Raises ModelError where there are none."""
-    roots = [model.get_decoder()] if hasattr(model, "get_decoder") else []
-    for root in (*roots, model.base_model, model):
-        blocks = _blocks_below(root, model.config.get_text_config(decoder=True))
-        if blocks is not None:
-            return root, text_blocks(blocks, model.config.get_text_config(decoder=True))
-    raise ModelError(f"no decoder blocks were found in {type(model).__name__}", WANTED)
-
-
-def find_blocks(model: Any) -> nn.ModuleList:
-    """The decoder blocks. Raises ModelError where there are none."""
-    return find_decoder(model)[1]
-
-
-def _blocks_below(root: nn.Module, config: Any) -> nn.ModuleList | None:
-    """The first ModuleList below `root` with as many modules as the config has hidden layers, or half as many: LongCat's blocks
-    count as two layers each."""
-    count = getattr(config, "num_hidden_layers", None)
-    for wanted in (count, count // 2 if isinstance(count, int) and count % 2 == 0 and count > 2 else None):
-        level: list[nn.Module] = [root]
-        while level and wanted:
-            for module in level:
-                for child in module.children():
-                    if isinstance(child, nn.ModuleList) and len(child) == wanted:
-                        return child
-            level = [child for module in level for child in module.children() if not isinstance(child, nn.ModuleList)]
-    return None
-
-
-def hidden_of(output: Any) -> Tensor:
-    """The residual stream in what a decoder block returns: a tensor, or the first of a tuple or list."""
-    hidden = output[0] if isinstance(output, (tuple, list)) else output
-    assert isinstance(hidden, Tensor)
-    return hidden
-
-
-def with_hidden(output: Any, hidden: Tensor) -> Any:
-    """`output` with `hidden` in place of its residual stream."""
-    return type(output)((hidden, *output[1:])) if type(output) in (tuple, list) else hidden
-
-
-def fingerprint(model: Any) -> str:
-    """Twelve hex digits from a few numbers of every weight matrix; the same in any dtype that keeps bfloat16's digits."""
-    digest = hashlib.sha256()
-    modules = dict(model.named_modules())
-    for name, parameter in sorted(model.named_parameters()):
-        if parameter.ndim == 2 and parameter.is_floating_point():
-            owner, _, own = name.rpartition(".")
-            sample = first_numbers(modules[owner], own, parameter, 16).to("cpu", torch.bfloat16)
-            digest.update(name.encode() + sample.view(torch.int16).numpy().tobytes())
-    return digest.hexdigest()[:12]
 
 
 def pick_device(device: str) -> str:

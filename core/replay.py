@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.language_model import LanguageModel, hidden_of
+from core.language_model import LanguageModel
+from core.model.blocks import hidden_of
 from core.model.float32_arithmetic import float32_arithmetic, float32_weights
 from core.residual import recorded
 

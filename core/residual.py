@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.language_model import LanguageModel, hidden_of, with_hidden
+from core.language_model import LanguageModel
+from core.model.blocks import hidden_of, with_hidden
 from core.steering import Steering, SteerTerm
 
 Change = Callable[[Tensor], Tensor]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.errors import first_line
-from core.language_model import find_blocks, outline
+from core.language_model import outline
 from core.model.adapters import check_adapter
+from core.model.blocks import find_blocks
 
 
 def examine_folder(folder: Path, adapter: Path | None, trust_remote_code: bool) -> tuple[dict[str, str], list[str]]:

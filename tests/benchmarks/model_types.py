@@ -21,7 +21,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from core.errors import ModelError
 from core.generation import Row, Sampling, generate
-from core.language_model import LanguageModel, hidden_of, with_hidden
+from core.language_model import LanguageModel
+from core.model.blocks import hidden_of, with_hidden
 from core.model.decoding import Decoding
 from core.segment import Segment
 from core.steering import SteerTerm

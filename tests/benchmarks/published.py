@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from core.language_model import hidden_of, with_hidden
+from core.model.blocks import hidden_of, with_hidden
 
 
 def train(model: Any, ids: torch.Tensor, blocks: Any, source: int, target: int, start: torch.Tensor, radius: float, steps: int,

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ModelError
-from core.language_model import LanguageModel, find_decoder
+from core.language_model import LanguageModel
+from core.model.blocks import find_decoder
 from core.model.decoding import Decoding
 from tests.benchmarks.model_types import outcome_of
 from tests.tiny_models import tiny_model

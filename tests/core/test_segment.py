@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from core.errors import ModelError, SettingsError
-from core.language_model import LanguageModel, find_blocks
+from core.language_model import LanguageModel
+from core.model.blocks import find_blocks
 from core.residual import added, recorded
 from core.segment import Segment
 from core.sparing import sparable, spared
