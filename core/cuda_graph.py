@@ -83,8 +83,9 @@ class Recorded:
         assert self._first is not None
         (inputs, expected), self._first = self._first, None
         try:
-            self._inputs = [tensor.clone() for tensor in inputs]
-            self._replay, self._outputs = record(lambda: self._work(*self._inputs))
+            work, own = self._work, [tensor.clone() for tensor in inputs]
+            self._inputs = own
+            self._replay, self._outputs = record(lambda: work(*own))
             right = all(alike(a, b, self._dtype) for a, b in zip(expected, self._replayed(inputs), strict=True))
         except Cancelled:
             raise

@@ -110,6 +110,10 @@ class Segment:
         off = float((rounded.base - self.base).abs().max() / self.base.abs().max())
         return rounded if off <= _TOLERANCE[torch.bfloat16] else self
 
+    def free(self) -> None:
+        """Gives up the memory that the model's decode steps of fixed shape keep for their next use."""
+        self._model.fixed_shapes.clear()
+
     @property
     def dtype(self) -> torch.dtype:
         """Of its residual stream."""

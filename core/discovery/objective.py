@@ -103,9 +103,11 @@ class Problem:
         """For each prompt the seen change [batch, seen tokens, d_model], without gradients."""
 
         def change(prompt: int, rows: slice) -> Tensor:
+            segment = self.segments[prompt]  # what is recorded must not hold on to this problem, which holds the recordings
+
             def forward(some: Tensor) -> tuple[Tensor]:
                 with torch.no_grad():
-                    return (self.segments[prompt].change(some),)
+                    return (segment.change(some),)
 
             return self._run("change", prompt, thetas[rows], forward)[0]
 
@@ -122,7 +124,8 @@ class Problem:
 
     def values_and_gradient(self, thetas: Tensor) -> tuple[Tensor, Tensor]:
         """Values [prompts, batch] and the gradient [batch, d_model] of their sum over prompts."""
-        return self.differentiate(lambda change, prompt, rows: self.objective(change), thetas, "objective")
+        objective = self.objective
+        return self.differentiate(lambda change, prompt, rows: objective(change), thetas, "objective")
 
     def differentiate(self, measure: Measure, thetas: Tensor, name: str = "") -> tuple[Tensor, Tensor]:
         """Values [prompts, batch] of `measure` and the gradient [batch, d_model] of their sum over prompts.
@@ -132,10 +135,12 @@ class Problem:
         """
 
         def one(prompt: int, rows: slice) -> Sequence[Tensor]:
+            segment = self.segments[prompt]
+
             def both(some: Tensor) -> tuple[Tensor, Tensor]:
                 with torch.enable_grad():
                     leaf = some.detach().requires_grad_()
-                    value = measure(self.segments[prompt].change(leaf), prompt, rows)
+                    value = measure(segment.change(leaf), prompt, rows)
                     return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
 
             return self._run(name, prompt, thetas[rows], both)
@@ -175,6 +180,8 @@ class Problem:
             # Outside the handler, or the traceback would hold on to the tensors that were too many.
             self.most_rows = (rows.stop - rows.start) // 2
             self._recorded.clear()
+            for segment in self.segments:
+                segment.free()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             self._on_shrink(self.most_rows)

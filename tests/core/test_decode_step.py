@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -195,3 +197,36 @@ def test_a_recording_that_is_wrong_is_dropped(fault: str, monkeypatch: pytest.Mo
     for i in range(4):
         torch.testing.assert_close(doubled(torch.full((3,), float(i)))[0], torch.full((3,), 2.0 * i))
     assert doubled.plain
+
+
+def test_recordings_go_with_their_problem(recordings: list[str]) -> None:
+    model = LanguageModel(tiny_model("llama"), None, "llama")
+    problem = Problem([Segment(model, list(range(5, 25)), 1, 4)], Objective(tokens=6))
+    for _ in range(2):
+        problem.values_and_gradient(torch.ones(2, 32))
+        problem.values(torch.ones(2, 32))
+    assert len(recordings) == 2
+    gone = [weakref.ref(problem), *(weakref.ref(one) for one in problem._recorded.values())]
+    gc.disable()  # a GPU's memory must not wait for it
+    try:
+        del problem
+        assert not [ref for ref in gone if ref() is not None]
+    finally:
+        gc.enable()
+
+
+def test_where_memory_runs_out_kept_decode_steps_are_given_up(recordings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
+    _said(model, [Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=8))])
+    assert model.fixed_shapes
+    problem = Problem([Segment(model, list(range(5, 25)), 1, 4)], Objective(tokens=6))
+    plain = Segment.change
+
+    def scarce(self: Segment, thetas: Tensor) -> Tensor:
+        if len(thetas) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(self, thetas)
+
+    monkeypatch.setattr(Segment, "change", scarce)
+    assert problem.values(torch.ones(4, 32)).shape == (1, 4)
+    assert not model.fixed_shapes
