@@ -7,7 +7,10 @@ work goes on being run plainly. On other devices nothing is recorded.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import torch
@@ -19,6 +22,10 @@ from core.errors import Cancelled, is_out_of_memory
 SWITCH = "MELBO_TUI_CUDA_GRAPHS"
 # How far a replay may be from the plain run, relative to its largest number: the kernels are the same.
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 3e-2}
+# Graphs whose recording failed are kept: what they left behind in the driver may still point at them.
+_failed: list[Any] = []
+# The first run moves tensors and loads kernels; the second, strictly, shows whether it waits for the device.
+_RUNS_BEFORE = 2
 
 Work = Callable[..., Sequence[Tensor]]
 
@@ -28,21 +35,49 @@ def recordable(device: torch.device) -> bool:
     return device.type == "cuda" and os.environ.get(SWITCH, "1") != "0"
 
 
-def warmed_up(work: Callable[[], Any]) -> Any:
-    """What `work` gives, run beside the main stream, as it must have been once before it is recorded."""
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        result = work()
-    torch.cuda.current_stream().wait_stream(stream)
-    return result
+@cache
+def _stream_beside(device: torch.device) -> Any:
+    """One a device, for each new stream keeps memory of its own."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-def record(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
+def warmed_up(work: Callable[[], Any], device: torch.device, strictly: bool = False) -> Any:
+    """What `work` gives, run beside the main stream, as it must have been before it is recorded.
+
+    With `strictly`, work that waits for the device raises: it cannot be recorded, and to find that out by trying would leave
+    the allocator of older versions of torch in a state that no later work bears.
+    """
+    with torch.cuda.device(device), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this mode is a prototype
+        main, beside, before = torch.cuda.current_stream(), _stream_beside(device), torch.cuda.get_sync_debug_mode()
+        beside.wait_stream(main)
+        if strictly:
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            with torch.cuda.stream(beside):
+                return work()
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
+            main.wait_stream(beside)
+
+
+def record(work: Callable[[], Any], device: torch.device) -> tuple[Callable[[], None], Any]:
     """Records `work`, which is not run: how to replay it, and what it puts its results in. Raises whatever forbids that."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        result = work()
+    graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
+    with torch.cuda.device(device):
+        torch.cuda.synchronize()
+        with torch.cuda.stream(_stream_beside(device)):  # left whatever happens, which torch.cuda.graph does not promise
+            try:
+                graph.capture_begin(pool=pool, capture_error_mode="thread_local")
+                result = work()
+                graph.capture_end()
+            except BaseException:
+                with suppress(Exception):
+                    graph.capture_end()
+                with suppress(Exception):
+                    torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), pool)
+                _failed.append(graph)
+                raise
     return graph.replay, result
 
 
@@ -53,46 +88,53 @@ def alike(one: Tensor, other: Tensor, dtype: torch.dtype) -> bool:
 
 
 class Recorded:
-    """`work`, a function of tensors of fixed shapes that keeps no state, run plainly at first and recorded the second time.
+    """`work`, a function of tensors of fixed shapes that keeps no state: run plainly twice, and recorded the third time.
 
-    `dtype` is what it computes in. What it returns is the caller's to keep.
+    `dtype` is what it computes in, `device` where. What it returns is the caller's to keep.
     """
 
-    def __init__(self, work: Work, dtype: torch.dtype) -> None:
-        self._work, self._dtype = work, dtype
-        self._first: tuple[Sequence[Tensor], Sequence[Tensor]] | None = None
+    def __init__(self, work: Work, dtype: torch.dtype, device: torch.device) -> None:
+        self._work, self._dtype, self._device = work, dtype, device
+        self._runs = 0
+        self._example: tuple[Sequence[Tensor], Sequence[Tensor]] = (), ()
         self._inputs: Sequence[Tensor] = ()
         self._outputs: Sequence[Tensor] = ()
         self._replay: Callable[[], None] | None = None
         self.plain = False  # recording it did not work out
 
     def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
-        if self.plain:
-            return self._work(*inputs)
-        if self._replay is None:
-            if self._first is None:
-                outputs = warmed_up(lambda: self._work(*inputs))
-                self._first = [tensor.clone() for tensor in inputs], [tensor.clone() for tensor in outputs]
+        if not self.plain and self._replay is None:
+            self._runs += 1
+            outputs = self._attempt(inputs)
+            if outputs is not None:
+                return outputs
+        return self._work(*inputs) if self.plain else self._replayed(inputs)
+
+    def _attempt(self, inputs: Sequence[Tensor]) -> Sequence[Tensor] | None:
+        """The first runs' outputs; None once it is recorded, or known that it cannot be."""
+        try:
+            if self._runs <= _RUNS_BEFORE:
+                outputs = warmed_up(lambda: self._work(*inputs), self._device, strictly=self._runs == _RUNS_BEFORE)
+                self._example = [one.clone() for one in inputs], [one.clone() for one in outputs]
                 return list(outputs)
             self._record()
-            if self._replay is None:
-                return self._work(*inputs)
-        return self._replayed(inputs)
-
-    def _record(self) -> None:
-        assert self._first is not None
-        (inputs, expected), self._first = self._first, None
-        try:
-            work, own = self._work, [tensor.clone() for tensor in inputs]
-            self._inputs = own
-            self._replay, self._outputs = record(lambda: work(*own))
-            right = all(alike(a, b, self._dtype) for a, b in zip(expected, self._replayed(inputs), strict=True))
         except Cancelled:
             raise
         except Exception as error:  # work that waits for the device, or whose shapes depend on numbers, cannot be recorded
             if is_out_of_memory(error):
+                if self._runs <= _RUNS_BEFORE:
+                    raise  # plainly, too
                 torch.cuda.empty_cache()
-            right = False
+            self.plain, self._replay = True, None
+        return None
+
+    def _record(self) -> None:
+        (inputs, expected), self._example = self._example, ((), ())
+        # Not a copy of the example: work that escaped the recording would then seem to have been replayed.
+        work, own = self._work, [torch.zeros_like(one) for one in inputs]
+        self._inputs = own
+        self._replay, self._outputs = record(lambda: work(*own), self._device)
+        right = all(alike(a, b, self._dtype) for a, b in zip(expected, self._replayed(inputs), strict=True))
         if not right:
             self.plain, self._replay = True, None
 
@@ -101,4 +143,4 @@ class Recorded:
         for own, given in zip(self._inputs, inputs, strict=True):
             own.copy_(given)
         self._replay()
-        return [tensor.clone() for tensor in self._outputs]
+        return [one.clone() for one in self._outputs]

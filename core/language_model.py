@@ -67,6 +67,8 @@ class LanguageModel:
 
     def __init__(self, model: Any, tokenizer: Any, name: str, revision: str = "", adapter: str = "") -> None:
         self.model = model.eval().requires_grad_(False)
+        # cuDNN's attention makes a plan for every new length, which takes longer than the token that it is made for.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         thin(self.model)
         self.tokenizer = tokenizer
         self.config = model.config.get_text_config(decoder=True)
@@ -110,8 +112,6 @@ class LanguageModel:
         """
         spread = device_map or ("auto" if max_memory else None)
         place = pick_device(device) if spread is None else None
-        # cuDNN's attention makes a plan for every new length, which takes longer than the token that it is made for.
-        torch.backends.cuda.enable_cudnn_sdp(False)
         chosen = _DTYPES.get(dtype) or (torch.float32 if place == "cpu" else "auto")
         progress("reading the weights", None)
         options: dict[str, Any] = {"dtype": chosen}

@@ -158,7 +158,7 @@ class Problem:
             return work(thetas)
         key = name, prompt, len(thetas)
         if key not in self._recorded:
-            self._recorded[key] = Recorded(work, self.segments[prompt].dtype)
+            self._recorded[key] = Recorded(work, self.segments[prompt].dtype, thetas.device)
             while len(self._recorded) > _MOST_RECORDED:
                 self._recorded.popitem(last=False)
         self._recorded.move_to_end(key)

@@ -28,7 +28,7 @@ from vectors.library import Library
 
 REAL = os.environ.get("MELBO_TUI_TEST_DEVICE")
 if REAL:
-    GPU = torch.device(REAL, torch.cuda.current_device()) if REAL == "cuda" else torch.device(REAL)
+    GPU = torch.device("cuda:0" if REAL == "cuda" else REAL)
 else:
     from tests.simulated_gpu import GPU, simulated_gpu
 
@@ -128,7 +128,7 @@ def test_chat_there(tmp_path: Path, operation: str, positions: str, temperature:
         SteerTerm(vector(0, "base", 1, d_model=32, stamp=session.model.stamp), 2.0, operation, Positions.parse(positions)),
     )
     rows = tuple(
-        ReplyRow(key, (("user", "Hi"),), s, temperature, 0.9, max_new_tokens=5) for key, s in (("a", terms), ("b", ()))
+        ReplyRow(key, (("user", "Hi"),), s, temperature, 0.9, max_new_tokens=10) for key, s in (("a", terms), ("b", ()))
     )
     last = {e.key: e for e in _run(session, Reply(rows)) if isinstance(e, Said)}
     assert {key: said.finished for key, said in last.items()} == {"a": True, "b": True}

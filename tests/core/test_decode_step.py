@@ -54,7 +54,7 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Lets all be recorded; which works were."""
     seen: list[str] = []
 
-    def record(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
+    def record(work: Callable[[], Any], device: torch.device) -> tuple[Callable[[], None], Any]:
         seen.append(getattr(work, "__qualname__", "work"))
         owner = getattr(work, "__self__", None)
         undo.clear()
@@ -65,7 +65,7 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for module in (cuda_graph, decode_step):
         monkeypatch.setattr(module, "record", record)
-        monkeypatch.setattr(module, "warmed_up", lambda work: work())
+        monkeypatch.setattr(module, "warmed_up", lambda work, device, strictly=False: work())
     for module in (cuda_graph, decode_step, segment):
         monkeypatch.setattr(module, "recordable", lambda device: True)
     return seen
@@ -139,7 +139,8 @@ def test_a_step_that_comes_out_otherwise_is_not_used(recordings: list[str], monk
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
     plain = LanguageModel.fixed_step
     monkeypatch.setattr(LanguageModel, "fixed_step", lambda self, *args: plain(self, *args) + 0.5 * torch.randn(300))
-    row = Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=8))
+    # Where it acts depends on how many tokens have passed, which the step that is not used must not count.
+    row = Row("a", IDS, (SteerTerm(_vector(model), 3.0, positions=Positions.parse("from:9")),), Sampling(max_new_tokens=12))
     ids = _said(model, [row])["a"].ids
     assert model.bears_fixed_shape is False
     assert not recordings
@@ -148,7 +149,7 @@ def test_a_step_that_comes_out_otherwise_is_not_used(recordings: list[str], monk
 
 
 def test_a_step_that_cannot_be_recorded_goes_on_plainly(recordings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(work: Callable[[], Any]) -> Any:
+    def refuse(work: Callable[[], Any], device: torch.device) -> Any:
         recordings.append("refused")
         raise RuntimeError("operation not permitted when stream is capturing")
 
@@ -161,14 +162,15 @@ def test_a_step_that_cannot_be_recorded_goes_on_plainly(recordings: list[str], m
     assert _said(model, [row])["a"].ids == ids
 
 
-def test_a_gradient_is_recorded_the_second_time_and_the_same(recordings: list[str]) -> None:
+def test_a_gradient_is_recorded_the_third_time_and_the_same(recordings: list[str]) -> None:
     model = LanguageModel(tiny_model("llama"), None, "llama")
     problem = Problem([Segment(model, list(range(5, 25)), 1, 4)], Objective(tokens=6))
     thetas = [torch.randn(4, 32, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
     found = [problem.values_and_gradient(theta) for theta in thetas]
     assert len(recordings) == 1
-    problem.values_and_gradient(thetas[0][:3])
-    assert len(recordings) == 1, "another shape, seen once"
+    for _ in range(2):
+        problem.values_and_gradient(thetas[0][:3])
+    assert len(recordings) == 1, "another shape, seen twice"
     for theta, (value, gradient) in zip(thetas, found, strict=True):
         plain = Problem([Segment(model, list(range(5, 25)), 1, 4)], Objective(tokens=6)).values_and_gradient(theta)
         torch.testing.assert_close(value, plain[0])
@@ -185,15 +187,15 @@ def test_the_float32_arithmetic_of_a_half_precision_model_is_not_recorded(record
 
 @pytest.mark.parametrize("fault", ["wrong", "raises"])
 def test_a_recording_that_is_wrong_is_dropped(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def record(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
+    def record(work: Callable[[], Any], device: torch.device) -> tuple[Callable[[], None], Any]:
         if fault == "raises":
             raise RuntimeError("the device was waited for")
         results = [one + 1 for one in work()]
         return (lambda: None), results
 
     monkeypatch.setattr(cuda_graph, "record", record)
-    monkeypatch.setattr(cuda_graph, "warmed_up", lambda work: work())
-    doubled = Recorded(lambda x: (2 * x,), torch.float32)
+    monkeypatch.setattr(cuda_graph, "warmed_up", lambda work, device, strictly=False: work())
+    doubled = Recorded(lambda x: (2 * x,), torch.float32, torch.device("cpu"))
     for i in range(4):
         torch.testing.assert_close(doubled(torch.full((3,), float(i)))[0], torch.full((3,), 2.0 * i))
     assert doubled.plain
@@ -202,7 +204,7 @@ def test_a_recording_that_is_wrong_is_dropped(fault: str, monkeypatch: pytest.Mo
 def test_recordings_go_with_their_problem(recordings: list[str]) -> None:
     model = LanguageModel(tiny_model("llama"), None, "llama")
     problem = Problem([Segment(model, list(range(5, 25)), 1, 4)], Objective(tokens=6))
-    for _ in range(2):
+    for _ in range(3):
         problem.values_and_gradient(torch.ones(2, 32))
         problem.values(torch.ones(2, 32))
     assert len(recordings) == 2
@@ -230,3 +232,72 @@ def test_where_memory_runs_out_kept_decode_steps_are_given_up(recordings: list[s
     monkeypatch.setattr(Segment, "change", scarce)
     assert problem.values(torch.ones(4, 32)).shape == (1, 4)
     assert not model.fixed_shapes
+
+
+@pytest.mark.parametrize("ends", [1, 2])
+def test_rows_that_end_at_once_leave_a_batch_whose_step_was_not_seen_yet(ends: int, recordings: list[str]) -> None:
+    model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
+    rows = [
+        Row(f"{i}", IDS, (SteerTerm(_vector(model, seed=i), 3.0),), Sampling(max_new_tokens=ends if i % 2 else 12))
+        for i in range(4)
+    ]
+    fixed = {key: one.ids for key, one in _said(model, rows).items()}
+    assert model.bears_fixed_shape
+    plain = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
+    plain.bears_fixed_shape = False
+    assert {key: one.ids for key, one in _said(plain, rows).items()} == fixed
+
+
+def test_a_cache_of_fixed_length_grows_when_it_is_full(recordings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_step, "_LENGTHS", 8)
+    monkeypatch.setattr(decode_step, "_FIRST_TOKENS", 4)
+    monkeypatch.setattr(LanguageModel, "stop_ids", frozenset())
+    model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
+    rows = [Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=40), watched=True)]
+    fixed = _said(model, rows)["a"]
+    lengths = [key[1] for key in model.fixed_shapes]
+    assert lengths == sorted(lengths)
+    assert len(lengths) > 1
+    monkeypatch.setattr(decode_step, "recordable", lambda device: False)
+    growing = _said(model, rows)["a"]
+    assert fixed.ids == growing.ids
+    assert fixed.kl == pytest.approx(growing.kl, rel=1e-2, abs=1e-4)
+
+
+def test_no_room_for_a_second_cache_leaves_the_growing_one(recordings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
+    row = Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=12))
+    with monkeypatch.context() as scarce:
+        scarce.setattr(LanguageModel, "fixed_cache", full)
+        ids = _said(model, [row])["a"].ids
+    assert model.bears_fixed_shape is None, "that says nothing of the model"
+    assert _said(model, [row])["a"].ids == ids
+    assert model.bears_fixed_shape
+
+
+def test_few_tokens_are_not_worth_a_recording(recordings: list[str]) -> None:
+    model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
+    _said(model, [Row("a", IDS, (), Sampling(max_new_tokens=4))])
+    assert model.bears_fixed_shape is None
+
+
+def test_work_that_waits_for_the_device_is_never_recorded(recordings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def strict(work: Callable[[], Any], device: torch.device, strictly: bool = False) -> Any:
+        if strictly:
+            raise RuntimeError("called a synchronizing CUDA operation")
+        return work()
+
+    for module in (cuda_graph, decode_step):
+        monkeypatch.setattr(module, "warmed_up", strict)
+    doubled = Recorded(lambda x: (2 * x,), torch.float32, torch.device("cpu"))
+    for i in range(4):
+        torch.testing.assert_close(doubled(torch.full((3,), float(i)))[0], torch.full((3,), 2.0 * i))
+    model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
+    row = Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=12))
+    ids = _said(model, [row])["a"].ids
+    monkeypatch.setattr(decode_step, "recordable", lambda device: False)
+    assert _said(model, [row])["a"].ids == ids
+    assert not recordings
