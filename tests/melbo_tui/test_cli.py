@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -257,7 +258,9 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
         return int(listed.stdout.split()[-1])  # the shell that started it comes before
 
     library = tmp_path / "library"
-    command = f"{sys.executable} -m melbo_tui --model {tiny_folder} --library {library}; echo ended with $?; sleep 60"
+    command = (
+        f"{shlex.quote(sys.executable)} -m melbo_tui --model {tiny_folder} --library {library}; echo ended with $?; sleep 60"
+    )
     environment = [f"-e{name}={os.environ[name]}" for name in ("MELBO_TUI_CONFIG",)]
     new_session = ("-f", "/dev/null", "new-session", "-d", "-s", "it", "-x", "100", "-y", "30", *environment, "bash", "-c")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from vectors.checkpoints import Checkpoints
 from vectors.library import Library
 from vectors.talks import Talks
 
-MELBO_TUI = f"{sys.executable} -m melbo_tui"
+MELBO_TUI = f"{shlex.quote(sys.executable)} -m melbo_tui"
 # Python makes UTF-8 of the C locale by itself, unless it is told not to.
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -143,7 +144,7 @@ def test_wrong_input_is_one_line(run: CommandLine, words: tuple[str, ...], messa
 def test_the_shell_completes_names(run: CommandLine, library: Library) -> None:
     line = f"melbo-tui vectors show --library {library.folder} bomb-0"
     completing = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
-    command = f"{sys.executable} -m melbo_tui 8>&1 9>/dev/null"
+    command = f"{shlex.quote(sys.executable)} -m melbo_tui 8>&1 9>/dev/null"
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, env={**os.environ, **completing}, check=False
     )
