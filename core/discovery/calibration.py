@@ -23,17 +23,22 @@ _DIRECTIONS = 8
 # Radii tried lie on a grid between these multiples of the usual norm of the residual stream; a cell is a quarter of a percent.
 _LEAST, _MOST, _CELLS = 1e-3, 30.0, 4096
 _GUESSES = 4
+_SMOOTH = 0.2  # a curve that passes the ratio is this near to it in the cells around, or it jumps over it
 # At these multiples of the chosen radius the curve is measured for whoever looks at it.
 _SHOWN = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The chosen radius and the curve it was read from: (radius tried, nonlinearity there), by rising radius."""
+    """The chosen radius and the curve it was read from: (radius tried, nonlinearity there), by rising radius.
+
+    `jump`: the nonlinearity within a quarter of a percent below and above it, where it is not near `ratio` at either.
+    """
 
     radius: float
     ratio: float
     curve: tuple[tuple[float, float], ...]
+    jump: tuple[float, float] | None = None
 
 
 def calibrate(problem: Problem, ratio: float, seed: int = 0) -> Generator[None, None, Calibration]:
@@ -66,7 +71,9 @@ def calibrate(problem: Problem, ratio: float, seed: int = 0) -> Generator[None, 
     for multiple in _SHOWN:
         curve[multiple * chosen] = nonlinearity(problem, directions, multiple * chosen, linear)
         yield
-    return Calibration(chosen, ratio, tuple(sorted(curve.items())))
+    around = tried[cell], tried[cell + 1]
+    smooth = around[0] > ratio * (1 - _SMOOTH) and around[1] < ratio * (1 + _SMOOTH)
+    return Calibration(chosen, ratio, tuple(sorted(curve.items())), None if smooth else around)
 
 
 def _no_crossing(tried: Mapping[int, float], ratio: float, radius: Callable[[float], float]) -> SettingsError:

@@ -91,6 +91,8 @@ class Evaluate(Request):
             doses = sorted({float(word) for word in str(text).split(",") if word.strip()})
         except ValueError:
             doses = []
+        if 0.0 in doses:
+            raise SettingsError(f"{text!r} has a coefficient of 0", "leave it out: the unsteered model stands beside anyway")
         if not doses or not all(math.isfinite(dose) and dose for dose in doses):
             raise SettingsError(f"{text!r} is no list of coefficients", "for example --coefficients -1,0.5,1,2")
         return tuple(doses)

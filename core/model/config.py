@@ -17,6 +17,7 @@ from vectors.vector import ModelStamp
 # What architectures call them; what else there is, transformers knows.
 _BLOCKS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _WIDTH = ("hidden_size", "n_embd", "d_model")
+_HUB_SECONDS = 10.0
 _TEXT_PARTS = ("text_config", "llm_config", "language_config", "thinker_config")
 
 
@@ -110,13 +111,29 @@ def _as_transformers_reads(folder: Path) -> Shape:
     return Shape(blocks, width)
 
 
+def _ask_once(location: str, revision: str | None) -> None:
+    """Raises where the hub has no such model or cannot be reached, at once: a download would try again for half a minute."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        HfApi().model_info(location, revision=revision, timeout=_HUB_SECONDS)
+    except HfHubHTTPError:  # the hub has answered
+        raise
+    except Exception as error:  # no name, no route, no time: which client library says so changes with the hub library
+        raise LocalEntryNotFoundError(str(error)) from error
+
+
 def _hub_config(source: ModelSource, revision: str | None) -> Path:
     """The config of a hub model, from the hub library's cache or the hub."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
     with readable_hub_failures(source, revision):
         try:
+            kept = try_to_load_from_cache(source.location, "config.json", revision=revision)
+            if not isinstance(kept, str) and not constants.HF_HUB_OFFLINE:
+                _ask_once(source.location, revision)
             return Path(hf_hub_download(source.location, "config.json", revision=revision))
         except RemoteEntryNotFoundError as error:
             raise ModelError(f"{source.location} on the hub has no config.json", "name a model of transformers") from error

@@ -236,6 +236,10 @@ class _Run:
         self._tell("choosing the radius")
         found = yield from calibrate(problem, self.request.ratio, self.request.seed)
         self.emit(RadiusChosen(self.task, found.radius, True, found.ratio, found.curve))
+        if found.jump is not None:
+            below, above = found.jump
+            jumps = f"at radius {found.radius:.3g} the nonlinearity of random vectors jumps from {below:.2g} to {above:.2g}"
+            self.emit(Warned(self.task, f"{jumps}, as that of mixtures of experts does: a radius of your own may be better"))
         return found.radius
 
     def _stepped(self, step: Step) -> None:

@@ -131,9 +131,7 @@ def _answer(args: argparse.Namespace, runner: Runner, rows: tuple[ReplyRow, ...]
         if args.json:
             told = {name: getattr(event, name) for name in ("text", "thought", "thought_tokens", "kl", "perplexity")}
             say_json({"event": "Answer", "row": key, **told})
-        elif streaming:
-            say()
-        else:
+        elif not streaming:
             if event.thought:
                 fail(f"{key}, {thought_for(event.thought, event.thought_tokens)}: {event.thought}")
             say(f"{key}: {event.text}\n")
@@ -152,7 +150,7 @@ def _stream(before: Said | None, event: Said) -> None:
         complain(printable(new if thought else f"thought: {new}"))
     if event.text and not seen and event.thought:
         complain("\n\n")
-    write(printable(event.text[len(seen) :]))
+    write(printable(event.text[len(seen) :]) + ("\n" if event.finished else ""))
 
 
 def _typed() -> Any:

@@ -148,7 +148,8 @@ def _import(args: argparse.Namespace) -> int:
     try:
         saved = exchange.take_in(library, given_path(args.file), how, args.name or "")
     except MissingBlock as error:
-        raise SettingsError(str(error), "say it: --block I, and of which model: --model M") from error
+        remedy = "say it: --block I" + ("" if model is not None else ", and of which model: --model M")
+        raise SettingsError(str(error), remedy) from error
     except exchange.MissingModel as error:
         raise SettingsError(str(error), "say it: --model M") from error
     for label in sorted({entry.model for entry in saved if not entry.origin.model.n_blocks}):

@@ -78,7 +78,7 @@ class Ask(ModalScreen[str | None]):
             self._tell(wrong)
         elif self._slowly and not self._trying:
             self._trying = True
-            self._tell("…")
+            self._tell("looking …")
             self._try_slowly(text)
         elif not self._trying:
             self._tried(text, self._attempt(text))

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import torch
 
-from core.discovery import atlas, dct, melbo, power_steering
+from core.discovery import atlas, calibration, dct, melbo, power_steering
 from core.discovery.calibration import calibrate
 from core.discovery.climb import Found, Job
 from core.discovery.contrast import mean_residuals
@@ -179,8 +179,6 @@ def test_gradients_keep_no_float32_weights() -> None:
 
 @pytest.mark.parametrize(("value", "words"), [(1e-3, "R = "), (0.9, "R = "), (float("nan"), "finite")])
 def test_no_crossing_is_told_and_how_far_was_looked(value: float, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.discovery import calibration
-
     monkeypatch.setattr(calibration, "nonlinearity", lambda *args: value)
     with pytest.raises(SettingsError, match="no radius was found") as error:
         drained(calibrate(_problem(_model("llama")), Train.ratio))
@@ -189,9 +187,16 @@ def test_no_crossing_is_told_and_how_far_was_looked(value: float, words: str, mo
 
 
 def test_a_crossing_at_the_very_edge_of_the_grid_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.discovery import calibration
-
     problem = _problem(_model("llama"))
     least = calibration._LEAST * problem.segments[0].residual_norm
     monkeypatch.setattr(calibration, "nonlinearity", lambda p, d, radius, linear: 0.2 if radius <= least else 0.4)
     assert drained(calibrate(problem, 0.3)).radius == pytest.approx(least, rel=0.01)
+
+
+def test_a_curve_that_jumps_over_the_ratio_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = _problem(_model("llama"))
+    smooth = drained(calibrate(problem, 0.3))
+    assert smooth.jump is None
+    at = smooth.radius
+    monkeypatch.setattr(calibration, "nonlinearity", lambda p, d, radius, linear: 0.1 if radius < at else 0.6)
+    assert drained(calibrate(problem, 0.3)).jump == (0.1, 0.6)
