@@ -92,7 +92,8 @@ class Evaluate(Request):
         except ValueError:
             doses = []
         if 0.0 in doses:
-            raise SettingsError(f"{text!r} has a coefficient of 0", "leave it out: the unsteered model stands beside anyway")
+            unsteered = "0 is the unsteered model, which stands beside them anyway"
+            raise SettingsError(f"{text!r} is no list of coefficients: {unsteered}", "leave it out")
         if not doses or not all(math.isfinite(dose) and dose for dose in doses):
             raise SettingsError(f"{text!r} is no list of coefficients", "for example --coefficients -1,0.5,1,2")
         return tuple(doses)
