@@ -85,6 +85,11 @@ class Completion:
     trouble: str = ""
 
     @property
+    def warning(self) -> str:
+        """What cut it short, for whoever reads it; or nothing."""
+        return f"a completion ends early: {self.trouble}" if self.trouble else ""
+
+    @property
     def overflows(self) -> bool:
         """Whether its logits became no finite numbers, which ended it."""
         return self.trouble == _NO_NUMBERS

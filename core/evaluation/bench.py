@@ -112,6 +112,9 @@ class Bench:
     doses: Sequence[float] = ()
     thought_tokens: int = THOUGHT_TOKENS
 
+    def __post_init__(self) -> None:
+        self.warnings: list[str] = []  # what cut completions short, each once
+
     @cached_property
     def named(self) -> list[Subject]:
         """The vectors, by name, with the coefficient where it is not 1; no two are called the same."""
@@ -203,6 +206,8 @@ class Bench:
         spent = [0] * len(rows)
         for batch in hear_rows(self.model, rows):
             for completion in batch:
+                if completion.warning and completion.warning not in self.warnings:
+                    self.warnings.append(completion.warning)
                 place = int(completion.key)
                 spent[place] = self.tokens if completion.finished else min(len(completion.ids), self.tokens)
                 if completion.finished:

@@ -33,7 +33,7 @@ def located(spec: ModelSpec) -> ModelSource:
     """Where the model that `spec` asks for is, its adapter's folder looked into. Raises ModelError."""
     source = resolve(spec.model).wearing(spec.adapter)
     if source.adapter is not None:
-        check_adapter(source.adapter)
+        check_adapter_folder(source.adapter)
     return source
 
 
@@ -72,7 +72,7 @@ def check_folder(folder: Path) -> None:
         raise ModelError(f"{folder.name} holds no weights", "a model folder holds config.json and *.safetensors")
 
 
-def check_adapter(folder: Path) -> None:
+def check_adapter_folder(folder: Path) -> None:
     """Raises ModelError where `folder` holds no PEFT adapter that may be read."""
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(

@@ -30,6 +30,7 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
     id, created = new_run_id(), time.time()
     pace, stage = Pace(0.0), f"{request.metric} of {whom([subject.name for subject in bench.named])}"
     last: Step | None = None
+    warned = 0
     told_at = saved_at = time.monotonic()
     tell_after = _TELL_SECONDS
 
@@ -57,6 +58,9 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
             pace.total = step.total
             pace.tick(step.done - (last.done if last is not None else 0))
             last = step
+            for warning in bench.warnings[warned:]:
+                emit(Warned(task, warning))
+            warned = len(bench.warnings)
             emit(Progressed(task, stage, step.done / step.total, 1, None, pace.eta))
             now = time.monotonic()
             if now - told_at > tell_after:

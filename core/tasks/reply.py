@@ -38,9 +38,9 @@ def speak(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> G
         for completion in completions:
             said[completion.key] = event = _said(task, completion, time.monotonic() - began)
             emit(event)
-            if completion.trouble and completion.trouble not in told:
-                told.add(completion.trouble)
-                emit(Warned(task, f"a completion ends early: {completion.trouble}"))
+            if completion.warning and completion.warning not in told:
+                told.add(completion.warning)
+                emit(Warned(task, completion.warning))
         yield
     return said
 

@@ -265,3 +265,10 @@ def test_what_cannot_be_evaluated(tiny: LanguageModel, metric: str, more: dict[s
 def test_a_prompt_that_is_too_long_is_told(session: Session) -> None:
     with pytest.raises(SettingsError, match=r"the prompt .word word .* has [\d,]+ tokens; tiny-llama takes 128"):
         report_of(session, "kl", SteerTerm(found_vector(session.model)), prompts=(PROMPTS[0], Prompt("word " * 200)))
+
+
+def test_what_ends_completions_early_is_told_once(session: Session) -> None:
+    term = SteerTerm(found_vector(session.model))
+    events = events_of(session, Evaluate("sweep", (term,), PROMPTS[:1], tokens=500, controls=1))
+    told = [event.message for event in events if isinstance(event, Warned)]
+    assert len([one for one in told if "ends early" in one and "context of 128 tokens" in one]) == 1
