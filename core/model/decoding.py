@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WANTED = "melbo-tui steers causal language models (Llama, Qwen, Gemma, GPT and their kin)"
 _CACHES = ("past_key_values", "cache_params", "state")  # what model types call it
+_PREFIX = 2
 _PROMPT, _NEXT, _LAST = 4, 4, 5  # positions whose logits are compared: the prompt's last, and two tokens behind it
 # Of the logits' spread. Eight-bit layers round the tokens of a batch together, so that other tokens move one by a rounding.
 _TOLERANCE, _QUANTISED_TOLERANCE = 2e-3, 0.25
@@ -59,7 +60,7 @@ def checked(model: LanguageModel) -> Decoding:
         size = int(model.model.get_input_embeddings().weight.shape[0])
         ids = torch.tensor([[1, 2, 3, 1, 4, 2], [4, 1, 1, 2, 3, 3]], device=model.device) % size
         trial = _Trial(model, ids)
-        if not trial.right(lambda: [trial.whole[:, :2], _logits(model, ids[:, :2], use_cache=False)]):
+        if not trial.right(lambda: [trial.whole[:, :_PREFIX], trial.prefix]):
             raise ModelError(f"{model.stamp.name} is no decoder: a later token changes an earlier one", WANTED)
         plain = Decoding(cache=trial.cache)
         for way in (plain, replace(plain, positions=True)):
@@ -95,7 +96,7 @@ class _Trial:
                 raise ModelError(message, "is its config right, and does this version of transformers know it?") from error
         for output in streams:
             check_stream(model, output, ids.shape)
-        self.cache = _cache_name(model, ids)
+        self.prefix, self.cache = _prefix(model, ids[:, :_PREFIX])
         if not self.whole.isfinite().all():
             raise ModelError(
                 f"{model.stamp.name} puts out logits that are no finite numbers in {str(model.dtype).removeprefix('torch.')}",
@@ -144,15 +145,15 @@ def check_stream(model: LanguageModel, output: Any, shape: torch.Size) -> None:
     raise ModelError(f"{model.stamp.name} cannot be steered: {why}", WANTED)
 
 
-def _cache_name(model: LanguageModel, ids: Tensor) -> str:
-    """What the model calls the cache that it hands out; nothing where it hands out none."""
+def _prefix(model: LanguageModel, ids: Tensor) -> tuple[Tensor, str]:
+    """The logits of `ids` alone, and what the model calls the cache that it hands out: nothing where it hands out none."""
     try:
-        out = model.model(input_ids=ids[:, :2], use_cache=True)
+        out = model.model(input_ids=ids, use_cache=True)
     except Exception as error:  # one that takes no `use_cache`
         if is_out_of_memory(error):
             raise
-        return ""
-    return next((name for name in _CACHES if getattr(out, name, None) is not None), "")
+        return _logits(model, ids, use_cache=False), ""
+    return out.logits.float(), next((name for name in _CACHES if getattr(out, name, None) is not None), "")
 
 
 def _logits(model: LanguageModel, ids: Tensor, **more: Any) -> Tensor:
