@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from melbo_tui.cli import main
+from tests.melbo_tui.scripted import STAMP
+from tests.vectors.making import vector
+from vectors.library import Library, Sample
 
 CommandLine = Callable[..., tuple[int, str, str]]
 
@@ -29,3 +32,12 @@ def command_line(capsys: pytest.CaptureFixture[str]) -> CommandLine:
 def on_tiny(command_line: CommandLine, tmp_path: Path, tiny_folder: Path) -> CommandLine:
     """The same on the tiny model and the test's own library."""
     return lambda *words: command_line(*words, "--model", str(tiny_folder), "--library", str(tmp_path / "library"))
+
+
+@pytest.fixture
+def stocked(library: Library) -> Library:
+    saved = library.add([vector(i, f"bomb-{i + 1:02d}", 7, stamp=STAMP) for i in range(3)])
+    library.add([vector(9, "found-only", 7, stamp=STAMP)], kept=False)
+    library.add_sample(saved[0].id, Sample("p", 1.0, "A sample [b]text[/b]"))
+    library.history.clear()
+    return library

@@ -1,33 +1,20 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-import numpy as np
 import pytest
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from core.discovery import METHODS
 from core.events import LensRead, Said, TaskEnded
 from core.requests import ReadLens, Reply, Train
 from melbo_tui.app import MelboApp
-from melbo_tui.panes.rack import Rack
 from melbo_tui.panes.vectors import VectorsPane
 from tests.melbo_tui.scripted import STAMP, opened, screen_text, until
 from tests.vectors.making import vector
-from vectors.formats import safetensors_file
-from vectors.library import Library, Sample, new_run_id
+from vectors.library import Library, new_run_id
 from vectors.query import Line
 from vectors.vector import ModelStamp
-
-
-@pytest.fixture
-def stocked(library: Library) -> Library:
-    saved = library.add([vector(i, f"bomb-{i + 1:02d}", 7, stamp=STAMP) for i in range(3)])
-    library.add([vector(9, "found-only", 7, stamp=STAMP)], kept=False)
-    library.add_sample(saved[0].id, Sample("p", 1.0, "A sample [b]text[/b]"))
-    library.history.clear()
-    return library
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -213,76 +200,6 @@ async def test_compare_lens_neighbours_and_a_prompt_of_ones_own(stocked: Library
         await pilot.press("escape")
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_import_asks_for_what_the_file_does_not_say(stocked: Library, tmp_path: Path, size: tuple[int, int]) -> None:
-    for name, width in (("theirs", 8), ("wide", 9)):
-        np.save(tmp_path / f"{name}.npy", np.ones((2, width), np.float32))
-    async with opened(stocked, size) as (app, pilot, _):
-
-        async def answer(text: str, wrong: str = "", asks: str = "") -> None:
-            field = app.screen.query_one(Input)
-            field.value = text
-            await pilot.press("enter")
-            if wrong:  # the dialog stays, with what was typed and what is wrong with it
-                await until(pilot, lambda: wrong in str(app.screen.query_one("#wrong", Static).content))
-                assert app.screen.query_one(Input) is field
-                assert field.value == text
-                assert wrong[:20] in screen_text(app)
-            else:
-                await until(pilot, lambda: asks in screen_text(app) and not field.is_attached)
-
-        await pilot.press("f2", "i")
-        await pilot.pause()
-        await answer(str(tmp_path / "none.npy"), "there is no such file")
-        await answer(str(tmp_path / "theirs.npy"), asks="Which model are the vectors of theirs.npy of?")
-        assert app.screen.query_one(Input).value == "smollm2", "the loaded model is offered"
-        await answer(str(tmp_path / "nowhere"), "there is no model")
-        await answer("smollm2", asks="Which block's output does theirs.npy act on?")
-        await answer("six", "a block's number, counted from 0")
-        await answer("99999", "block 99999 does not exist")
-        await answer("99", "theirs-01 acts on block 99; smollm2 has blocks 0 to 29")
-        assert len(stocked.entries(kept_only=False)) == 4
-        await answer("6", asks="Imported 2")
-        await pilot.press("i")
-        await pilot.pause()
-        await answer(str(tmp_path / "wide.npy"), asks="Which model")
-        await answer("smollm2", asks="Which block's")
-        await answer("6", "wide-01 has width 9, smollm2 has 8")
-        await pilot.press("escape")
-        entry = stocked.find("theirs-01")
-        assert (entry.block, entry.model, entry.origin.model.n_blocks) == (6, "smollm2", 30)
-
-
-async def test_what_fails_is_told_in_its_dialog(stocked: Library, tmp_path: Path) -> None:
-    async with opened(stocked) as (app, pilot, _):
-        await pilot.press("f2", "e")
-        await pilot.pause()
-        (tmp_path / "file").write_text("")
-        field = app.screen.query_one(Input)
-        field.value = str(tmp_path / "file" / "out.npy")
-        await pilot.press("enter")
-        await pilot.pause()
-        assert app.screen.query_one(Input) is field
-        assert str(app.screen.query_one("#wrong", Static).content)
-        await pilot.press("escape", "r")
-        await pilot.pause()
-        here, other = [entry.name for entry in stocked.entries()][:2]
-        field = app.screen.query_one(Input)
-        field.value = other if field.value == here else here
-        await pilot.press("enter")
-        await pilot.pause()
-        assert "is taken by another vector" in screen_text(app)
-        assert app.screen.query_one(Input) is field
-        await pilot.press("escape", "t")
-        await pilot.pause()
-        field = app.screen.query_one(Input)
-        field.value = " ".join(f"tag{i}" for i in range(40))
-        await pilot.press("enter")
-        await pilot.pause()
-        assert "at most 32 tags" in screen_text(app)
-        assert app.screen.query_one(Input) is field
-
-
 @pytest.mark.slow
 async def test_ten_thousand_rows_cost_no_more_than_a_screenful(library: Library) -> None:
     for first in range(0, 10_000, 2500):
@@ -331,35 +248,6 @@ async def test_all_that_are_marked_speak(stocked: Library) -> None:
         assert len({request.rows[0].steering[0].vector.id for request in asked}) == 2
         await pilot.press("escape")
         assert len(engine.cancelled) == 2
-
-
-async def test_steer_with_this_and_export(stocked: Library, tmp_path: Path) -> None:
-    async with opened(stocked) as (app, pilot, _):
-        await pilot.press("f2", "e")
-        await pilot.pause()
-        app.screen.query_one(Input).value = str(tmp_path / "none" / "x.safetensors")
-        await pilot.press("enter")
-        await pilot.pause()
-        assert "folder does not exist" in screen_text(app)
-        app.screen.query_one(Input).value = str(tmp_path / "x.safetensors")
-        await pilot.press("enter")
-        await until(pilot, lambda: (tmp_path / "x.safetensors").exists())
-        name = safetensors_file.read(tmp_path / "x.safetensors")[0].name
-        await pilot.press("e")
-        await pilot.pause()
-        for wrong, words in (
-            (str(tmp_path / "x.safetensors"), "already"),
-            ("~no-such-user/x.npy", "cannot be used as a path"),
-            ("a" * 300 + "/x.npy", "File name too long"),
-        ):
-            app.screen.query_one(Input).value = wrong
-            await pilot.press("enter")
-            await pilot.pause()
-            assert words in screen_text(app)
-        await pilot.press("escape", "s")
-        await pilot.pause()
-        assert [slot.vector.name for slot in app.query_one(Rack).slots] == [name]
-        assert "Steered" in screen_text(app)
 
 
 async def test_a_lens_or_a_preview_that_fails_is_told(stocked: Library) -> None:
