@@ -7,7 +7,8 @@ WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-all check format bench gpu-check organism clean
+SLOW := slow$(if $(MELBO_TUI_REAL_MODEL), or real)
+.PHONY: run test test-all soak attack check format bench gpu-check organism clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "melbo-tui needs Python 3.11 or newer: make PYTHON=python3.12 run")'
@@ -30,9 +31,18 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-# Everything: the slow tests too and, where MELBO_TUI_REAL_MODEL names a model's folder, those on a real model.
-test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m '$(if $(MELBO_TUI_REAL_MODEL),slow or real or not slow,not real)'
+# Everything: the tests, then the slow ones and, where MELBO_TUI_REAL_MODEL names a model's folder, those on a real model. What
+# is timed against the real thing runs by itself.
+test-all: test
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m '$(SLOW)' --ignore tests/reliability
+	$(BIN)/python -m pytest -q -m '$(SLOW)' tests/reliability
+
+# Many minutes each, against the real thing; they print the figures that docs/reliability.md has.
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -s -m soak -k 'not attack' --timeout 3600 tests/reliability
+
+attack: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -s -m soak -k attack --timeout 3600 tests/reliability
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

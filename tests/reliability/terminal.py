@@ -1,0 +1,138 @@
+"""The real program on a pseudo-terminal of its own: what it writes, byte by byte with the time, and the screen that this makes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+import pyte
+
+PROGRAM = [sys.executable, "-m", "melbo_tui"]
+
+
+class Terminal:
+    """A command on a pseudo-terminal of `columns` x `rows` cells. To be used with `with`, which ends what still runs.
+
+    `written` holds everything that came, `reads` (seconds since the start, bytes) as they came; both grow in a thread.
+    """
+
+    def __init__(
+        self, command: Sequence[str], columns: int = 120, rows: int = 40, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._ours, theirs = os.openpty()
+        self._size(theirs, columns, rows)
+        self.before = termios.tcgetattr(theirs)
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **(environment or {})},
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        self._theirs = theirs  # held, so that what was set on it can still be asked for
+        self.written = bytearray()
+        self.reads: list[tuple[float, int]] = []
+        self._reading = threading.Event()
+        self._reading.set()
+        self._screen = pyte.Screen(columns, rows)
+        self._fed, self._stream = 0, pyte.ByteStream(self._screen)
+        self._closed = False
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._reading.set()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.hang_up()
+
+    def _read(self) -> None:
+        while True:
+            self._reading.wait()
+            try:
+                data = os.read(self._ours, 65536)
+            except OSError:
+                return
+            self.written += data
+            self.reads.append((time.monotonic() - self.began, len(data)))
+
+    @staticmethod
+    def _size(terminal: int, columns: int, rows: int) -> None:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def resize(self, columns: int, rows: int) -> None:
+        self.screen()
+        self._size(self._ours, columns, rows)
+        self._screen.resize(rows, columns)
+
+    def send(self, keys: str | bytes) -> None:
+        os.write(self._ours, keys.encode() if isinstance(keys, str) else keys)
+
+    def stop_reading(self, stopped: bool = True) -> None:
+        """A reader that stands still: what is written stays in the terminal's queue."""
+        (self._reading.clear if stopped else self._reading.set)()
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the whole process group, as a terminal sends it."""
+        os.killpg(self.process.pid, number)
+
+    def hang_up(self) -> None:
+        """The line drops: the terminal is gone."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._ours)
+            os.close(self._theirs)
+
+    def screen(self) -> str:
+        """What a person sees now."""
+        new = bytes(self.written[self._fed :])
+        self._fed += len(new)
+        self._stream.feed(new)
+        return "\n".join(self._screen.display)
+
+    def wait_for(self, text: str, seconds: float = 30) -> str:
+        """The screen, once `text` stands on it. Raises AssertionError where it does not come."""
+        end = time.monotonic() + seconds
+        while text not in (shown := self.screen()):
+            if time.monotonic() > end or (self.process.poll() is not None and self._fed == len(self.written)):
+                raise AssertionError(f"{text!r} did not come (exit code {self.process.poll()}); the screen:\n{shown}")
+            time.sleep(0.02)
+        return shown
+
+    def wait_end(self, seconds: float = 30) -> float:
+        """Seconds until the process ended. Raises subprocess.TimeoutExpired where it does not."""
+        began = time.monotonic()
+        self.process.wait(seconds)
+        return time.monotonic() - began
+
+    def modes_left_on(self) -> set[int]:
+        """Private modes that were switched, and not back: alternate screen, mouse reports, bracketed paste, a hidden cursor."""
+        last: dict[int, bool] = {}
+        for numbers, letter in re.findall(rb"\x1b\[\?([\d;]+)([hl])", bytes(self.written)):
+            for number in numbers.split(b";"):
+                last[int(number)] = letter == b"h"
+        return {number for number, on in last.items() if on != (number in (7, 25))}
+
+    def echoes(self) -> bool:
+        """Whether the terminal is as it was: echo, line by line."""
+        return termios.tcgetattr(self._theirs)[3] == self.before[3]
+
+    def bytes_between(self, start: float, end: float) -> int:
+        """Bytes written from `start` to `end`, seconds on time.monotonic's clock."""
+        return sum(size for at, size in self.reads if start <= at + self.began < end)
