@@ -1,4 +1,4 @@
-"""The real program on a pseudo-terminal of its own: what it writes, byte by byte with the time, and the screen that this makes."""
+"""The real program on a pseudo-terminal of its own: what it writes, byte by byte with the time, and the screen it makes."""
 
 from __future__ import annotations
 
