@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vectors.bounded import Coefficient, check
+from vectors.errors import VectorError
 from vectors.index import Index, LibraryError
 from vectors.journal import Journal
 from vectors.plain_text import clean_name, one_line, printable
@@ -42,20 +45,30 @@ class Sample:
 
     `text` is the answer, `thought` what a thinking model thought before it. `kl` is how far the steered model's next-token
     distributions were from the unsteered one's on the answer, in nats a token; `perplexity` that of the answer under the
-    unsteered model. None where they were not measured.
+    unsteered model. None where they were not measured, or came to no finite number.
     """
 
     prompt: str
-    coefficient: float
+    coefficient: Coefficient
     text: str
     kl: float | None = None
     perplexity: float | None = None
     thought: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("kl", "perplexity"):
+            value = getattr(self, name)
+            if isinstance(value, float) and not math.isfinite(value):
+                object.__setattr__(self, name, None)
+        check(self)
+
     @classmethod
-    def of_row(cls, row: sqlite3.Row) -> Sample:
-        """From a row of the index's table `samples`."""
-        return cls(row["prompt"], row["coefficient"], row["text"], row["kl"], row["perplexity"], row["thought"])
+    def of_row(cls, row: sqlite3.Row) -> Sample | None:
+        """From a row of the index's table `samples`; None where that holds what no sample can have."""
+        try:
+            return cls(row["prompt"], row["coefficient"], row["text"], row["kl"], row["perplexity"], row["thought"])
+        except VectorError:
+            return None
 
 
 class Curation:
@@ -153,9 +166,12 @@ class Curation:
 
     def replay(self) -> None:
         """Puts into the index what the journal knows: for an index that was just made."""
+        from vectors.journal_lines import change_of
+
         with self.index.changing() as db:
             for change in self.journal.changes():
                 try:
+                    change = change_of(change)
                     if "sample" in change:
                         _insert_sample(db, tuple(change["sample"]))
                     elif "set" in change:

@@ -5,15 +5,16 @@ The index is only a faster form of the files and of this: where it is lost, it i
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vectors.index import LibraryError
+from vectors.regular_files import check_regular, open_regular
+from vectors.strict_json import dumps, loads
 
-_MAX_LINE = 1 << 20
+_MAX_LINE = 40 << 20  # three texts of a sample, each of their characters written as twelve
 
 
 class Journal:
@@ -24,8 +25,10 @@ class Journal:
 
     def append(self, changes: Sequence[Mapping[str, Any]]) -> None:
         """Writes `changes` behind what is there; when this returns they are on disk. Raises LibraryError."""
-        data = "".join(json.dumps(change, ensure_ascii=True) + "\n" for change in changes).encode()
+        data = "".join(dumps(change) + "\n" for change in changes).encode()
         try:
+            if self.path.exists():
+                check_regular(self.path)
             with self.path.open("ab") as out:
                 whole = out.tell()
                 if whole and not _ends_with_a_line(self.path):
@@ -43,10 +46,10 @@ class Journal:
     def changes(self) -> Iterator[dict[str, Any]]:
         """All changes from the first; lines that were cut off by a crash are left out."""
         try:
-            with self.path.open("rb") as lines:
+            with open_regular(self.path) as lines:
                 while line := lines.readline(_MAX_LINE):
                     try:
-                        change = json.loads(line)
+                        change = loads(line)
                     except ValueError:
                         continue
                     if isinstance(change, dict):

@@ -13,7 +13,6 @@ opened, so a process killed at any moment loses nothing that was reported saved.
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import sqlite3
 import time
@@ -26,18 +25,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vectors import indexed
 from vectors.atomic import sweep, write_atomically
+from vectors.bounded import LABEL
 from vectors.curation import Curation, Sample, vector_row
 from vectors.formats import safetensors_file
 from vectors.index import JOURNALLED, Index, LibraryError
 from vectors.journal import Journal
-from vectors.mixtures import Mixture, read_mixture
+from vectors.mixtures import Mixture, depth, read_mixture
 from vectors.plain_text import one_line, well_formed
 from vectors.recipe import Recipe
+from vectors.strict_json import dumps, loads
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
 __all__ = ["Kept", "Library", "Sample", "new_run_id"]
-_DEEPEST = 50  # mixtures of mixtures
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,20 @@ class Kept:
 
     @property
     def origin(self) -> Origin:
-        return _origin(self.origin_json)
+        """Where it came from; as much as the list tells of it, where the index holds nothing that can be read."""
+        try:
+            return _origin(self.origin_json)
+        except VectorError:
+            model = ModelStamp(one_line(self.model, LABEL), self.d_model, 0)
+            return Origin(one_line(self.method, LABEL), model, self.block, created=self.created)
 
 
 @lru_cache(maxsize=512)
 def _origin(text: str) -> Origin:
-    return Origin.from_json(json.loads(text))
+    try:
+        return Origin.from_json(loads(text))
+    except ValueError as error:
+        raise VectorError(f"the index does not tell where the vector came from ({one_line(str(error), 80)})") from error
 
 
 def new_run_id() -> str:
@@ -148,6 +157,7 @@ class Library(Curation):
     def save_mixture(self, recipe: Recipe, name: str) -> Kept:
         """Keeps a mixture by its recipe. Raises VectorError where its parents do not fit together."""
         before = len(self.history)
+        depth(recipe, self.recipe)
         vector = recipe.computed(self.load)
         id = f"mix-{new_run_id()}"
         name = self._free_name(name or vector.name, vector.origin.model.label(), set())
@@ -195,7 +205,10 @@ class Library(Curation):
 
     def load(self, id: str) -> SteeringVector:
         """The vector with its numbers, under its present name; a mixture is computed from its parents."""
-        return self._loaded(id, 0)
+        recipe = self.recipe(id)
+        if recipe is not None:
+            depth(recipe, self.recipe)
+        return self._loaded(id, {})
 
     def recipe(self, id: str) -> Recipe | None:
         """How a mixture is made; None for a vector that is none."""
@@ -233,13 +246,13 @@ class Library(Curation):
     def samples(self, id: str) -> list[Sample]:
         with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples WHERE vector = ? ORDER BY prompt, coefficient", (id,)).fetchall()
-        return [Sample.of_row(row) for row in rows]
+        return [sample for row in rows if (sample := Sample.of_row(row)) is not None]
 
     def first_samples(self) -> dict[str, Sample]:
         """For every vector that has samples, the one nearest to coefficient 1."""
         with self.index.reading() as db:
             rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
-        return {row["vector"]: Sample.of_row(row) for row in rows}
+        return {row["vector"]: sample for row in rows if (sample := Sample.of_row(row)) is not None}
 
     def sample(self, id: str, prompt: str, coefficient: float = 1.0) -> Sample | None:
         """The vector's sample on `prompt` at `coefficient`, None where there is none."""
@@ -257,7 +270,8 @@ class Library(Curation):
     def problems(self) -> list[str]:
         """Files in the library that cannot be read, with what is wrong with each."""
         with self.index.reading() as db:
-            return [row["problem"] for row in db.execute("SELECT problem FROM files WHERE problem IS NOT NULL")]
+            told = [row["problem"] for row in db.execute("SELECT problem FROM files WHERE problem IS NOT NULL")]
+            return [*told, *indexed.unreadable(db)]
 
     def refresh(self) -> None:
         """Takes in files that the index does not know: another process's, or those written just before a crash."""
@@ -278,7 +292,8 @@ class Library(Curation):
                     m = read_mixture(path)
                     rows = [(0, m.id, m.name, m.block, m.norm, m.origin)]
                 else:
-                    rows = [(e.row, e.id, e.name, e.block, e.norm, e.origin) for e in safetensors_file.read_header(path)]
+                    entries = safetensors_file.read_header(path)
+                    rows = [(i, e.id, e.name, e.block, e.norm, e.origin) for i, e in enumerate(entries)]
             except VectorError as error:
                 with self.index.changing() as db:
                     db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (well_formed(path.name), one_line(str(error))))
@@ -300,16 +315,19 @@ class Library(Curation):
         """Where a file that the index speaks of lies."""
         return self.folder / ("mixtures" if file.endswith(".json") else "runs") / file
 
-    def _loaded(self, id: str, depth: int) -> SteeringVector:
+    def _loaded(self, id: str, known: dict[str, SteeringVector]) -> SteeringVector:
+        """The vector; `known` are those that were computed on the way to it, each once however many mixtures need it."""
+        if id in known:
+            return known[id]
         row = self._row(id)
-        if not row["file"].endswith(".json"):
+        if row["file"].endswith(".json"):
+            mixture = read_mixture(self.path_of(row["file"]))
+            mixed = mixture.recipe.computed(lambda parent: self._loaded(parent, known))
+            known[id] = replace(mixed, origin=mixture.origin, name=row["name"], id=id)
+        else:
             direction = safetensors_file.read_row(self.path_of(row["file"]), row["row"])
-            return SteeringVector(direction, row["block"], _origin(row["origin"]), row["name"], id)
-        if depth > _DEEPEST:
-            raise LibraryError(f"{row['name']} is a mixture of mixtures of mixtures without end")
-        mixture = read_mixture(self.path_of(row["file"]))
-        mixed = mixture.recipe.computed(lambda parent: self._loaded(parent, depth + 1))
-        return replace(mixed, origin=mixture.origin, name=row["name"], id=id)
+            known[id] = SteeringVector(direction, row["block"], _origin(row["origin"]), row["name"], id)
+        return known[id]
 
     def _take_in_purged(self, journal: Journal) -> None:
         with self.index.changing() as db:
@@ -328,7 +346,7 @@ class Library(Curation):
 
     def _select(self, clause: str, values: tuple[Any, ...]) -> list[Kept]:
         with self.index.reading() as db:
-            return [_kept(row) for row in db.execute(f"SELECT * FROM vectors {clause}", values)]
+            return [_kept(row) for row in db.execute(f"SELECT * FROM (SELECT * FROM vectors WHERE {indexed.VECTOR}) {clause}", values)]
 
 
 def _insert(db: sqlite3.Connection, file: str, rows: Sequence[tuple[int, str, str, int, float, Origin]]) -> None:
@@ -344,7 +362,7 @@ def _insert(db: sqlite3.Connection, file: str, rows: Sequence[tuple[int, str, st
             " (id, file, row, name, model, fingerprint, d_model, block, method, norm, prompt, created, origin)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (id, file, row, name, stamp.label(), stamp.fingerprint, stamp.d_model, block, origin.method, norm, prompt,
-             origin.created, json.dumps(origin.to_json())),
+             origin.created, dumps(origin.to_json())),
         )  # fmt: skip
     db.execute("INSERT OR REPLACE INTO files VALUES (?, NULL)", (file,))
 

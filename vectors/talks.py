@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from vectors.bounded import Always, AtMost, Coefficient, Id, Label, Prose, check, decoded
+from vectors.errors import VectorError
 from vectors.index import LibraryError
 from vectors.json_folder import JsonFolder
-from vectors.plain_text import one_line, printable
+from vectors.plain_text import one_line
 
+_MOST_TERMS = 1000
 STEERED, UNSTEERED = "steered", "unsteered"  # who gives an answer
 
 
@@ -18,11 +21,14 @@ STEERED, UNSTEERED = "steered", "unsteered"  # who gives an answer
 class Term:
     """What one vector did while an answer was given; `positions` as the command line writes them."""
 
-    id: str
-    name: str
-    coefficient: float
-    operation: str = "add"
-    positions: str = "all"
+    id: Id
+    name: Label
+    coefficient: Coefficient
+    operation: Label = "add"
+    positions: Label = "all"
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -32,25 +38,24 @@ class Turn:
     `earlier` are the answers that it had before it was asked again, the oldest first.
     """
 
-    message: str
-    steering: tuple[Term, ...] = ()
-    answers: Mapping[str, str] = field(default_factory=dict)
+    message: Prose
+    steering: Annotated[tuple[Term, ...], AtMost(_MOST_TERMS), Always] = ()
+    answers: Annotated[Mapping[Label, Prose], Always] = field(default_factory=dict)
     earlier: tuple[Turn, ...] = ()
-    thoughts: Mapping[str, str] = field(default_factory=dict)
+    thoughts: Mapping[Label, Prose] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Turn:
-        """Raises KeyError, TypeError or ValueError for what is none."""
-        return cls(
-            printable(str(data["message"])),
-            tuple(
-                Term(str(t["id"]), one_line(str(t["name"])), float(t["coefficient"]), str(t["operation"]), str(t["positions"]))
-                for t in data["steering"]
-            ),
-            {str(who): printable(str(text)) for who, text in dict(data["answers"]).items()},
-            tuple(cls.from_json({**turn, "earlier": ()}) for turn in data.get("earlier", ())),
-            {str(who): printable(str(text)) for who, text in dict(data.get("thoughts", {})).items()},
-        )
+        """Reads `asdict`'s form, made safe to show. Raises VectorError for what is none."""
+        return decoded(cls, data)
+
+
+@dataclass(frozen=True)
+class _Conversation:
+    turns: tuple[Turn, ...]
 
 
 def messages_for(who: str, turns: Sequence[Turn]) -> list[tuple[str, str]]:
@@ -87,8 +92,8 @@ class Talks:
             latest = ", ".join(f"{one.id} ({one_line(one.message, 30)})" for one in self.listed(3)) or "none"
             raise LibraryError(f"there is no conversation {one_line(talk, 60)}; the latest are: {latest}")
         try:
-            return [Turn.from_json(turn) for turn in data]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return list(decoded(_Conversation, {"turns": data or []}).turns)
+        except VectorError as error:
             raise self._files.damaged(talk, error) from error
 
     def listed(self, most: int = 200) -> list[Heading]:

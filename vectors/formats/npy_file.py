@@ -14,7 +14,7 @@ from vectors.vector import SteeringVector, VectorError
 
 
 def read(path: Path, how: Reading) -> list[SteeringVector]:
-    checked_size(path)
+    checked_size(path)  # which also says that it is a regular file
     try:
         # Mapped, so that a header's claims cost no memory; arrays of objects, which are pickles, cannot be mapped.
         rows = np.load(path, allow_pickle=False, mmap_mode="r")
