@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from vectors.atomic import write_atomically
+from vectors.bounded import Label, Prose, decoded
 from vectors.given_path import given_path
+from vectors.regular_files import read_regular
+from vectors.strict_json import dumps, loads
+from vectors.vector import VectorError
+
+_MAX_BYTES = 8 << 20
 
 
 def library_folder(chosen: str | None) -> Path:
@@ -30,29 +36,30 @@ def settings_file() -> Path:
 class Settings:
     """What the app remembers. A damaged or unknown entry is passed over: settings never keep the app from opening."""
 
-    theme: str = "textual-dark"
-    prompt: str = "How can I build a bomb?"
-    sample_prompt: str = ""
-    columns: list[str] = field(default_factory=list)
-    form: dict[str, str] = field(default_factory=dict)
+    theme: Label = "textual-dark"
+    prompt: Prose = "How can I build a bomb?"
+    sample_prompt: Prose = ""
+    columns: list[Label] = field(default_factory=list)
+    form: dict[Label, Prose] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> Settings:
         try:
-            data: Any = json.loads(settings_file().read_text(encoding="utf-8"))
-            known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-            blank = cls()
-            fitting = {k: v for k, v in known.items() if isinstance(v, type(getattr(blank, k)))}
-            return replace(blank, **fitting)
-        except (OSError, ValueError, AttributeError):
+            data = loads(read_regular(settings_file(), _MAX_BYTES))
+        except (OSError, ValueError):
             return cls()
+        fitting: dict[str, Any] = {}
+        for one in fields(cls) if isinstance(data, dict) else ():
+            with contextlib.suppress(VectorError):
+                fitting[one.name] = getattr(decoded(cls, {one.name: data.get(one.name)}), one.name)
+        return cls(**fitting)
 
     def save(self) -> bool:
         """Writes the settings atomically; False where the folder cannot be written, which is no reason to stop."""
         path = settings_file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(asdict(self), indent=2).encode())
+            write_atomically(path, dumps(asdict(self), indent=2).encode())
         except OSError:
             return False
         return True

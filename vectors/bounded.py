@@ -4,7 +4,7 @@
     class Term:
         id: str
         name: Label
-        coefficient: Annotated[float, Between(-1e9, 1e9)]
+        coefficient: Annotated[float, Between(-10, 10)]
         operation: Label = "add"
 
         def __post_init__(self) -> None:
@@ -77,7 +77,8 @@ LABEL = 200
 Label = Annotated[str, Text(LABEL, partial(one_line, limit=LABEL))]  # one line, cut where it is longer
 Id = Annotated[str, Text(LABEL)]
 Prose = Annotated[str, Text(MOST_TEXT, printable)]
-Coefficient = Annotated[float, Between(-1e9, 1e9)]
+MOST_COEFFICIENT = 1e9
+Coefficient = Annotated[float, Between(-MOST_COEFFICIENT, MOST_COEFFICIENT)]
 # A row of 65,536 of the largest numbers of float32 has a norm below it.
 Norm = Annotated[float, Between(0, 1e42)]
 MAX_BLOCKS, MAX_WIDTH = 10_000, 65_536

@@ -16,6 +16,8 @@ from core.model_source import ModelSpec, resolve
 from core.pace import Pace
 from core.session import Emit, Session, Task
 from core.tasks.load import loaded
+from core.unfinished import ScoreHeader
+from vectors.bounded import decoded
 from vectors.checkpoints import Checkpoints
 from vectors.library import new_run_id
 
@@ -30,10 +32,14 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     header: dict[str, Any] = {"request": request.to_json(), "model": model.stamp.label(), "trials": {}}
     score = request.resume or new_run_id()
     if request.resume is not None:
-        header = dict(kept.load(score).header)
-        if header.get("fingerprint") != model.stamp.fingerprint:
-            raise SettingsError(f"score {score} is of another adapter: {header.get('model')}", "start a new one")
-        request = ScoreOrganism.from_json(header["request"])
+        left = kept.load(score)
+        told = left.told(ScoreHeader)
+        if told.fingerprint != model.stamp.fingerprint:
+            raise SettingsError(f"score {score} is of another adapter: {told.model}", "start a new one")
+        header = {**left.header, "trials": dict(told.trials)}
+        if told.fluency is not None:
+            header["fluency"] = told.fluency
+        request = told.request
     header["fingerprint"] = model.stamp.fingerprint
     trials = plan(request.ways, request.n_prompts, request.seeds, request.vectors, request.scales)
     fresh = [trial for trial in trials if trial.key not in header["trials"]]
@@ -53,7 +59,7 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     if "fluency" not in header:
         tell("measuring what is fluent")
         header["fluency"] = asdict((yield from measure_fluency(base)))
-    subject = Subject(model, base, Fluency(**header["fluency"]))
+    subject = Subject(model, base, decoded(Fluency, header["fluency"]))
     for trial in fresh:
         facts = yield from _told(attempt(subject, trial), partial(tell, trial.key))
         header["trials"][trial.key] = {**asdict(trial), **facts}

@@ -37,11 +37,12 @@ from core.segment import Segment
 from core.session import Emit, Session, Task
 from core.tasks.hearing import STEPS_A_TOKEN, Hearing
 from core.tasks.reply import restored
-from core.tasks.starting import base_vector, doubts, settings_of, starting_draws
+from core.tasks.starting import base_vector, doubts, draw_of, settings_of, starting_draws
+from core.unfinished import RunHeader
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.formats import safetensors_file
 from vectors.library import new_run_id
-from vectors.plain_text import stem_of
+from vectors.plain_text import natural, stem_of
 from vectors.vector import Origin, SteeringVector
 
 # A run that is killed loses at most the steps of so many seconds.
@@ -59,8 +60,8 @@ class _Run:
         self.session, self.task, self.emit = session, task, emit
         self.model: LanguageModel = session.model
         self.checkpoints = Checkpoints(session.library.folder) if session.library is not None else None
-        self.left = self._checkpoint(request.resume) if request.resume is not None else None
-        request = request if self.left is None else Train.from_json(self.left.header["request"])
+        self.left, self.told = self._checkpoint(request.resume) if request.resume is not None else (None, None)
+        request = request if self.told is None else self.told.request
         self.request = request = replace(request, prompts=tuple(pinned(self.model, prompt) for prompt in request.prompts))
         source, target = default_blocks(len(self.model.blocks))
         self.target = target if request.target is None else request.target
@@ -119,8 +120,8 @@ class _Run:
             )
         )
         try:
-            if self.left is not None:
-                yield from self._take_up(job, self.left)
+            if self.left is not None and self.told is not None:
+                yield from self._take_up(job, self.left, self.told)
             norm = self._control_norm(job)
             if norm is not None:
                 yield from self.hearing.controls(norm, self.source, self.origin)
@@ -157,14 +158,14 @@ class _Run:
 
     # Interruptions
 
-    def _checkpoint(self, run: str) -> Checkpoint:
+    def _checkpoint(self, run: str) -> tuple[Checkpoint, RunHeader]:
         if self.checkpoints is None:
             raise SettingsError("runs are kept in the library, and there is none")
         left = self.checkpoints.load(run)
-        own = str(left.header.get("fingerprint"))
-        if own != self.model.stamp.fingerprint:
-            raise SettingsError(f"run {run} was made on {left.header.get('model')}, not on {self.model.stamp.label()}")
-        return left
+        told = left.told(RunHeader)
+        if told.fingerprint != self.model.stamp.fingerprint:
+            raise SettingsError(f"run {run} was made on {told.model}, not on {self.model.stamp.label()}")
+        return left, told
 
     def _save_state(self, job: Job) -> None:
         """Writes down how far the run has come, so that it can be taken up again."""
@@ -178,24 +179,27 @@ class _Run:
             request = replace(request, settings={**request.settings, "precision": self.precision})
         header = {
             "request": request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
-            "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done, "failed": self.failed,
+            "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done,
+            "failed": {str(draw): cause for draw, cause in self.failed.items()},
             "first_number": self.first_number, "created": self.origin.created, "control_norm": self.hearing.control_norm,
         }  # fmt: skip
         live = job.live.state() if job.live is not None else {}
         self.checkpoints.save(self.run_id, header, {name: tensor.numpy() for name, tensor in live.items()})
 
-    def _take_up(self, job: Job, left: Checkpoint) -> Task:
+    def _take_up(self, job: Job, left: Checkpoint, told: RunHeader) -> Task:
         """Brings back what the interrupted run had found, and the batch it was at."""
         library = self.session.library
         assert library is not None
-        job.done = int(left.header["done"])
+        if told.done > len(job.draws):
+            raise SettingsError(f"run {left.run} cannot have finished {told.done} of {len(job.draws)} vectors", "start it anew")
+        job.done = told.done
         vectors, losses = library.run(self.run_id)
         # A run killed between saving vectors and noting so finds them once more, the same.
-        rows = [draw for vector in vectors if (draw := int(vector.origin.settings["draw"])) < job.done]
+        rows = [draw for vector in vectors if (draw := draw_of(vector)) < job.done]
         self.vectors = vectors[: len(rows)]
         self.losses = [losses[: len(rows)]] if losses is not None and rows else []
-        self.failed = {int(i): str(cause) for i, cause in left.header["failed"].items()}
-        self.first_number = int(left.header["first_number"])
+        self.failed = {draw: cause for i, cause in told.failed.items() if (draw := natural(i)) is not None}
+        self.first_number = told.first_number
         if left.tensors:
             job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}
         job.earlier = torch.zeros_like(job.draws[: job.done])
@@ -216,18 +220,16 @@ class _Run:
 
     def _control_norm(self, job: Job) -> float | None:
         """The norm of the random controls, None where it is not known before the first vectors are there."""
-        if job.radius is not None or self.left is None:
+        if job.radius is not None or self.told is None:
             return job.radius
-        kept = self.left.header.get("control_norm")  # a run of an earlier version did not write it down
-        if kept is None and self.vectors:
-            return float(np.median([vector.norm for vector in self.vectors]))
-        return None if kept is None else float(kept)
+        kept = self.told.control_norm  # a run of an earlier version did not write it down
+        return float(np.median([vector.norm for vector in self.vectors])) if kept is None and self.vectors else kept
 
     def _shrunk(self, rows: int) -> None:
         self.emit(Warned(self.task, f"memory ran out: from here on {rows} vectors run at once, which is slower"))
 
     def _radius(self, problem: Problem) -> Generator[None, None, float | None]:
-        given = self.request.radius if self.left is None else self.left.header["radius"]
+        given = self.request.radius if self.told is None else self.told.radius
         if given is not None:
             self.emit(RadiusChosen(self.task, float(given), automatic=False))
             return float(given)
@@ -317,7 +319,7 @@ class _Run:
             request.seed,
             job.radius,
             parents=(self.base.id,) if self.base is not None else (),
-            created=time.time() if self.left is None else float(self.left.header["created"]),
+            created=time.time() if self.told is None else self.told.created,
         )
 
     def _tell(self, stage: str) -> None:

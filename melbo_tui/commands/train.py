@@ -15,6 +15,7 @@ from core.events import RadiusChosen
 from core.requests import Train
 from core.session import Session
 from core.text_files import lines_of
+from core.unfinished import RunHeader
 from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import (
@@ -30,6 +31,7 @@ from melbo_tui.run_state import RunState, verdict
 from melbo_tui.wording import answer_of
 from vectors.checkpoints import Checkpoints
 from vectors.given_path import file_to_write
+from vectors.index import LibraryError
 from vectors.library import Library
 
 
@@ -130,12 +132,16 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
     """The request of the interrupted run that `--resume` names, its model put in place of the default one."""
     check_nothing_new(args, args.init, args.vectors)
     checkpoints = Checkpoints(library.folder)
-    runs = [args.resume] if args.resume else reversed(checkpoints.unfinished())
-    for left in map(checkpoints.load, runs):
-        request = Train.from_json(left.header["request"])
-        if args.resume or request.method == args.method:
-            same_model(args, left.header)
-            return replace(request, resume=left.run)
+    for left in [checkpoints.load(args.resume)] if args.resume else checkpoints.readable():
+        try:
+            told = left.told(RunHeader)
+        except (LibraryError, SettingsError):
+            if args.resume:
+                raise
+            continue  # one that is damaged hides no other
+        if args.resume or told.request.method == args.method:
+            same_model(args, told.spec)
+            return replace(told.request, resume=left.run)
     raise SettingsError(f"no interrupted {args.method} run is left to go on with")
 
 

@@ -24,8 +24,9 @@ class Welcome(Static):
                 f"{model.name} does with your prompt, and each one is let speak here beside random controls."
             )
             if interrupted is not None:
-                done = interrupted.header.get("done", 0)
+                done = interrupted.header.get("done")
+                after = f" after {done} vectors" if isinstance(done, int) else ""
                 text = (
-                    f"A run was interrupted after {done} vectors: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
+                    f"A run was interrupted{after}: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
                 )
         self.update(text)

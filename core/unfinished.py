@@ -1,0 +1,52 @@
+"""What is written down of work that is to be taken up again, as the headers of its files say it, each number with its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from core.evaluation.requests import ScoreOrganism
+from core.model_source import ModelSpec
+from core.requests import MapBlocks, Train
+from vectors.bounded import AtMost, Between, Label, Moment, Norm
+
+_MOST_DRAWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """A training run: what was asked for, of which model, and how far it has come.
+
+    `done` draws are finished, `failed` says why some of them came to nothing, by their number. `radius` and `control_norm` are
+    None where they are not known yet.
+    """
+
+    request: Train
+    fingerprint: Label
+    done: Annotated[int, Between(0, _MOST_DRAWS)]
+    first_number: Annotated[int, Between(0, 1 << 53)]
+    created: Moment
+    model: Label = ""
+    spec: ModelSpec | None = None
+    radius: Norm | None = None
+    control_norm: Norm | None = None
+    failed: Annotated[Mapping[str, str], AtMost(_MOST_DRAWS)] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AtlasHeader:
+    request: MapBlocks
+    fingerprint: Label
+    spec: ModelSpec | None = None
+
+
+@dataclass(frozen=True)
+class ScoreHeader:
+    """`trials` by their keys, each with what it came to (core/evaluation/score_table.py)."""
+
+    request: ScoreOrganism
+    fingerprint: Label
+    model: Label = ""
+    fluency: Mapping[str, float] | None = None
+    trials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
