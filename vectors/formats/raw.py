@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vectors import disk
 from vectors.atomic import write_atomically
 from vectors.plain_text import clean_name, one_line
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
@@ -103,4 +104,4 @@ def write_out(path: Path, data: bytes) -> None:
     try:
         write_atomically(path, data)
     except OSError as error:
-        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise VectorError(disk.refused(f"{path}: cannot be written", path.parent, error)) from error
