@@ -17,7 +17,6 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,6 @@ class Library(Curation):
 
         When this returns they are on disk. Called again with more vectors, it keeps the names and ids of the earlier.
         """
-        file = f"{run}.safetensors"
         with self.changing():
             self.refresh()  # names are chosen among all there are
             known = {k.id: k.name for k in self._select("WHERE id >= ? AND id < ?", (f"{run}/", f"{run}0"))}
@@ -69,8 +67,8 @@ class Library(Curation):
                 taken.add(name)
                 named.append(replace(vector, id=id, name=name))
             whole, losses = self._with_the_rest(run, named, losses)
-            self.write(Path("runs") / file, safetensors_file.encode(whole, losses), "the vectors")
-            self.insert(file, [(row, v.id, v.name, v.block, v.norm, v.origin) for row, v in enumerate(whole)])
+            rows = [(row, v.id, v.name, v.block, v.norm, v.origin) for row, v in enumerate(whole)]
+            self.add_file(f"{run}.safetensors", safetensors_file.encode(whole, losses), rows, "the vectors")
         return named
 
     def add(self, vectors: Sequence[SteeringVector], kept: bool = True) -> list[SteeringVector]:
@@ -105,8 +103,7 @@ class Library(Curation):
             name = self._free_name(name or vector.name, vector.origin.model.label(), set())
             origin = replace(vector.origin, parents=recipe.parents, settings={"recipe": recipe.to_json()})
             mixture = Mixture(id, name, recipe, vector.block, vector.norm, origin)
-            self.write(Path("mixtures") / f"{id}.json", mixture.encode(), "the mixture")
-            self.insert(f"{id}.json", [(0, id, name, vector.block, vector.norm, origin)])
+            self.add_file(f"{id}.json", mixture.encode(), [(0, id, name, vector.block, vector.norm, origin)], "the mixture")
             self.keep([id])
         self.made(f"mixing {name}", [id], before)
         return self.get(id)

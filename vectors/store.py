@@ -1,9 +1,9 @@
 """The files, the journal and the index of a library's folder, changed together: all of a change is kept, or none of it.
 
 A transaction of the index, of which there is one at a time among all processes, first takes in what the journal has beyond
-it. Then files are written, then the journal's line, which is flushed to disk: from there on the change is saved. The index
-is committed last. It remembers up to where it has taken in the journal, so one that was killed before that is behind and
-knows it.
+it. Then the journal's line is flushed to disk, then new files take their names, which were written beside: from there on the
+change is saved. The index is committed last. It remembers up to where it has taken in the journal, and how each file was, so
+one that was killed before that is behind and knows it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vectors import disk, fold
-from vectors.atomic import sweep, write_atomically
+from vectors.atomic import put_in_place, sweep, write_beside
 from vectors.index import Index, LibraryError
 from vectors.index_schema import JOURNALLED, VERSION, bring_over
 from vectors.journal import Journal, Position, stamp_of
@@ -28,10 +28,12 @@ FOLDERS = ("runs", "mixtures")
 
 @dataclass
 class Transaction:
-    """A change under way: the index's connection, the journal's lines, files to remove once it is saved."""
+    """A change under way: the index's connection, the journal's lines, files that take their names (temporary, final) when
+    the lines are on disk, and files to remove after that."""
 
     db: sqlite3.Connection = field(init=False)
     lines: list[Mapping[str, Any]] = field(default_factory=list)
+    written: list[tuple[Path, Path]] = field(default_factory=list)
     outdated: list[Path] = field(default_factory=list)
     undo: list[Callable[[], object]] = field(default_factory=list)  # done, the last first, where it is not saved
 
@@ -87,6 +89,8 @@ class Store:
                     start = fold.position(db)
                     ends = start, self.journal.append(start, change.lines)
                     fold.take_note(db, ends[1])
+                for temporary, path in change.written:
+                    self._put_in_place(temporary, path)
         except BaseException as error:
             saved = ends is not None and self._is_saved(*ends)
             if not saved:
@@ -121,31 +125,37 @@ class Store:
             self._catch_up(db)
             fold.refold(db, self.folder, self.journal)
 
-    def write(self, file: Path, data: bytes, what: str) -> None:
-        """Writes `file`, a path within the library, atomically; a new one goes again where the transaction is not saved.
+    def add_file(self, file: str, data: bytes, rows: list[fold.Row], what: str, *, instead: bool = False) -> None:
+        """Writes a file of vectors and adds its `rows` to the index, in a transaction, which puts the file in place last.
 
-        Raises LibraryError, which says that `what` was not saved.
+        `instead`: it takes the place of the files in which its vectors are now, at once. Raises LibraryError, which says that
+        `what` was not saved.
         """
-        path = self.folder / file
+        path, change = self.path_of(file), self._current
         new = not path.exists()
         try:
             path.parent.mkdir(exist_ok=True)
-            write_atomically(path, data)
+            temporary = write_beside(path, data)
         except OSError as error:
             raise LibraryError(disk.refused(f"{what} could not be saved in {self.folder}", self.folder, error)) from error
-        if new and self.index.is_changing:
-            self._current.undo.append(lambda: path.unlink(missing_ok=True))
+        change.undo.append(lambda: temporary.unlink(missing_ok=True))
+        if new:
+            change.undo.append(lambda: path.unlink(missing_ok=True))
+        fold.insert(change.db, file, rows, stamp_of(temporary), instead)
+        if instead:
+            self._put_in_place(temporary, path)
+        else:
+            change.written.append((temporary, path))
+
+    def _put_in_place(self, temporary: Path, path: Path) -> None:
+        try:
+            put_in_place(temporary, path)
+        except OSError as error:
+            raise LibraryError(disk.refused(f"{path.name} could not be saved in {self.folder}", self.folder, error)) from error
 
     def path_of(self, file: str) -> Path:
         """Where a file that the index speaks of lies."""
         return self.folder / ("mixtures" if file.endswith(".json") else "runs") / file
-
-    def insert(self, file: str, rows: list[fold.Row], instead: bool = False) -> None:
-        """Adds a file's rows to the index, in a transaction, after the file was written.
-
-        `instead`: the file takes the place of the one in which a vector is now.
-        """
-        fold.insert(self._current.db, file, rows, stamp_of(self.path_of(file)), instead)
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         """Takes in what the journal has that the index has not; the whole of it where it is no longer what it was."""

@@ -58,8 +58,8 @@ def _make_independent(library: Library, change: Transaction, trash: set[str]) ->
     ]
     for entry, vector in [(entry, library.load(entry.id)) for entry in needing]:
         old, file = library.path_of(f"{entry.run}.json"), f"{new_run_id()}.safetensors"
-        library.write(Path("runs") / file, safetensors_file.encode([vector]), "a mixture's numbers")
-        library.insert(file, [(0, vector.id, vector.name, vector.block, vector.norm, vector.origin)], instead=True)
+        row = (0, vector.id, vector.name, vector.block, vector.norm, vector.origin)
+        library.add_file(file, safetensors_file.encode([vector]), [row], "a mixture's numbers", instead=True)
         _forget(change, old)
 
 
@@ -76,8 +76,8 @@ def _needs(library: Library, recipe: Recipe, ids: set[str]) -> bool:
 def _without(library: Library, change: Transaction, file: str, trash: set[str]) -> None:
     """Leaves the vectors of the trash out of `file`: what stays gets a new file, and the old one goes."""
     path = library.path_of(file)
-    rows = change.db.execute("SELECT id, name, row FROM vectors WHERE file = ? ORDER BY row", (file,))
-    stay = [row for row in rows if row["id"] not in trash]
+    held = change.db.execute("SELECT id, name, row FROM vectors WHERE file = ? ORDER BY row", (file,))
+    stay = [row for row in held if row["id"] not in trash]
     if stay:
         vectors = safetensors_file.read(path)
         try:
@@ -85,9 +85,8 @@ def _without(library: Library, change: Transaction, file: str, trash: set[str]) 
         except VectorError:  # imported vectors have none
             losses = None
         kept = [replace(vectors[row["row"]], id=row["id"], name=row["name"]) for row in stay]
-        fresh = _next_name(path)
-        library.write(Path("runs") / fresh, safetensors_file.encode(kept, losses), "what stays")
-        library.insert(fresh, [(i, v.id, v.name, v.block, v.norm, v.origin) for i, v in enumerate(kept)], instead=True)
+        rows = [(i, v.id, v.name, v.block, v.norm, v.origin) for i, v in enumerate(kept)]
+        library.add_file(_next_name(path), safetensors_file.encode(kept, losses), rows, "what stays", instead=True)
     _forget(change, path)
 
 

@@ -85,7 +85,7 @@ def _is_sound(index: Path) -> bool:
     try:
         with closing(sqlite3.connect(index)) as db:
             check, version = (db.execute(f"PRAGMA {ask}").fetchone()[0] for ask in ("quick_check", "user_version"))
-            return check == "ok" and 0 < version <= VERSION
+            return bool(check == "ok" and 0 < version <= VERSION)
     except sqlite3.Error:
         return False
 
