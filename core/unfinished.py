@@ -1,4 +1,4 @@
-"""What is written down of work that is to be taken up again, as the headers of its files say it, each number with its bounds."""
+"""What the headers of files say of work that is to be taken up again, each number with its bounds."""
 
 from __future__ import annotations
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
 from vectors.atomic import write_atomically
-from vectors.bounded import Label, Prose, decoded
+from vectors.bounded import Label, Prose, as_far_as_readable
 from vectors.given_path import given_path
 from vectors.regular_files import read_regular
 from vectors.strict_json import dumps, loads
-from vectors.vector import VectorError
 
 _MAX_BYTES = 8 << 20
 
@@ -48,11 +45,7 @@ class Settings:
             data = loads(read_regular(settings_file(), _MAX_BYTES))
         except (OSError, ValueError):
             return cls()
-        fitting: dict[str, Any] = {}
-        for one in fields(cls) if isinstance(data, dict) else ():
-            with contextlib.suppress(VectorError):
-                fitting[one.name] = getattr(decoded(cls, {one.name: data.get(one.name)}), one.name)
-        return cls(**fitting)
+        return as_far_as_readable(cls, data)
 
     def save(self) -> bool:
         """Writes the settings atomically; False where the folder cannot be written, which is no reason to stop."""

@@ -14,17 +14,32 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises OSError; the old file is then untouched and no temporary file stays behind.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+    temporary = write_beside(path, data)
+    try:
+        put_in_place(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_beside(path: Path, data: bytes) -> Path:
+    """Writes and flushes `data` to a temporary file beside `path`, and gives its path. Raises OSError, and leaves none then."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
         raise
-    _flush_folder(path.parent)
+    return Path(name)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Gives a file that `write_beside` wrote the name it is for, whatever bears it now. Raises OSError."""
+    os.replace(temporary, path)
+    flush_folder(path.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -35,7 +50,8 @@ def sweep(folder: Path) -> None:
                 left.unlink()
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Flushes the names of a folder's files to disk. Raises OSError."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -17,12 +17,12 @@ again cannot be made either. Both raise Unfit, whose line names the field.
 
 from __future__ import annotations
 
-import numbers
+import contextlib
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import lru_cache, partial
-from typing import Annotated, Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cache, partial
+from typing import Annotated, Any, Protocol, SupportsFloat, SupportsIndex, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vectors.errors import VectorError
 from vectors.plain_text import one_line, printable, well_formed
@@ -95,6 +95,16 @@ def decoded(kind: type[T], data: Any) -> T:
     return made
 
 
+def as_far_as_readable(kind: type[T], data: Any) -> T:
+    """The `kind`, all of whose fields have defaults, with those of `data` that can be read."""
+    given = {}
+    for name, form, _ in _Record(kind).fields if isinstance(data, dict) else ():
+        if data.get(name) is not None:
+            with contextlib.suppress(VectorError):
+                given[name] = form.read(data[name], 0)
+    return kind(**given)
+
+
 def check(thing: Any) -> None:
     """Raises Unfit where a field of the dataclass `thing` is out of its bounds."""
     _Record(type(thing)).check(thing, 0)
@@ -120,9 +130,9 @@ class _Number:
         return value if self.whole else float(value)
 
     def check(self, value: Any, depth: int) -> None:
-        if not isinstance(value, numbers.Integral if self.whole else numbers.Real):
+        if not isinstance(value, SupportsIndex if self.whole else SupportsFloat) or isinstance(value, str):
             raise self._unfit(value)
-        if not self.bounds.low <= value <= self.bounds.high:  # NaN is in no bounds
+        if not self.bounds.low <= value <= self.bounds.high:  # type: ignore[operator]  # NaN is in no bounds
             raise self._unfit(value)
 
     def _unfit(self, value: Any) -> Unfit:
@@ -210,7 +220,8 @@ class _List:
             raise Unfit(f"has {len(value)} members, not {len(self.every)}")
         if len(value) > self.bounds.count:
             raise Unfit(f"has {len(value):,} members, and may have {self.bounds.count:,}")
-        return zip(self.every or [self.each] * len(value), value, strict=True)  # type: ignore[arg-type]  # one is not None
+        forms = self.every if self.each is None else [self.each] * len(value)
+        return zip(forms, value, strict=True)
 
 
 @dataclass(frozen=True)
@@ -265,13 +276,17 @@ class _Free:
 class _Record:
     """A dataclass, which checks itself when it is made if it calls `check`."""
 
-    kind: type[Any]
+    kind: Any
+
+    @property
+    def fields(self) -> tuple[tuple[str, Form, bool], ...]:
+        return _fields(self.kind)
 
     def read(self, value: Any, depth: int) -> Any:
         if not isinstance(value, dict):
             raise Unfit(f"is {_shown(value)}, not an object")
         given: dict[str, Any] = {}
-        for name, form, default in _fields(self.kind):
+        for name, form, default in self.fields:
             one = value.get(name)
             if one is not None:
                 given[name] = _within(form.read, one, name, depth)
@@ -284,7 +299,7 @@ class _Record:
     def check(self, value: Any, depth: int) -> None:
         if not isinstance(value, self.kind):
             raise Unfit(f"is {_shown(value)}, not of the kind {self.kind.__name__}")
-        for name, form, _ in _fields(self.kind):
+        for name, form, _ in self.fields:
             _within(form.check, getattr(value, name), name, depth)
 
 
@@ -302,8 +317,8 @@ def _within(do: Callable[[Any, int], Any], value: Any, part: str | int, depth: i
 _ANY = {int: Between(-(1 << 63), (1 << 63) - 1), float: Between(-1.7e308, 1.7e308)}
 
 
-@lru_cache
-def _fields(kind: type[Any]) -> tuple[tuple[str, Form, bool], ...]:
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, Form, bool], ...]:
     """The fields that a file may hold: name, form, and whether it may lack it."""
     hints = get_type_hints(kind, include_extras=True)
     found = []

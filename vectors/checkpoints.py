@@ -14,6 +14,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from vectors import disk
 from vectors.atomic import sweep, write_atomically
 from vectors.bounded import Unfit, check, decoded
 from vectors.errors import VectorError
@@ -72,7 +73,8 @@ class Checkpoints:
             self._folder.mkdir(exist_ok=True)
             write_atomically(self._path(run), data)
         except OSError as error:
-            raise LibraryError(f"the run could not be saved in {self._folder} ({error.strerror or error})") from error
+            what = f"the run could not be saved in {self._folder}"
+            raise LibraryError(disk.refused(what, self._folder.parent, error)) from error
 
     def load(self, run: str) -> Checkpoint:
         path = self._path(run)

@@ -6,7 +6,7 @@ import sqlite3
 from typing import get_args
 
 from vectors.bounded import MAX_BLOCKS, MAX_WIDTH, Between, Moment, Norm
-from vectors.curation import MAX_RATING
+from vectors.journal_lines import MAX_RATING
 from vectors.plain_text import one_line
 
 _REMEDY = "`melbo-tui vectors rebuild` reads it again"
@@ -38,6 +38,7 @@ VECTOR = " AND ".join(
         f"(rating IS NULL OR ({_whole('rating', MAX_RATING)}))",
     )
 )
+
 
 def unreadable(db: sqlite3.Connection) -> list[str]:
     """A line for each file of whose vectors the index says what cannot be."""

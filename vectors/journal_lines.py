@@ -7,13 +7,17 @@ from dataclasses import astuple, dataclass, fields
 from typing import Annotated, Any
 
 from vectors.bounded import AtMost, Between, Coefficient, Id, Moment, Prose, Text, Unfit, decoded
-from vectors.curation import MAX_NOTE, MAX_RATING, MAX_TAGS, clean_tag
-from vectors.index import LibraryError
-from vectors.plain_text import clean_name, printable
+from vectors.plain_text import clean_name, one_line, printable
+
+MAX_RATING, MAX_TAGS, MAX_NOTE, LONGEST_TAG = 5, 32, 10_000, 40
 
 
 def _note(text: str) -> str:
     return printable(text)[:MAX_NOTE]
+
+
+def _tags(text: str) -> str:
+    return " ".join(one_line(tag, LONGEST_TAG) for tag in one_line(text).split()[:MAX_TAGS])
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class _Fields:
     kept: Annotated[int | None, Between(0, 1)] = None
     rating: Annotated[int | None, Between(0, MAX_RATING)] = None
     note: Annotated[str | None, Text(MAX_NOTE, _note)] = None
-    tags: str | None = None
+    tags: Annotated[str | None, Text(MAX_TAGS * (LONGEST_TAG + 1), _tags)] = None
     deleted: Moment | None = None
 
 
@@ -70,8 +74,6 @@ def change_of(line: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("name", "kept", "note", "tags"):
         if given.get(name, "") is None:
             raise Unfit("is null", f"set.{name}")
-    if "tags" in given:
-        given["tags"] = _tags(given["tags"])
     return {**line, "id": change.id, "set": given}
 
 
@@ -83,10 +85,3 @@ def _sample(values: Any) -> list[Any]:
         return list(astuple(decoded(_Sampled, dict(zip(names, values, strict=False)))))
     except Unfit as error:
         raise error.inside("sample") from None
-
-
-def _tags(text: str) -> str:
-    try:
-        return " ".join(clean_tag(tag) for tag in text.split()[:MAX_TAGS])
-    except LibraryError as error:
-        raise Unfit(f"are none ({error})", "set.tags") from None

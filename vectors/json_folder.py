@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from vectors import disk
 from vectors.atomic import sweep, write_atomically
 from vectors.index import LibraryError
 from vectors.plain_text import one_line
@@ -32,7 +33,8 @@ class JsonFolder:
             self._folder.mkdir(exist_ok=True)
             write_atomically(self._folder / f"{id}.json", written)
         except OSError as error:
-            raise LibraryError(f"the {self._what} could not be saved in {self._folder} ({error.strerror or error})") from error
+            what = f"the {self._what} could not be saved in {self._folder}"
+            raise LibraryError(disk.refused(what, self._folder.parent, error)) from error
 
     def load(self, id: str) -> Any:
         """What is in it; None where there is no such file."""
@@ -42,7 +44,9 @@ class JsonFolder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LibraryError(f"{one_line(path.name, 80)}: the {self._what} cannot be read ({error.strerror or error})") from error
+            raise LibraryError(
+                f"{one_line(path.name, 80)}: the {self._what} cannot be read ({error.strerror or error})"
+            ) from error
         except ValueError as error:
             raise self.damaged(id, error) from error
 

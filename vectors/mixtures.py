@@ -67,7 +67,7 @@ def depth(recipe: Recipe, recipe_of: Callable[[str], Recipe | None]) -> int:
 
     `recipe_of` gives a parent's recipe, None for what is none. Raises VectorError beyond DEEPEST, as of one that needs itself.
     """
-    level, found = 0, {parent for parent in recipe.parents}
+    level, found = 0, set(recipe.parents)
     # Level by level, each parent once a level: by paths, which double with every level, it would never end.
     while recipes := [one for id in found if (one := recipe_of(id)) is not None]:
         level += 1

@@ -12,8 +12,8 @@ _LONGEST_NUMBER = 400  # characters; a float ends at 1.8e308
 def loads(data: bytes | str) -> Any:
     """The value that `data` writes, in UTF-8. Raises ValueError, with one short line, for what is no JSON.
 
-    A whole number of more than 64 bits becomes a float, and what is no finite number (Python writes NaN and Infinity) None: what
-    is `int` afterwards fits into a database, and what is `float` is finite. A whole number beyond what a float can be is refused,
+    A whole number of more than 64 bits becomes a float, and what is no finite number (Python writes NaN and Infinity) None:
+    what is `int` afterwards fits into a database, and what is `float` is finite. A whole number beyond any float is refused,
     and so is a key that stands twice in one object.
     """
     try:
@@ -59,6 +59,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=lambda name: None
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=lambda name: None)

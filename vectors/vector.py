@@ -10,7 +10,21 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 
-from vectors.bounded import MAX_BLOCKS, MAX_WIDTH, Between, Block, Id, Label, Moment, Norm, Prose, Settings, Text, check, decoded
+from vectors.bounded import (
+    MAX_BLOCKS,
+    MAX_WIDTH,
+    Between,
+    Block,
+    Id,
+    Label,
+    Moment,
+    Norm,
+    Prose,
+    Settings,
+    Text,
+    check,
+    decoded,
+)
 from vectors.errors import VectorError as VectorError
 from vectors.plain_text import one_line
 
@@ -95,7 +109,9 @@ class SteeringVector:
         if not np.isfinite(direction).all():
             raise VectorError("the vector holds numbers that are not finite (NaN or infinity)")
         if not 0 <= self.block < MAX_BLOCKS:
-            raise VectorError(f"block {self.block} does not exist: decoder blocks count from 0, and no model has {MAX_BLOCKS:,}")
+            raise VectorError(
+                f"block {self.block} does not exist: decoder blocks count from 0, and no model has {MAX_BLOCKS:,}"
+            )
         direction.setflags(write=False)
         object.__setattr__(self, "direction", direction)
 

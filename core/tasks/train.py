@@ -60,7 +60,10 @@ class _Run:
         self.session, self.task, self.emit = session, task, emit
         self.model: LanguageModel = session.model
         self.checkpoints = Checkpoints(session.library.folder) if session.library is not None else None
-        self.left, self.told = self._checkpoint(request.resume) if request.resume is not None else (None, None)
+        self.left: Checkpoint | None = None
+        self.told: RunHeader | None = None
+        if request.resume is not None:
+            self.left, self.told = self._checkpoint(request.resume)
         request = request if self.told is None else self.told.request
         self.request = request = replace(request, prompts=tuple(pinned(self.model, prompt) for prompt in request.prompts))
         source, target = default_blocks(len(self.model.blocks))
@@ -198,7 +201,7 @@ class _Run:
         rows = [draw for vector in vectors if (draw := draw_of(vector)) < job.done]
         self.vectors = vectors[: len(rows)]
         self.losses = [losses[: len(rows)]] if losses is not None and rows else []
-        self.failed = {draw: cause for i, cause in told.failed.items() if (draw := natural(i)) is not None}
+        self.failed = {number: cause for i, cause in told.failed.items() if (number := natural(i)) is not None}
         self.first_number = told.first_number
         if left.tensors:
             job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}

@@ -26,7 +26,5 @@ class Welcome(Static):
             if interrupted is not None:
                 done = interrupted.header.get("done")
                 after = f" after {done} vectors" if isinstance(done, int) else ""
-                text = (
-                    f"A run was interrupted{after}: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
-                )
+                text = f"A run was interrupted{after}: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
         self.update(text)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vectors import disk
 from vectors.atomic import write_atomically
 from vectors.bounded import LABEL, MAX_BLOCKS, MAX_WIDTH
 from vectors.plain_text import clean_name, one_line
@@ -101,4 +102,4 @@ def write_out(path: Path, data: bytes) -> None:
     try:
         write_atomically(path, data)
     except OSError as error:
-        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise VectorError(disk.refused(f"{path}: cannot be written", path.parent, error)) from error
