@@ -159,6 +159,7 @@ class Train(Resumable):
     """A run of a discovery method. `radius` None: calibrated, to a nonlinearity of `ratio`.
 
     `source`, `target` None: a quarter and 0.7 of the depth.
+    `out` names a file for the vectors beside the library's; one that is there and not this run's is replaced with `force` only.
     `settings` are the method's own (core/discovery/options.py). `vectors`, `steps` None: as the method does by itself.
     A sample's answer has at most `sample_tokens`, the thought before it at most `thought_tokens`.
     `resume` is the id of an interrupted run that this request is to take up again; all else must be as it was then.
@@ -186,6 +187,7 @@ class Train(Resumable):
     thought_tokens: int = THOUGHT_TOKENS
     controls: int = 4
     resume: str | None = None
+    force: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

@@ -15,6 +15,14 @@ _MOST_DRAWS = 1_000_000
 
 
 @dataclass(frozen=True)
+class Whose:
+    """The model that the work is on: told before anything else is read of a header."""
+
+    fingerprint: Label
+    model: Label = ""
+
+
+@dataclass(frozen=True)
 class RunHeader:
     """A training run: what was asked for, of which model, and how far it has come.
 
@@ -23,11 +31,9 @@ class RunHeader:
     """
 
     request: Train
-    fingerprint: Label
     done: Annotated[int, Between(0, _MOST_DRAWS)]
     first_number: Annotated[int, Between(0, 1 << 53)]
     created: Moment
-    model: Label = ""
     spec: ModelSpec | None = None
     radius: Norm | None = None
     control_norm: Norm | None = None
@@ -36,8 +42,9 @@ class RunHeader:
 
 @dataclass(frozen=True)
 class AtlasHeader:
+    """An atlas: what was asked for, and how its model was loaded."""
+
     request: MapBlocks
-    fingerprint: Label
     spec: ModelSpec | None = None
 
 
@@ -46,7 +53,6 @@ class ScoreHeader:
     """`trials` by their keys, each with what it came to (core/evaluation/score_table.py)."""
 
     request: ScoreOrganism
-    fingerprint: Label
     model: Label = ""
     fluency: Mapping[str, float] | None = None
     trials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -22,6 +22,22 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """The same for a name that nothing bears yet. Raises FileExistsError, whoever was quicker, and other OSErrors."""
+    temporary = write_beside(path, data)
+    try:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without second names: an empty file holds the place meanwhile
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.replace(temporary, path)
+        flush_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_beside(path: Path, data: bytes) -> Path:
     """Writes and flushes `data` to a temporary file beside `path`, and gives its path. Raises OSError, and leaves none then."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")

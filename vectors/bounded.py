@@ -205,7 +205,7 @@ class _List:
     bounds: AtMost
 
     def read(self, value: Any, depth: int) -> Any:
-        if not isinstance(value, list):
+        if not isinstance(value, (list, tuple)):  # a tuple where it is what is about to be written
             raise Unfit(f"is {_shown(value)}, not a list")
         return self.make([_within(form.read, one, i, depth) for i, (form, one) in enumerate(self._forms(value))])
 

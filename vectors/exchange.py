@@ -32,22 +32,23 @@ class MissingModel(VectorError):
     """A file that does not say of which model its vectors are: its user has to."""
 
 
-def export(library: Library, picks: Sequence[tuple[str, float]], path: Path) -> int:
+def export(library: Library, picks: Sequence[tuple[str, float]], path: Path, replace: bool = False) -> int:
     """Writes vectors, by (id, coefficient), to `path`, whose suffix says in which format; gives how many files' worth.
 
-    `.json` writes their recipes. A coefficient scales; a GGUF control vector sums those of one block.
+    `.json` writes their recipes. A coefficient scales; a GGUF control vector sums those of one block. Where a file is there
+    already it raises FileTaken, unless that is one to `replace`.
     """
     if path.suffix.lower() == ".json":
-        _write_recipes(library, picks, path)
+        _write_recipes(library, picks, path, replace)
         return len(picks)
     write = writer_of(path)
     vectors = [_scaled(library.load(id), coefficient) for id, coefficient in picks]
     if write is safetensors_file.write:
         # A scaled vector is another one: what was said of its parent does not hold for it.
         about = [_about(library, id) if coefficient == 1 else {} for id, coefficient in picks]
-        safetensors_file.write(path, vectors, None, about)
+        safetensors_file.write(path, vectors, None, about, replace)
     else:
-        write(path, vectors)
+        write(path, vectors, replace=replace)
     return len(picks)
 
 
@@ -143,7 +144,7 @@ def _take_over(library: Library, id: str, said: Mapping[str, Any]) -> None:
             library.add_sample(id, decoded(Sample, sample))
 
 
-def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: Path) -> None:
+def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: Path, replace: bool) -> None:
     names = library.names()
     recipes = []
     for id, coefficient in picks:
@@ -153,7 +154,7 @@ def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: P
             recipe = Recipe(((id, coefficient),))
         written = recipe.written(names)
         recipes.append({"name": entry.name, "written": written, "recipe": recipe.to_json(), "origin": entry.origin.to_json()})
-    write_out(path, dumps({_RECIPES: 1, "recipes": recipes}, indent=1).encode())
+    write_out(path, dumps({_RECIPES: 1, "recipes": recipes}, indent=1).encode(), replace)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from core.prompting import pinned, prompt_ids
 from core.requests import MapBlocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
-from core.unfinished import AtlasHeader
+from core.unfinished import AtlasHeader, Whose
 from vectors.atlases import Atlas, Atlases
 from vectors.library import new_run_id
 
@@ -33,10 +33,9 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
         if kept is None:
             raise SettingsError("atlases are kept in the library, and there is none")
         left = kept.load(request.resume)
-        told = left.told(AtlasHeader)
-        if told.fingerprint != model.stamp.fingerprint:
+        if left.told(Whose).fingerprint != model.stamp.fingerprint:
             raise SettingsError(f"atlas {left.id} is of {left.model}, not of {model.stamp.label()}")
-        request = told.request
+        request = left.told(AtlasHeader).request
     request = replace(request, prompts=tuple(pinned(model, prompt) for prompt in request.prompts))
     count = len(model.blocks)
     todo = atlas.pairs(count, request.every)

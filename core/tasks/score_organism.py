@@ -16,7 +16,7 @@ from core.model_source import ModelSpec, resolve
 from core.pace import Pace
 from core.session import Emit, Session, Task
 from core.tasks.load import loaded
-from core.unfinished import ScoreHeader
+from core.unfinished import ScoreHeader, Whose
 from vectors.bounded import decoded
 from vectors.checkpoints import Checkpoints
 from vectors.library import new_run_id
@@ -33,9 +33,9 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     score = request.resume or new_run_id()
     if request.resume is not None:
         left = kept.load(score)
+        if (whose := left.told(Whose)).fingerprint != model.stamp.fingerprint:
+            raise SettingsError(f"score {score} is of another adapter: {whose.model}", "start a new one")
         told = left.told(ScoreHeader)
-        if told.fingerprint != model.stamp.fingerprint:
-            raise SettingsError(f"score {score} is of another adapter: {told.model}", "start a new one")
         header = {**left.header, "trials": dict(told.trials)}
         if told.fluency is not None:
             header["fluency"] = told.fluency

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from core.events import (
 )
 from core.language_model import LanguageModel
 from core.mixed_precision import precision_of
+from core.out_file import OutFile
 from core.pace import Pace, Turns
 from core.prompting import pinned, prompt_ids
 from core.requests import Train, default_blocks, parse_tokens
@@ -38,12 +38,11 @@ from core.session import Emit, Session, Task
 from core.tasks.hearing import STEPS_A_TOKEN, Hearing
 from core.tasks.reply import restored
 from core.tasks.starting import base_vector, doubts, draw_of, settings_of, starting_draws
-from core.unfinished import RunHeader
+from core.unfinished import RunHeader, Whose
 from vectors.checkpoints import Checkpoint, Checkpoints
-from vectors.formats import safetensors_file
 from vectors.library import new_run_id
 from vectors.plain_text import natural, stem_of
-from vectors.vector import Origin, SteeringVector
+from vectors.vector import Origin, SteeringVector, VectorError
 
 # A run that is killed loses at most the steps of so many seconds.
 _CHECKPOINT_SECONDS = 15.0
@@ -70,6 +69,8 @@ class _Run:
         self.target = target if request.target is None else request.target
         self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
         self.run_id = self.left.run if self.left is not None else new_run_id()
+        self.out = OutFile(request.out, self.run_id, request.force) if request.out is not None else None
+        self.unwritten: VectorError | None = None
         self.stem = request.name or stem_of(request.prompts[0].text)
         self.method = METHODS[request.method]
         self.base = base_vector(session, request.settings.get("base"))
@@ -139,6 +140,8 @@ class _Run:
             raise
         if self.checkpoints is not None:
             self.checkpoints.drop(self.run_id)
+        if self.unwritten is not None:
+            raise self.unwritten
 
     def _discover(self, job: Job) -> Task:
         late: Step | None = None
@@ -165,10 +168,10 @@ class _Run:
         if self.checkpoints is None:
             raise SettingsError("runs are kept in the library, and there is none")
         left = self.checkpoints.load(run)
-        told = left.told(RunHeader)
-        if told.fingerprint != self.model.stamp.fingerprint:
-            raise SettingsError(f"run {run} was made on {told.model}, not on {self.model.stamp.label()}")
-        return left, told
+        whose = left.told(Whose)
+        if whose.fingerprint != self.model.stamp.fingerprint:
+            raise SettingsError(f"run {run} was made on {whose.model}, not on {self.model.stamp.label()}")
+        return left, left.told(RunHeader)
 
     def _save_state(self, job: Job) -> None:
         """Writes down how far the run has come, so that it can be taken up again."""
@@ -300,8 +303,13 @@ class _Run:
         losses = np.concatenate(self.losses)
         if self.session.library is not None:
             self.vectors = self.session.library.save_run(self.run_id, self.vectors, losses)
-        if self.request.out is not None:
-            safetensors_file.write(Path(self.request.out), self.vectors, losses)
+        if self.out is not None:
+            try:
+                self.out.write(self.vectors, losses)
+            except VectorError as error:
+                # The run goes on, for its vectors are in the library, and fails at its end.
+                self.out, self.unwritten = None, error
+                self.emit(Warned(self.task, f"{error}: nothing is written there any more; the library has the vectors"))
 
     def _origin(self, job: Job) -> Origin:
         request = self.request

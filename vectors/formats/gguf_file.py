@@ -59,7 +59,7 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
     ]
 
 
-def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
+def write(path: Path, vectors: Sequence[SteeringVector], replace: bool = True) -> None:
     """One control vector of all `vectors`: those of one block are summed."""
     from gguf import GGUFWriter
 
@@ -85,7 +85,7 @@ def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        write_out(path, temporary.read_bytes())
+        write_out(path, temporary.read_bytes(), replace)
 
 
 def _screen(path: Path) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vectors import disk
-from vectors.atomic import write_atomically
+from vectors.atomic import write_atomically, write_new
 from vectors.bounded import LABEL, MAX_BLOCKS, MAX_WIDTH
+from vectors.errors import FileTaken
 from vectors.plain_text import clean_name, one_line
 from vectors.regular_files import check_regular
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
@@ -97,9 +98,14 @@ def checked_size(path: Path, most: int = MAX_FILE) -> int:
     return size
 
 
-def write_out(path: Path, data: bytes) -> None:
-    """Writes a file that a user asked for, atomically. Raises VectorError where that is not possible."""
+def write_out(path: Path, data: bytes, replace: bool = True) -> None:
+    """Writes a file that a user asked for, atomically. Raises VectorError where that is not possible.
+
+    Without `replace`, only where nothing has that name; FileTaken where something has.
+    """
     try:
-        write_atomically(path, data)
+        (write_atomically if replace else write_new)(path, data)
+    except FileExistsError as error:
+        raise FileTaken(f"{path}: there is such a file already") from error
     except OSError as error:
         raise VectorError(disk.refused(f"{path}: cannot be written", path.parent, error)) from error

@@ -91,9 +91,10 @@ def write(
     vectors: Sequence[SteeringVector],
     losses: npt.NDArray[np.float32] | None = None,
     about: Sequence[Mapping[str, Any]] | None = None,
+    replace: bool = True,
 ) -> None:
     """Writes `vectors` to `path`, atomically. Raises VectorError when that is not possible."""
-    write_out(path, encode(vectors, losses, about))
+    write_out(path, encode(vectors, losses, about), replace)
 
 
 def read(path: Path, how: Reading | None = None) -> list[SteeringVector]:
