@@ -124,7 +124,7 @@ def changed_files(db: sqlite3.Connection, folder: Path, damaged: bool = True) ->
     for path in sorted(paths):
         row = known.get(well_formed(path.name))
         try:
-            if row is None or (damaged and row["problem"] is not None) or row["stamp"] != stamp_of(path):
+            if row is None or (damaged and row["problem"] is not None) or row["stamp"] != stamp_of(path, link=True):
                 changed.append(path)
         except OSError:
             continue  # it has just gone
@@ -140,7 +140,7 @@ def take_in_files(db: sqlite3.Connection, folder: Path, journal: Journal) -> Non
     recipes = _Recipes(db, folder, changed)
     for path in changed:
         try:
-            stamp = stamp_of(path)
+            stamp = stamp_of(path, link=True)
         except OSError:
             continue  # it has just gone
         try:

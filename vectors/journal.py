@@ -158,7 +158,7 @@ def parsed(line: bytes) -> Iterator[dict[str, Any]]:
             yield one
 
 
-def stamp_of(path: Path) -> str:
-    """`size:time of its last change:inode` of a file. Raises OSError."""
-    stat = path.stat()
+def stamp_of(path: Path, link: bool = False) -> str:
+    """`size:time of its last change:inode` of a file or, with `link`, of a link that leads nowhere. Raises OSError."""
+    stat = path.lstat() if link and not path.exists() else path.stat()
     return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"

@@ -51,7 +51,7 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
     fresh = [pair for pair in todo if not np.isfinite(done.values[(*pair, 0)])]
     before = None
     if _DIRECTIONS in done.state:
-        before = _before(done, request.top, model.d_model, model.device)
+        before = _before(done, model.d_model, model.device)
     pace = Pace(sum(target - source for source, target in fresh))
     saved_at = time.monotonic()
     yield
@@ -83,12 +83,12 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
             kept.save(done)
 
 
-def _before(done: Atlas, top: int, width: int, device: torch.device) -> tuple[int, torch.Tensor]:
+def _before(done: Atlas, width: int, device: torch.device) -> tuple[int, torch.Tensor]:
     """The source block of the pair that was measured last, and its directions, from which the next pair is begun."""
     directions, source = done.state[_DIRECTIONS], done.state.get(_SOURCE)
     if source is None or source.dtype.kind != "i" or source.size != 1 or directions.dtype != np.float32:
         raise SettingsError(f"atlas {done.id} holds no state to go on from", "start a new one")
-    if directions.shape != (top, width) or not np.isfinite(directions).all():
+    if directions.ndim != 2 or directions.shape[1] != width or not np.isfinite(directions).all():
         raise SettingsError(f"atlas {done.id} holds directions of shape {directions.shape}", "start a new one")
     return int(source[0]), torch.from_numpy(directions).to(device)
 
