@@ -99,7 +99,7 @@ class Index:
             # Only a file that is no database raises the bare class; its subclasses are told apart in disk.refused.
             if type(error) is sqlite3.DatabaseError:
                 remedy = "`melbo-tui vectors rebuild` makes it anew from the files"
-                raise LibraryError(f"the index {self.path} is damaged ({error}); {remedy}") from error
+                raise LibraryError(f"the index {self.path} is damaged ({one_line(str(error), 80)}); {remedy}") from error
             if _is_busy(error):
                 waited = f"another process has been changing the library {folder} for {_PATIENCE:g} seconds"
                 raise LibraryError(f"{waited}; try again when it is done") from error
