@@ -50,7 +50,7 @@ MakeEngine = Callable[[Callable[[Event], None], Library], EngineLike]
 
 
 def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLike:
-    return Engine(publish, Session(library))
+    return Engine(publish, Session(library, waits_for_space=True))
 
 
 class MelboApp(LoadingApp):
