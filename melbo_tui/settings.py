@@ -10,8 +10,11 @@ from typing import Any
 
 import platformdirs
 
+from vectors import disk
 from vectors.atomic import write_atomically
 from vectors.given_path import given_path
+
+_PATIENCE = 5.0  # seconds
 
 
 def library_folder(chosen: str | None) -> Path:
@@ -47,12 +50,20 @@ class Settings:
         except (OSError, ValueError, AttributeError):
             return cls()
 
-    def save(self) -> bool:
-        """Writes the settings atomically; False where the folder cannot be written, which is no reason to stop."""
+    def changed(self, **changes: Any) -> tuple[Settings, str]:
+        """These settings with `changes`, and why they could not be written, or nothing where they were.
+
+        Only what changes is written: another app may have written the others since these were read.
+        """
+        from filelock import FileLock  # a twentieth of a second, which the first frame need not wait for
+
         path = settings_file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(asdict(self), indent=2).encode())
-        except OSError:
-            return False
-        return True
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE):
+                write_atomically(path, json.dumps(asdict(replace(self.load(), **changes)), indent=2).encode())
+        except OSError as error:
+            return replace(self, **changes), disk.refused(
+                f"the settings could not be saved in {path.parent}", path.parent, error
+            )
+        return replace(self, **changes), ""

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 import vectors.library
-import vectors.trash
 from tests.vectors.making import vector
 from vectors import upkeep
 from vectors.checkpoints import Checkpoints
@@ -51,7 +50,7 @@ class Writer:
         self.random = random.Random(seed)
         self.count, self.seed, self._told = 0, seed, told
         self.talks, self.checkpoints = Talks(folder), Checkpoints(folder)
-        vectors.library.new_run_id = vectors.trash.new_run_id = self._new  # ids that can be told beforehand
+        vectors.library.new_run_id = self._new  # ids that can be told beforehand
         self.kinds = [name.removeprefix("do_") for name in dir(self) if name.startswith("do_")]
 
     def _new(self) -> str:
@@ -164,6 +163,8 @@ class Writer:
         talk = self.random.choice("xyz")
         messages = [*self.held.get(f"talk {talk}", []), self._new()]
         with self._will({f"talk {talk}": messages}):
+            if messages[:-1]:
+                self.talks.load(talk)
             self.talks.save(talk, [Turn(message) for message in messages])
 
     def do_checkpoint(self) -> None:
