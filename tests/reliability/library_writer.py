@@ -125,8 +125,9 @@ class Writer:
             self.library.tag([id], [tag])
 
     def do_untag(self) -> None:
-        id, tag = self._one(), self.random.choice("abcdefgh")
-        with self._will(self._with([id], tags=sorted({*self.held[id]["tags"]} - {tag}))):
+        id = max(self.here, key=lambda id: len(self.held[id]["tags"]))
+        tag, *others = self.held[id]["tags"] or ["a"]
+        with self._will(self._with([id], tags=others)):
             self.library.tag([id], [], [tag])
 
     def do_sample(self) -> None:
