@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from core.errors import MelboError
+from vectors import disk
 from vectors.atomic import write_new
 
 
@@ -26,7 +27,7 @@ def save(svg: str, places: Sequence[Path], name: str = "") -> Path:
         try:
             return _written(svg, folder / name)
         except OSError as error:
-            wrong.append(f"{folder}: {error.strerror or error}")
+            wrong.append(disk.refused(str(folder), folder, error))
     raise MelboError("the screenshot could not be written", "; ".join(wrong))
 
 

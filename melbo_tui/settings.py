@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
+from vectors import disk
 from vectors.atomic import write_atomically
 from vectors.bounded import Label, Prose, as_far_as_readable
 from vectors.given_path import given_path
@@ -15,6 +17,8 @@ from vectors.regular_files import read_regular
 from vectors.strict_json import dumps, loads
 
 _MAX_BYTES = 8 << 20
+
+_PATIENCE = 5.0  # seconds
 
 
 def library_folder(chosen: str | None) -> Path:
@@ -47,12 +51,20 @@ class Settings:
             return cls()
         return as_far_as_readable(cls, data)
 
-    def save(self) -> bool:
-        """Writes the settings atomically; False where the folder cannot be written, which is no reason to stop."""
+    def changed(self, **changes: Any) -> tuple[Settings, str]:
+        """These settings with `changes`, and why they could not be written, or nothing where they were.
+
+        Only what changes is written: another app may have written the others since these were read.
+        """
+        from filelock import FileLock  # a twentieth of a second, which the first frame need not wait for
+
         path = settings_file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, dumps(asdict(self), indent=2).encode())
-        except OSError:
-            return False
-        return True
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE):
+                write_atomically(path, dumps(asdict(replace(self.load(), **changes)), indent=2).encode())
+        except OSError as error:
+            return replace(self, **changes), disk.refused(
+                f"the settings could not be saved in {path.parent}", path.parent, error
+            )
+        return replace(self, **changes), ""

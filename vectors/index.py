@@ -86,7 +86,8 @@ class Index:
             with self._telling(), closing(sqlite3.connect(self.path)) as db, closing(sqlite3.connect(copy)) as other:
                 db.backup(other)
         except LibraryError:
-            copy.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
             raise
 
     @contextmanager

@@ -95,6 +95,10 @@ class Journal:
         except OSError as error:
             raise self._unreadable(error) from error
 
+    def ends_at(self, position: Position) -> bool:
+        """Whether `position` is the end of the journal as it is now."""
+        return self.stamp() == position.stamp or (self.size() == position.bytes and self.begins_as(position))
+
     def begins_as(self, position: Position) -> bool:
         """Whether the bytes before `position` are those that were there: nothing but lines behind it may be new."""
         left, crc = position.bytes, 0
@@ -159,6 +163,9 @@ def parsed(line: bytes) -> Iterator[dict[str, Any]]:
 
 
 def stamp_of(path: Path, link: bool = False) -> str:
-    """`size:time of its last change:inode` of a file or, with `link`, of a link that leads nowhere. Raises OSError."""
+    """`size:time of its last change` of a file, which a copy of it has too, or, with `link`, of a link that leads nowhere.
+
+    Raises OSError.
+    """
     stat = path.lstat() if link and not path.exists() else path.stat()
-    return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
+    return f"{stat.st_size}:{stat.st_mtime_ns}"

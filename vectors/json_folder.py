@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from vectors.regular_files import read_regular
 from vectors.strict_json import dumps, loads
 
 _MAX_BYTES = 32 << 20
+_PATIENCE = 30.0  # seconds
 
 
 class JsonFolder:
@@ -35,6 +38,23 @@ class JsonFolder:
         except OSError as error:
             what = f"the {self._what} could not be saved in {self._folder}"
             raise LibraryError(disk.refused(what, self._folder.parent, error)) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While it lasts no other process, nor thread, is in it: for who reads what it then writes."""
+        from filelock import FileLock
+
+        try:
+            self._folder.mkdir(exist_ok=True)
+            lock = FileLock(self._folder / ".lock")
+            lock.acquire(timeout=_PATIENCE)
+        except OSError as error:  # Timeout is one too
+            what = f"the {self._what} could not be saved in {self._folder}"
+            raise LibraryError(disk.refused(what, self._folder.parent, error)) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def load(self, id: str) -> Any:
         """What is in it; None where there is no such file."""

@@ -177,7 +177,7 @@ class Library(Curation):
             return [], None
         names = {k.id: k.name for k in self._select("WHERE file = ?", (path.name,))}
         vectors = [replace(v, name=names.get(v.id, v.name)) for v in safetensors_file.read(path)]
-        return vectors, safetensors_file.read_tensor(path, "losses")
+        return vectors, safetensors_file.read_losses(path)
 
     def losses(self, id: str) -> list[float]:
         """The vector's losses while it was trained, step by step; empty where there are none."""

@@ -79,6 +79,7 @@ class Store:
             yield self._current
             return
         ends: tuple[Position, Position] | None = None
+        in_place = False
         change = Transaction()
         try:
             with self.index.changing() as db:
@@ -91,8 +92,9 @@ class Store:
                     fold.take_note(db, ends[1])
                 for temporary, path in change.written:
                     self._put_in_place(temporary, path)
+                in_place = True
         except BaseException as error:
-            saved = ends is not None and self._is_saved(*ends)
+            saved = ends is not None and self._stays(*ends) and in_place
             if not saved:
                 for undo in reversed(change.undo):
                     undo()
@@ -117,7 +119,7 @@ class Store:
     def is_behind(self) -> bool:
         """Whether there are files, or lines of the journal, that the index has not taken in."""
         with self.index.reading() as db:
-            return fold.position(db).stamp != self.journal.stamp() or any(fold.changed_files(db, self.folder, False))
+            return not self.journal.ends_at(fold.position(db)) or any(fold.changed_files(db, self.folder, False))
 
     def rebuild(self) -> None:
         """Makes the index's content again from the files and the journal."""
@@ -159,8 +161,8 @@ class Store:
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         """Takes in what the journal has that the index has not; the whole of it where it is no longer what it was."""
-        taken, stamp = fold.position(db), self.journal.stamp()
-        if stamp == taken.stamp:
+        taken = fold.position(db)
+        if self.journal.ends_at(taken):
             return
         if taken.bytes and not self.journal.size():
             # Lost, and with it all that people did, but for the index.
@@ -186,13 +188,16 @@ class Store:
             else:  # which lines of the journal an earlier version has taken in it did not write down
                 fold.refold(db, self.folder, self.journal)
 
-    def _is_saved(self, start: Position, end: Position) -> bool:
-        """Whether a change counts whose line is in the journal, but that the index did not commit; else the line goes again.
+    def _stays(self, start: Position, end: Position) -> bool:
+        """Whether a line stays in the journal whose transaction the index did not commit: it is taken out again if it can be.
 
-        The line is the journal's last unless another process has come since, which has then taken it in.
+        It is the journal's last unless another process has come since, which has then taken it in.
         """
-        with contextlib.suppress(LibraryError), self.index.changing() as db:
-            if fold.position(db).bytes >= end.bytes or self.journal.size() != end.bytes:
-                return True
-            self.journal.cut(start.bytes)
-        return False
+        try:
+            with self.index.changing() as db:
+                if fold.position(db).bytes >= end.bytes or self.journal.size() != end.bytes:
+                    return True
+                self.journal.cut(start.bytes)
+                return False
+        except LibraryError:  # nobody can change the index now; whoever can first takes the line in
+            return True

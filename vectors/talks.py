@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,17 +83,38 @@ class Talks:
 
     def __init__(self, folder: Path) -> None:
         self._files = JsonFolder(folder / "talks", "conversation")
+        self._known: dict[str, list[Turn]] = {}  # as this object has read or written them last
 
-    def save(self, talk: str, turns: Sequence[Turn]) -> None:
-        self._files.save(talk, [asdict(turn) for turn in turns])
+    def save(self, talk: str, turns: Sequence[Turn]) -> str:
+        """Writes the conversation, and gives the id it is kept under.
+
+        That is another one than `talk` where another program has gone on with the conversation meanwhile: both are kept then.
+        """
+        data = [asdict(turn) for turn in turns]
+        ours = [Turn.from_json(turn) for turn in data]  # as they will be read
+        with self._files.locked():
+            try:
+                kept = self._read(talk) or []
+            except LibraryError:
+                kept = [Turn("damaged: another program's, for all that can be told")]
+            if kept not in (self._known.get(talk), ours[: len(kept)]):
+                talk = f"{talk}-{secrets.token_hex(2)}"
+            self._files.save(talk, data)
+            self._known[talk] = ours
+        return talk
 
     def load(self, talk: str) -> list[Turn]:
-        data = self._files.load(talk)
-        if data is None:
+        turns = self._read(talk)
+        if turns is None:
             latest = ", ".join(f"{one.id} ({one_line(one.message, 30)})" for one in self.listed(3)) or "none"
             raise LibraryError(f"there is no conversation {one_line(talk, 60)}; the latest are: {latest}")
+        self._known[talk] = turns
+        return list(turns)
+
+    def _read(self, talk: str) -> list[Turn] | None:
+        data = self._files.load(talk)
         try:
-            return list(decoded(_Conversation, {"turns": data or []}).turns)
+            return None if data is None else list(decoded(_Conversation, {"turns": data or []}).turns)
         except VectorError as error:
             raise self._files.damaged(talk, error) from error
 
@@ -103,7 +125,7 @@ class Talks:
             if len(found) == most:
                 break
             try:
-                turns = self.load(id)
+                turns = self._read(id)
             except LibraryError:  # one that is damaged does not hide the others
                 continue
             if turns:

@@ -84,10 +84,9 @@ def _without(library: Library, change: Transaction, file: str, trash: set[str]) 
     stay = [row for row in held if row["id"] not in trash]
     if stay:
         vectors = safetensors_file.read(path)
-        try:
-            losses = safetensors_file.read_tensor(path, "losses")[[row["row"] for row in stay]]
-        except VectorError:  # imported vectors have none
-            losses = None
+        losses = safetensors_file.read_losses(path)
+        if losses is not None:
+            losses = losses[[row["row"] for row in stay]]
         kept = [replace(vectors[row["row"]], id=row["id"], name=row["name"]) for row in stay]
         rows = [(i, v.id, v.name, v.block, v.norm, v.origin) for i, v in enumerate(kept)]
         library.add_file(_next_name(path), safetensors_file.encode(kept, losses), rows, "what stays", instead=True)

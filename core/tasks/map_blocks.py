@@ -17,6 +17,7 @@ from core.prompting import pinned, prompt_ids
 from core.requests import MapBlocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
+from core.tasks.saving import Saving
 from core.unfinished import AtlasHeader, Whose
 from vectors.atlases import Atlas, Atlases
 from vectors.library import new_run_id
@@ -59,6 +60,12 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
     def shrunk(rows: int) -> None:
         emit(Warned(task, f"memory ran out: from here on {rows} directions run at once, which is slower"))
 
+    saving, whole = Saving(session, task, emit, "the pairs"), False
+
+    def save() -> None:
+        if kept is not None and done.pairs_done:
+            kept.save(done)
+
     try:
         for cell in atlas.cells(segments, Objective(tokens=parse_tokens(request.tokens)), fresh, request.top, request.steps,
                                 request.seed, before, shrunk):  # fmt: skip
@@ -74,13 +81,16 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
             emit(AtlasGrown(task, done.id, cell.source, cell.target, tuple(cell.values.tolist()), gain))
             rate = done.pairs_done / pace.done * pace.rate if pace.rate else None
             emit(Progressed(task, "mapping the blocks", done.pairs_done, len(todo), rate, pace.eta))
-            if kept is not None and time.monotonic() - saved_at > _SAVE_SECONDS:
-                kept.save(done)
+            if time.monotonic() - saved_at > _SAVE_SECONDS:
+                saving.attempt(save)
                 saved_at = time.monotonic()
             yield
+        whole = True
     finally:
-        if kept is not None and done.pairs_done:
-            kept.save(done)
+        if not saving.attempt(save) and not whole and saving.trouble is not None:
+            raise saving.trouble
+    if saving.trouble is not None:
+        yield from saving.at_last(save, lambda: emit(Progressed(task, "waiting for space on the disk", 1, 1)))
 
 
 def _before(done: Atlas, width: int, device: torch.device) -> tuple[int, torch.Tensor]:

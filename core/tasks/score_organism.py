@@ -16,6 +16,7 @@ from core.model_source import ModelSpec, resolve
 from core.pace import Pace
 from core.session import Emit, Session, Task
 from core.tasks.load import loaded
+from core.tasks.saving import Saving
 from core.unfinished import ScoreHeader, Whose
 from vectors.bounded import decoded
 from vectors.checkpoints import Checkpoints
@@ -51,6 +52,7 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
         done = len(header["trials"])
         emit(Progressed(task, stage, done, len(trials), None, pace.eta))
 
+    saving = Saving(session, task, emit, "the trials")
     tell("loading the unadapted model")
     yield
     dtype = str(model.dtype).removeprefix("torch.")
@@ -63,10 +65,12 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     for trial in fresh:
         facts = yield from _told(attempt(subject, trial), partial(tell, trial.key))
         header["trials"][trial.key] = {**asdict(trial), **facts}
-        kept.save(score, header, {})
+        saving.attempt(lambda: kept.save(score, header, {}))
         pace.tick(weight[trial.key])
         emit(TrialDone(task, score, trial.key, header["trials"][trial.key]))
         yield
+    if saving.trouble is not None:
+        yield from saving.at_last(lambda: kept.save(score, header, {}), lambda: tell("waiting for space on the disk"))
     tell("done")
 
 

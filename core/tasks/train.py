@@ -37,15 +37,17 @@ from core.segment import Segment
 from core.session import Emit, Session, Task
 from core.tasks.hearing import STEPS_A_TOKEN, Hearing
 from core.tasks.reply import restored
+from core.tasks.saving import Saving
 from core.tasks.starting import base_vector, doubts, draw_of, settings_of, starting_draws
 from core.unfinished import RunHeader, Whose
 from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.library import new_run_id
 from vectors.plain_text import natural, stem_of
-from vectors.vector import Origin, SteeringVector, VectorError
+from vectors.vector import Origin, SteeringVector
 
 # A run that is killed loses at most the steps of so many seconds.
 _CHECKPOINT_SECONDS = 15.0
+_New = tuple[int, float, tuple[tuple[str, float], ...]]  # a vector's draw, objective and facts, to be told of
 
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
@@ -70,7 +72,6 @@ class _Run:
         self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
         self.run_id = self.left.run if self.left is not None else new_run_id()
         self.out = OutFile(request.out, self.run_id, request.force) if request.out is not None else None
-        self.unwritten: VectorError | None = None
         self.stem = request.name or stem_of(request.prompts[0].text)
         self.method = METHODS[request.method]
         self.base = base_vector(session, request.settings.get("base"))
@@ -83,12 +84,16 @@ class _Run:
         self.first_number = library.next_number(self.stem, self.model.stamp.label()) if library is not None else 1
         self.vectors: list[SteeringVector] = []
         self.losses: list[np.ndarray] = []
+        self.saved = self.copied = 0  # so many of the vectors are in the library, and in the file that was asked for
         self.failed: dict[int, str] = {}
         self.settings = settings_of(request, self.model, self.source)
         self.step_count = int(self.settings.step_count)
         wanted = str(request.settings.get("precision", "auto"))
         self.precision = precision_of(self.model, wanted, self.settings.bears_bfloat16)
-        self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell)
+        self.unannounced: list[_New] = []  # of the last of the vectors
+        kinds = "the vectors", "the vectors for the file", "the steps", "the samples"
+        self.saving, self.copying, self.noting, samples = (Saving(session, task, emit, kind) for kind in kinds)
+        self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell, samples)
         self.turns = Turns(Pace(request.count * self.step_count), self.hearing.pace, STEPS_A_TOKEN)
         self.saved_at = time.monotonic()
 
@@ -133,15 +138,16 @@ class _Run:
             yield from self._discover(job)
         except GeneratorExit:  # the program ends, or the model goes: there is time for no more
             self._save_state(job)
+            self._raise_unsaved()
             raise
         except Cancelled:  # stopped by the user, who may want to go on some day
             self._save_state(job)
             yield from self.hearing.parting()
+            yield from self._all_saved()
+            self._raise_unsaved()
             raise
         if self.checkpoints is not None:
             self.checkpoints.drop(self.run_id)
-        if self.unwritten is not None:
-            raise self.unwritten
 
     def _discover(self, job: Job) -> Task:
         late: Step | None = None
@@ -157,10 +163,14 @@ class _Run:
                 self.emit(RunStopped(self.task, event.reason))
             if time.monotonic() - self.saved_at > _CHECKPOINT_SECONDS:
                 self._save_state(job)
+                if self.unannounced:
+                    yield from self._announced()
             yield
         if late is not None:
             self._stepped(late)
+        yield from self._all_saved()
         yield from self.hearing.rest()
+        yield from self._all_saved()
 
     # Interruptions
 
@@ -176,6 +186,10 @@ class _Run:
     def _save_state(self, job: Job) -> None:
         """Writes down how far the run has come, so that it can be taken up again."""
         self.saved_at = time.monotonic()
+        # How far it has come counts the vectors: it must not be written where they are not.
+        if not self.saving.attempt(self._save_vectors):
+            return
+        self.copying.attempt(self._copy_out)
         if self.checkpoints is None:
             return
         stamp, spec = self.model.stamp, self.session.spec
@@ -190,7 +204,25 @@ class _Run:
             "first_number": self.first_number, "created": self.origin.created, "control_norm": self.hearing.control_norm,
         }  # fmt: skip
         live = job.live.state() if job.live is not None else {}
-        self.checkpoints.save(self.run_id, header, {name: tensor.numpy() for name, tensor in live.items()})
+        checkpoints, tensors = self.checkpoints, {name: tensor.numpy() for name, tensor in live.items()}
+        self.noting.attempt(lambda: checkpoints.save(self.run_id, header, tensors))
+
+    def _all_saved(self) -> Task:
+        """Saves and announces what could not be before. Raises LibraryError where it cannot be even now."""
+
+        def waiting() -> None:
+            self._tell("waiting for space on the disk")
+
+        yield from self.saving.at_last(self._save_vectors, waiting)
+        if self.unannounced:
+            yield from self._announced()
+        yield from self.copying.at_last(self._copy_out, waiting)
+        yield from self.hearing.saving.at_last(self.hearing.save, waiting)
+
+    def _raise_unsaved(self) -> None:
+        for saving in (self.saving, self.copying, self.noting, self.hearing.saving):
+            if saving.trouble is not None:
+                raise saving.trouble
 
     def _take_up(self, job: Job, left: Checkpoint, told: RunHeader) -> Task:
         """Brings back what the interrupted run had found, and the batch it was at."""
@@ -266,50 +298,53 @@ class _Run:
         """Saves what was found, tells of it, and lets it speak."""
         losses = found.losses.detach().cpu().numpy()
         objective, vectors = found.objective.tolist(), found.vectors.detach().cpu()
-        fresh: list[int] = []
         facts = dict(found.facts)
         if self.likeness is not None:
             facts["kl_to_base"] = self.likeness.kl(vectors)
-        known = [{name: float(values[row]) for name, values in facts.items()} for row in range(len(vectors))]
         for row in range(len(vectors)):
-            draw = found.first + row
+            draw, known = found.first + row, {name: float(values[row]) for name, values in facts.items()}
             if cause := found.cause(row):
                 self.failed[draw] = cause
                 self.emit(VectorFailed(self.task, draw, cause))
                 continue
-            settings = {**self.origin.settings, **known[row], "draw": draw}
-            block = int(known[row].get("block", self.source))
-            origin = replace(self.origin, source=block, loss=-objective[row], settings=settings)
+            settings = {**self.origin.settings, **known, "draw": draw}
+            origin = replace(self.origin, source=int(known.get("block", self.source)), loss=-objective[row], settings=settings)
             name = f"{self.stem}-{self.first_number + draw:02d}"
-            self.vectors.append(SteeringVector(vectors[row].numpy(), block, origin, name))
+            self.vectors.append(SteeringVector(vectors[row].numpy(), origin.source, origin, name))
             self.losses.append(losses[row : row + 1])
-            fresh.append(row)
-        if fresh:
-            self._save_vectors()
+            self.unannounced.append((draw, objective[row], tuple(known.items())))
         self._save_state(job)
-        new = self.vectors[len(self.vectors) - len(fresh) :]
-        for row, vector in zip(fresh, new, strict=True):
-            draw, told = found.first + row, tuple(known[row].items())
-            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, told))
+        yield from self._announced()
+        self.turns.first.begin()
+
+    def _announced(self) -> Task:
+        """Tells of the vectors that were saved last, and lets them speak."""
+        told: list[_New] = []
+        if self.saving.trouble is None:
+            told, self.unannounced = self.unannounced, []
+        new = self.vectors[len(self.vectors) - len(told) :]
+        for (draw, objective, facts), vector in zip(told, new, strict=True):
+            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective, vector.norm, facts))
             self.hearing.silent.append((draw, vector))
         yield
         if new:
             norm = float(np.median([vector.norm for vector in new]))
             yield from self.hearing.controls(norm, self.source, self.origin)
         yield from self.hearing.join()
-        self.turns.first.begin()
 
     def _save_vectors(self) -> None:
-        losses = np.concatenate(self.losses)
+        """Saves the run's vectors where there are new ones. Raises LibraryError."""
+        if not self.unannounced or self.saved == len(self.vectors):
+            return
         if self.session.library is not None:
-            self.vectors = self.session.library.save_run(self.run_id, self.vectors, losses)
-        if self.out is not None:
-            try:
-                self.out.write(self.vectors, losses)
-            except VectorError as error:
-                # The run goes on, for its vectors are in the library, and fails at its end.
-                self.out, self.unwritten = None, error
-                self.emit(Warned(self.task, f"{error}: nothing is written there any more; the library has the vectors"))
+            self.vectors = self.session.library.save_run(self.run_id, self.vectors, np.concatenate(self.losses))
+        self.saved = len(self.vectors)
+
+    def _copy_out(self) -> None:
+        """Writes the vectors to the file that was asked for. Raises VectorError."""
+        if self.out is not None and self.copied != len(self.vectors):
+            self.out.write(self.vectors, np.concatenate(self.losses))
+        self.copied = len(self.vectors)
 
     def _origin(self, job: Job) -> Origin:
         request = self.request

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 import vectors.library
-import vectors.trash
 from tests.vectors.making import vector
 from vectors import upkeep
 from vectors.checkpoints import Checkpoints
@@ -51,7 +50,7 @@ class Writer:
         self.random = random.Random(seed)
         self.count, self.seed, self._told = 0, seed, told
         self.talks, self.checkpoints = Talks(folder), Checkpoints(folder)
-        vectors.library.new_run_id = vectors.trash.new_run_id = self._new  # ids that can be told beforehand
+        vectors.library.new_run_id = self._new  # ids that can be told beforehand
         self.kinds = [name.removeprefix("do_") for name in dir(self) if name.startswith("do_")]
 
     def _new(self) -> str:
@@ -126,8 +125,9 @@ class Writer:
             self.library.tag([id], [tag])
 
     def do_untag(self) -> None:
-        id, tag = self._one(), self.random.choice("abcdefgh")
-        with self._will(self._with([id], tags=sorted({*self.held[id]["tags"]} - {tag}))):
+        id = max(self.here, key=lambda id: len(self.held[id]["tags"]))
+        tag, *others = self.held[id]["tags"] or ["a"]
+        with self._will(self._with([id], tags=others)):
             self.library.tag([id], [], [tag])
 
     def do_sample(self) -> None:
@@ -164,6 +164,8 @@ class Writer:
         talk = self.random.choice("xyz")
         messages = [*self.held.get(f"talk {talk}", []), self._new()]
         with self._will({f"talk {talk}": messages}):
+            if messages[:-1]:
+                self.talks.load(talk)
             self.talks.save(talk, [Turn(message) for message in messages])
 
     def do_checkpoint(self) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from core.unfinished import AtlasHeader, RunHeader, ScoreHeader, Whose
-from core.requests import MapBlocks, Prompt, Train
 from core.errors import MelboError
 from core.evaluation.requests import ScoreOrganism
 from core.evaluation.score_table import sum_up
+from core.requests import MapBlocks, Prompt, Train
+from core.unfinished import AtlasHeader, RunHeader, ScoreHeader, Whose
 from tests.vectors.making import STAMP, vector
 from vectors import similarity, upkeep
 from vectors.atlases import Atlas, Atlases
@@ -39,7 +39,9 @@ def fill(folder: Path) -> Library:
     """Two runs, two mixtures, two of everything else; names end with a or b."""
     library = Library(folder)
     for run in "ab":
-        saved = library.save_run(f"run-{run}", [vector(i, f"v{run}-{i}", 7, stamp=STAMP) for i in range(2)], np.ones((2, 3), "f4"))
+        saved = library.save_run(
+            f"run-{run}", [vector(i, f"v{run}-{i}", 7, stamp=STAMP) for i in range(2)], np.ones((2, 3), "f4")
+        )
         first = saved[0].id
         library.keep([first])
         library.rate([first], 4)
@@ -51,7 +53,9 @@ def fill(folder: Path) -> Library:
         earlier = (Turn("hello", steering, {STEERED: "before"}),)
         Talks(folder).save(f"talk-{run}", [Turn("hello", steering, {STEERED: "hi"}, earlier, {STEERED: "hm"})])
         table = Table("t", (Column("vector"), Column("KL", ".2f")), (("v", 0.5), ("w", None)), (Plot("KL", "vector"),))
-        Reports(folder).save(f"report-{run}", Report("kl", (table,), ("so",), "tiny", ("v",), ("p",), {"n": 1}, 1e9, True, (first,)))
+        Reports(folder).save(
+            f"report-{run}", Report("kl", (table,), ("so",), "tiny", ("v",), ("p",), {"n": 1}, 1e9, True, (first,))
+        )
         header = {"request": Train(PROMPT, radius=2.0).to_json(), "spec": None, "model": "tiny", "fingerprint": "abc", "radius": 2.0,
                   "done": 1, "failed": {"0": "why"}, "first_number": 1, "created": 1e9, "control_norm": 2.0}  # fmt: skip
         Checkpoints(folder).save(f"unfinished-{run}", header, {"theta": np.ones((2, 8), "f4"), "step": np.array([3])})

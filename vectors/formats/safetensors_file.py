@@ -145,6 +145,12 @@ def read_loss(path: Path, row: int) -> list[float]:
     return [float(value) for value in values if np.isfinite(value)]
 
 
+def read_losses(path: Path) -> npt.NDArray[np.float32] | None:
+    """The losses [n, steps] of all vectors; None where the file keeps none, as imported vectors have."""
+    with _opened(path) as file:
+        return np.asarray(_slice(path, file, "losses")[:], dtype=np.float32) if "losses" in _names(file) else None
+
+
 def read_tensor(path: Path, name: str) -> npt.NDArray[np.float32]:
     """Tensor `name` of the file as float32, at most two-dimensional."""
     with _opened(path) as file:
