@@ -18,6 +18,8 @@ from vectors.plain_text import one_line
 __all__ = ["VERSION", "Index", "LibraryError"]
 _PATIENCE = 30.0  # seconds that one process waits for another's transaction
 
+_REBUILD = "`melbo-tui vectors rebuild` makes it anew from the files"
+
 
 class LibraryError(Exception):
     """The library cannot do what was asked; the message says why and what to do."""
@@ -96,11 +98,12 @@ class Index:
         folder = self.path.parent
         try:
             yield
+        except UnicodeDecodeError as error:  # of a column that is text, and holds other bytes
+            raise LibraryError(f"the index {self.path} is damaged (bytes that are no text); {_REBUILD}") from error
         except sqlite3.Error as error:
             # Only a file that is no database raises the bare class; its subclasses are told apart in disk.refused.
             if type(error) is sqlite3.DatabaseError:
-                remedy = "`melbo-tui vectors rebuild` makes it anew from the files"
-                raise LibraryError(f"the index {self.path} is damaged ({one_line(str(error), 80)}); {remedy}") from error
+                raise LibraryError(f"the index {self.path} is damaged ({one_line(str(error), 80)}); {_REBUILD}") from error
             if _is_busy(error):
                 waited = f"another process has been changing the library {folder} for {_PATIENCE:g} seconds"
                 raise LibraryError(f"{waited}; try again when it is done") from error

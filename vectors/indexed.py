@@ -30,6 +30,7 @@ def _number(column: str, hint: object) -> str:
 VECTOR = " AND ".join(
     (
         _texts("id", "file", "name", "model", "fingerprint", "method", "prompt", "origin", "note", "tags"),
+        "instr(file, '/') = 0 AND instr(file, char(0)) = 0",  # a file's name, in a folder that we know
         _whole("row", 1 << 31),
         _whole("block", MAX_BLOCKS - 1),
         _whole("d_model", MAX_WIDTH),

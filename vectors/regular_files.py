@@ -15,7 +15,10 @@ for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
 
 def open_regular(path: Path) -> BinaryIO:
     """The file at `path`, for reading. Raises OSError, also for a pipe, a socket, a device or a folder."""
-    _check(path, os.stat(path))  # a device is not even opened, for that may already set it to work
+    try:
+        _check(path, os.stat(path))  # a device is not even opened, for that may already set it to work
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"no file can have that name ({error})") from error
     descriptor = os.open(path, _FLAGS)
     try:
         _check(path, os.fstat(descriptor))  # it may have been put in the file's place meanwhile

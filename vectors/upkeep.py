@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from vectors import disk
+from vectors import disk, indexed
 from vectors.checkpoints import Checkpoints
 from vectors.formats import safetensors_file
 from vectors.index import LibraryError
 from vectors.index_schema import VERSION
+from vectors.kept import origin_of
 from vectors.library import Library
+from vectors.plain_text import one_line
 from vectors.trash import empty_trash, superfluous
 from vectors.vector import VectorError
 
@@ -26,7 +28,8 @@ def check(library: Library) -> list[str]:
     """Reads everything; a line for each thing that is wrong, none where all is well."""
     found = list(library.problems())
     with library.index.reading() as db:
-        known = list(db.execute("SELECT name, id, file, row FROM vectors ORDER BY file, row"))
+        readable = f"SELECT name, id, file, row, origin FROM vectors WHERE {indexed.VECTOR} ORDER BY file, row"
+        known = list(db.execute(readable))
     held: dict[str, int] = {}  # how many vectors each run's file holds; it is read once
     for file in sorted({row["file"] for row in known if not row["file"].endswith(".json")}):
         try:
@@ -39,10 +42,20 @@ def check(library: Library) -> list[str]:
             try:
                 library.load(row["id"])
             except (LibraryError, VectorError) as error:
-                found.append(f"{row['name']}: {error}")
+                found.append(f"{one_line(row['name'], 80)}: {error}")
         elif row["file"] in held and row["row"] >= held[row["file"]]:
-            found.append(f"{row['name']}: is not in {row['file']}")
+            found.append(one_line(f"{row['name']}: is not in {row['file']}", 200))
+        else:
+            found += _strange_origin(row)
     return found
+
+
+def _strange_origin(row: sqlite3.Row) -> list[str]:
+    try:
+        origin_of(row["origin"])
+        return []
+    except VectorError as error:
+        return [f"{one_line(row['name'], 80)}: {error}; `melbo-tui vectors rebuild` reads its file again"]
 
 
 def care(library: Library) -> list[str]:

@@ -39,9 +39,8 @@ def fill(folder: Path) -> Library:
     """Two runs, two mixtures, two of everything else; names end with a or b."""
     library = Library(folder)
     for run in "ab":
-        saved = library.save_run(
-            f"run-{run}", [vector(i, f"v{run}-{i}", 7, stamp=STAMP) for i in range(2)], np.ones((2, 3), "f4")
-        )
+        made = [vector(i, f"v{run}-{i}", 7, stamp=STAMP) for i in range(2)]
+        saved = library.save_run(f"run-{run}", made, np.ones((2, 3), "f4"))
         first = saved[0].id
         library.keep([first])
         library.rate([first], 4)
@@ -72,7 +71,7 @@ def fill(folder: Path) -> Library:
 
 def files_in(folder: Path) -> list[str]:
     """The kept files that people may be sent, the index apart."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "sqlite" not in path.name)
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("[!.]*.[js]*") if "sqlite" not in path.name)
 
 
 def look(folder: Path) -> dict[str, str]:

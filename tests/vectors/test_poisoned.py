@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.vectors import poison
@@ -24,7 +24,10 @@ from vectors.reports import Reports
 from vectors.talks import Talks
 
 QUICKLY = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
@@ -61,10 +64,15 @@ def look_twice(folder: Path) -> dict[str, str]:
     return found | {f"again {name}": value for name, value in again.items()}
 
 
-def check_others(file: str, before: dict[str, str], found: dict[str, str]) -> None:
+def check_rest(file: str, before: dict[str, str], found: dict[str, str]) -> None:
+    """That all which does not depend on `file` is as it was."""
     for name, value in poison.others(file, before).items():
         assert found.get(name) == value, (file, name)
-        assert found.get(f"again {name}") == value, (file, name)
+
+
+def check_others(file: str, before: dict[str, str], found: dict[str, str]) -> None:
+    check_rest(file, before, found)
+    check_rest(file, before, {name.removeprefix("again "): value for name, value in found.items() if name.startswith("again ")})
 
 
 @QUICKLY
@@ -91,20 +99,17 @@ def test_any_bytes(filled: Path, before: dict[str, str], data: st.DataObject, lo
 
 @QUICKLY
 @given(data=st.data())
-@example(data=None)
-def test_any_bytes_of_the_index(filled: Path, before: dict[str, str], data: st.DataObject | None) -> None:
-    raw = (filled / "index.sqlite3").read_bytes()
-    raw = raw[:4096] if data is None else poison.damaged(raw, data)
+def test_any_bytes_of_the_index(filled: Path, before: dict[str, str], data: st.DataObject) -> None:
+    raw = poison.damaged((filled / "index.sqlite3").read_bytes(), data)
     folder = poisoned(filled, lambda folder: (folder / "index.sqlite3").write_bytes(raw))
+    told = []
     try:
         poison.look(folder)
     except LibraryError as error:
-        assert str(error).isprintable()
+        told.append(str(error))
+    assert all(line.isprintable() for line in told)
     upkeep.rebuild(folder)
-    found = poison.look(folder)
-    assert {name: found.get(name) for name in before if name.startswith("vector")} == {
-        name: value for name, value in before.items() if name.startswith("vector")
-    }
+    check_rest("index.sqlite3", before, poison.look(folder))
     shutil.rmtree(folder.parent)
 
 
