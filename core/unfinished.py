@@ -23,8 +23,16 @@ class Whose:
 
 
 @dataclass(frozen=True)
+class AskedRun:
+    """What was asked for, and how the model was loaded, where that is known: what it takes to ask for it again."""
+
+    request: Train
+    spec: ModelSpec | None = None
+
+
+@dataclass(frozen=True)
 class RunHeader:
-    """A training run: what was asked for, of which model, and how far it has come.
+    """A training run: what was asked for, and how far it has come.
 
     `done` draws are finished, `failed` says why some of them came to nothing, by their number. `radius` and `control_norm` are
     None where they are not known yet.
@@ -34,7 +42,6 @@ class RunHeader:
     done: Annotated[int, Between(0, _MOST_DRAWS)]
     first_number: Annotated[int, Between(0, 1 << 53)]
     created: Moment
-    spec: ModelSpec | None = None
     radius: Norm | None = None
     control_norm: Norm | None = None
     failed: Annotated[Mapping[str, str], AtMost(_MOST_DRAWS)] = field(default_factory=dict)

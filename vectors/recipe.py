@@ -29,9 +29,9 @@ class Recipe:
             raise VectorError("nothing to combine: pick at least one vector")
         if len(self.terms) + len(self.off) > MAX_TERMS:
             raise VectorError(f"a mixture has at most {MAX_TERMS} parents")
-        check(self)
-        if self.norm == 0:
+        if self.norm is not None and not self.norm > 0:
             raise VectorError("a norm must be a positive number")
+        check(self)
 
     @property
     def parents(self) -> tuple[str, ...]:

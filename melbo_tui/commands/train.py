@@ -16,7 +16,7 @@ from core.out_file import OutFile
 from core.requests import Train
 from core.session import Session
 from core.text_files import lines_of
-from core.unfinished import RunHeader
+from core.unfinished import AskedRun
 from melbo_tui.commands.options import add_force, add_option
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import (
@@ -136,7 +136,7 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
     checkpoints = Checkpoints(library.folder)
     for left in [checkpoints.load(args.resume)] if args.resume else checkpoints.readable():
         try:
-            told = left.told(RunHeader)
+            told = left.told(AskedRun)
         except (LibraryError, SettingsError):
             if args.resume:
                 raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,6 +24,7 @@ from melbo_tui.panes.rack import Rack, Slot
 from melbo_tui.panes.talk import LiveTurn, Talk, recipe
 from melbo_tui.widgets.ask_template import ask_template
 from melbo_tui.widgets.dialogs import Choose
+from melbo_tui.wording import moment
 from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import one_line
@@ -173,9 +173,8 @@ class ChatPane(Pane):
         def read() -> None:
             for one in self._talks.listed():
                 if one.id != self._talk or not self.turns:
-                    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.changed))
                     answers = f"{one.turns} answers" if one.turns > 1 else "1 answer"
-                    kept.append((one.id, f"{when}  {answers:<10}  {one_line(one.message, 80)}"))
+                    kept.append((one.id, f"{moment(one.changed)}  {answers:<10}  {one_line(one.message, 80)}"))
 
         if not self.attempt(read):
             return
@@ -270,7 +269,7 @@ class ChatPane(Pane):
         self._stop()
         self.turns, self._talk = opened, talk
         rack = self.query_one(Rack)
-        if not rack.slots:
+        if not rack.slots and opened:
             slots = [slot for term in opened[-1].steering if (slot := self._slot(term)) is not None]
             rack.put_back(slots)
         self._show()

@@ -52,11 +52,12 @@ def fill(folder: Path) -> Library:
         earlier = (Turn("hello", steering, {STEERED: "before"}),)
         Talks(folder).save(f"talk-{run}", [Turn("hello", steering, {STEERED: "hi"}, earlier, {STEERED: "hm"})])
         table = Table("t", (Column("vector"), Column("KL", ".2f")), (("v", 0.5), ("w", None)), (Plot("KL", "vector"),))
-        Reports(folder).save(
-            f"report-{run}", Report("kl", (table,), ("so",), "tiny", ("v",), ("p",), {"n": 1}, 1e9, True, (first,))
-        )
-        header = {"request": Train(PROMPT, radius=2.0).to_json(), "spec": None, "model": "tiny", "fingerprint": "abc", "radius": 2.0,
-                  "done": 1, "failed": {"0": "why"}, "first_number": 1, "created": 1e9, "control_norm": 2.0}  # fmt: skip
+        report = Report("kl", (table,), ("so",), "tiny", ("v",), ("p",), {"n": 1}, 1e9, True, (first,))
+        Reports(folder).save(f"report-{run}", report)
+        header = {
+            "request": Train(PROMPT, radius=2.0).to_json(), "spec": None, "model": "tiny", "fingerprint": "abc", "radius": 2.0,
+            "done": 1, "failed": {"0": "why"}, "first_number": 1, "created": 1e9, "control_norm": 2.0,
+        }  # fmt: skip
         Checkpoints(folder).save(f"unfinished-{run}", header, {"theta": np.ones((2, 8), "f4"), "step": np.array([3])})
         about = {"request": MapBlocks(PROMPT).to_json(), "spec": None, "model": "tiny", "fingerprint": "abc", "pairs": 6,
                  "created": 1e9, "prompts": ["p"]}  # fmt: skip
