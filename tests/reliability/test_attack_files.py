@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.vectors import test_poisoned as small
 from tests.vectors.test_poisoned import before, filled  # noqa: F401  fixtures
@@ -17,14 +17,10 @@ from tests.vectors.test_poisoned import before, filled  # noqa: F401  fixtures
 EXAMPLES = int(os.environ.get("MELBO_TUI_ATTACKS", "1500"))
 
 
-def _longer(test: Callable[..., Any]) -> Callable[..., Any]:
-    return settings(small.QUICKLY, max_examples=EXAMPLES)(test)
-
-
 @pytest.mark.soak
-@pytest.mark.parametrize("name", ["test_any_json_at_any_place", "test_any_bytes", "test_any_bytes_of_the_index"])
-def test_attack_files(filled: Path, before: dict[str, str], name: str) -> None:  # noqa: F811
+@pytest.mark.parametrize("attack", small.ATTACKS)
+def test_attack_files(filled: Path, before: dict[str, str], attack: Callable[..., None]) -> None:  # noqa: F811
     began = time.monotonic()
-    _longer(getattr(small, name))(filled=filled, before=before)
-    print(f"FIGURE | {name}, libraries opened, checked and rebuilt without a fault | {EXAMPLES}")
-    print(f"FIGURE | {name}, seconds a library | {(time.monotonic() - began) / EXAMPLES:.2f}")
+    settings(small.QUICKLY, max_examples=EXAMPLES)(given(data=st.data(), lost=st.booleans())(attack))(filled, before)
+    print(f"FIGURE | {attack.__name__}: libraries opened, checked and rebuilt, all others as they were | {EXAMPLES}")
+    print(f"FIGURE | {attack.__name__}: seconds a library | {(time.monotonic() - began) / EXAMPLES:.2f}")

@@ -75,9 +75,7 @@ def check_others(file: str, before: dict[str, str], found: dict[str, str]) -> No
     check_rest(file, before, {name.removeprefix("again "): value for name, value in found.items() if name.startswith("again ")})
 
 
-@QUICKLY
-@given(data=st.data(), lost=st.booleans())
-def test_any_json_at_any_place(filled: Path, before: dict[str, str], data: st.DataObject, lost: bool) -> None:
+def any_json_at_any_place(filled: Path, before: dict[str, str], data: st.DataObject, lost: bool) -> None:
     file = data.draw(st.sampled_from(poison.files_in(filled)))
     trees = poison.trees_of(filled / file)
     number = data.draw(st.integers(0, len(trees) - 1))
@@ -87,9 +85,7 @@ def test_any_json_at_any_place(filled: Path, before: dict[str, str], data: st.Da
     check_others(file, before, found)
 
 
-@QUICKLY
-@given(data=st.data(), lost=st.booleans())
-def test_any_bytes(filled: Path, before: dict[str, str], data: st.DataObject, lost: bool) -> None:
+def any_bytes(filled: Path, before: dict[str, str], data: st.DataObject, lost: bool) -> None:
     file = data.draw(st.sampled_from(poison.files_in(filled)))
     raw = poison.damaged((filled / file).read_bytes(), data)
     found = look_twice(poisoned(filled, lambda folder: (folder / file).write_bytes(raw), lost))
@@ -97,9 +93,7 @@ def test_any_bytes(filled: Path, before: dict[str, str], data: st.DataObject, lo
         check_others(file, before, found)
 
 
-@QUICKLY
-@given(data=st.data())
-def test_any_bytes_of_the_index(filled: Path, before: dict[str, str], data: st.DataObject) -> None:
+def any_bytes_of_the_index(filled: Path, before: dict[str, str], data: st.DataObject, lost: bool) -> None:
     raw = poison.damaged((filled / "index.sqlite3").read_bytes(), data)
     folder = poisoned(filled, lambda folder: (folder / "index.sqlite3").write_bytes(raw))
     told = []
@@ -111,6 +105,15 @@ def test_any_bytes_of_the_index(filled: Path, before: dict[str, str], data: st.D
     upkeep.rebuild(folder)
     check_rest("index.sqlite3", before, poison.look(folder))
     shutil.rmtree(folder.parent)
+
+
+# tests/reliability/test_attack_files.py does each some thousand times.
+ATTACKS = (any_json_at_any_place, any_bytes, any_bytes_of_the_index)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_the_others_stay_as_they_were(filled: Path, before: dict[str, str], attack: Callable[..., None]) -> None:
+    QUICKLY(given(data=st.data(), lost=st.booleans())(attack))(filled, before)
 
 
 KINDS: dict[str, Callable[[Path], object]] = {
