@@ -26,10 +26,13 @@ Task = Generator[Any, None, None]
 
 
 class Session:
-    """Owns the model and the device. `library` None: nothing that is found is saved."""
+    """Owns the model and the device. `library` None: nothing that is found is saved.
 
-    def __init__(self, library: Library | None = None) -> None:
-        self.library = library
+    `waits_for_space`: somebody is there to make room on a full disk, so a task that could not save what it made waits for it.
+    """
+
+    def __init__(self, library: Library | None = None, waits_for_space: bool = False) -> None:
+        self.library, self.waits_for_space = library, waits_for_space
         self._model: LanguageModel | None = None
         self.spec: ModelSpec | None = None  # what the model was asked for as, to load it again
         # Ends the other tasks, which hold the model that is about to be replaced; whoever runs several at once sets it.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.errors import SettingsError
-from vectors.plain_text import natural
+from vectors.bounded import MOST_COEFFICIENT
+from vectors.plain_text import natural, one_line
 from vectors.talks import Term
 from vectors.vector import ModelStamp, SteeringVector
 
@@ -56,7 +57,9 @@ class SteerTerm:
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:
-            raise SettingsError(f"{self.operation!r} is no operation", f"use one of: {', '.join(OPERATIONS)}")
+            raise SettingsError(f"{one_line(self.operation, 40)!r} is no operation", f"use one of: {', '.join(OPERATIONS)}")
+        if not abs(self.coefficient) <= MOST_COEFFICIENT:
+            raise SettingsError(f"the coefficient {self.coefficient:g} is too large: nothing is left of the model")
 
 
 Steering = tuple[SteerTerm, ...]

@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ MakeEngine = Callable[[Callable[[Event], None], Library], EngineLike]
 
 
 def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLike:
-    return Engine(publish, Session(library))
+    return Engine(publish, Session(library, waits_for_space=True))
 
 
 class MelboApp(LoadingApp):
@@ -71,6 +70,7 @@ class MelboApp(LoadingApp):
         super().__init__(spec)
         self.library = library
         self.settings = Settings.load()
+        self._settings_unsaved = False
         self._make_engine = make_engine
         self._engine: EngineLike | None = None
         self._active_tasks: dict[int, TaskStarted] = {}
@@ -158,9 +158,11 @@ class MelboApp(LoadingApp):
     # The user
 
     def remember(self, **changes: Any) -> None:
-        """Changes the settings and saves them."""
-        self.settings = replace(self.settings, **changes)
-        self.settings.save()
+        """Changes the settings and saves them; why that could not be done is told once, for nothing else depends on it."""
+        self.settings, wrong = self.settings.changed(**changes)
+        if wrong and not self._settings_unsaved:
+            self.notify(wrong, severity="warning", markup=False)
+        self._settings_unsaved = bool(wrong)
 
     def action_pane(self, pane: str) -> None:
         self.query_one("#panes", ContentSwitcher).current = pane

@@ -19,6 +19,7 @@ from melbo_tui.commands import atlas, chat, doctor, evaluate, models, streams, t
 from melbo_tui.commands.arguments import PATHS, as_text
 from melbo_tui.commands.output import fail
 from melbo_tui.terminal import prepare_terminal
+from vectors.errors import FileTaken
 from vectors.index import LibraryError
 from vectors.plain_text import one_line
 from vectors.vector import VectorError
@@ -117,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MelboError, LibraryError, VectorError, MemoryError) as error:
         if debugging:
             traceback.print_exc()
-        remedy = getattr(error, "remedy", "")
+        remedy = "--force replaces it" if isinstance(error, FileTaken) else getattr(error, "remedy", "")
         fail(str(error) or type(error).__name__, remedy)
         return FAILED
     except Exception as error:

@@ -34,6 +34,14 @@ def age(created: float) -> str:
     return "now"
 
 
+def moment(seconds: float) -> str:
+    """A time in seconds since 1970 by the local clock; a file may bear one that no calendar has."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OSError, OverflowError, ValueError):
+        return "no known time"
+
+
 def cut(text: str, width: int, tail: str = "…") -> str:
     """`text` in at most `width` cells: where it is longer, as much of its beginning as leaves room for `tail`."""
     return text if cell_len(text) <= width else set_cell_size(text, width - cell_len(tail)) + tail
@@ -72,6 +80,5 @@ def story(entry: Kept) -> str:
     parts.append(f"norm {entry.norm:.4g}")
     if origin.seed is not None:
         parts.append(f"seed {origin.seed}")
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
     prompts = " and ".join(f"“{one_line(prompt, 200)}”" for prompt in origin.prompts)
-    return ", ".join(parts) + (f"; prompt {prompts}" if prompts else "") + f"; {made}. Id {entry.id}."
+    return ", ".join(parts) + (f"; prompt {prompts}" if prompts else "") + f"; {moment(entry.created)}. Id {entry.id}."

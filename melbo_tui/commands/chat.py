@@ -18,6 +18,7 @@ from melbo_tui.commands.prompts import add_asking, add_thoughts, template_of
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.commands.streams import complain, write
 from melbo_tui.wording import thought_for
+from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import printable
 from vectors.talks import STEERED, UNSTEERED, Talks, Turn, messages_for
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     # One message is as a rule a script's, and nothing to come back to.
     kept = args.message is None or args.resume is not None
     system = [("system", args.system)] if args.system is not None else []
+    trouble: LibraryError | None = None
     template = template_of(args, [term.vector.origin for term in steering])
     for message in args.message if args.message is not None else _typed():
         history = {key: (*system, *messages_for(key, turns), ("user", message)) for key in who}
@@ -103,7 +105,14 @@ def run(args: argparse.Namespace) -> int:
         answers, thoughts = ({key: getattr(one, part) for key, one in said.items()} for part in ("text", "thought"))
         turns.append(Turn(message, terms_of(steering), answers, thoughts=thoughts))
         if kept:
-            talks.save(talk, turns)
+            try:
+                talk, trouble = talks.save(talk, turns), None
+            except LibraryError as error:  # the next answer is saved with this one
+                if trouble is None:
+                    note(str(error))
+                trouble = error
+    if trouble is not None:
+        raise trouble
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +21,7 @@ from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import PROMPT_FILE, add_asking, add_prompts, add_thoughts, prompt_of, prompts_of
 from melbo_tui.commands.running import Runner, open_library
+from melbo_tui.wording import moment
 from vectors.index import LibraryError
 from vectors.reports import Report, Reports
 from vectors.vector import Origin
@@ -133,9 +133,8 @@ def show(id: str, report: Report, rows: int = _ROWS) -> None:
 
 
 def _listed(id: str, report: Report) -> tuple[str, ...]:
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(report.created))
     whole = "" if report.complete else "stopped"
-    return (id, made, report.metric, report.model, str(len(report.vectors)), whole, ", ".join(report.vectors))
+    return (id, moment(report.created), report.metric, report.model, str(len(report.vectors)), whole, ", ".join(report.vectors))
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from core.model.config import stamp_of
 from core.model.template_arguments import arguments_of, written
 from melbo_tui.commands import curate
 from melbo_tui.commands.naming import add_picks, completed, find, picked
+from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import fail, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
@@ -57,6 +58,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     exporting = action("export", _export, "Write vectors to a file: .safetensors, .gguf, .npy, or .json for recipes.")
     add_picks(exporting)
     exporting.add_argument("--out", required=True, metavar="FILE")
+    add_force(exporting)
     similar = action("similar", _similar, "Show which vectors point the same way.")
     completed(similar.add_argument("names", nargs="+", metavar="NAME"))
     similar.add_argument("--top", type=int, default=10, metavar="N", help="how many neighbours (default: 10)")
@@ -159,11 +161,11 @@ def _import(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     library = open_library(args)
-    path = file_to_write(args.out)
+    path = file_to_write(args.out, args.force)
     picks = picked(library, args)
     if not picks:
         raise SettingsError("nothing to export", "give names, --run RUN or --filter FILTER")
-    count = exchange.export(library, [(entry.id, coefficient) for entry, coefficient in picks], path)
+    count = exchange.export(library, [(entry.id, coefficient) for entry, coefficient in picks], path, args.force)
     return say_done(args, f"wrote {count} to {path}", [entry.name for entry, _ in picks])
 
 

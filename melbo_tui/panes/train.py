@@ -24,6 +24,7 @@ from core.events import (
     Warned,
 )
 from core.requests import MeasurePrompt, Prompt, Train
+from core.unfinished import AskedRun
 from melbo_tui.breadth import is_wide
 from melbo_tui.messages import LibraryChanged
 from melbo_tui.panes.found import FoundTable
@@ -159,7 +160,7 @@ class TrainPane(FoundActions):
             if left is None:
                 self.notify("No interrupted run is left to go on with.")
                 return
-            self._begin(replace(Train.from_json(left.header["request"]), resume=left.run))
+            self._begin(replace(left.told(AskedRun).request, resume=left.run))
         except (LibraryError, SettingsError) as error:
             self.notify(str(error), severity="error", markup=False)
 

@@ -14,7 +14,7 @@ from vectors.vector import SteeringVector, VectorError
 
 
 def read(path: Path, how: Reading) -> list[SteeringVector]:
-    checked_size(path)
+    checked_size(path)  # which also says that it is a regular file
     try:
         # Mapped, so that a header's claims cost no memory; arrays of objects, which are pickles, cannot be mapped.
         rows = np.load(path, allow_pickle=False, mmap_mode="r")
@@ -26,9 +26,9 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
     return rows_as_vectors(path, np.asarray(rows), how, {})
 
 
-def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
+def write(path: Path, vectors: Sequence[SteeringVector], replace: bool = True) -> None:
     if len({v.d_model for v in vectors}) > 1:
         raise VectorError("the vectors have different widths, and one array holds one width: export them apart")
     data = io.BytesIO()
     np.save(data, np.stack([v.direction for v in vectors]), allow_pickle=False)
-    write_out(path, data.getvalue())
+    write_out(path, data.getvalue(), replace)
