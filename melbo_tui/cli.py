@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
 from core.errors import MelboError
-from core.model.placement import max_memory
 from core.model.quantising import QUANTISED
 from core.model_source import ModelSpec
 from core.spinning import spin_briefly
 from melbo_tui import __version__
-from melbo_tui.commands import atlas, chat, doctor, evaluate, models, streams, train, vectors
+from melbo_tui.commands import COMMANDS, streams
 from melbo_tui.commands.arguments import PATHS, as_text
 from melbo_tui.commands.output import fail
 from melbo_tui.terminal import prepare_terminal
@@ -24,7 +23,6 @@ from vectors.plain_text import one_line
 from vectors.vector import VectorError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
-COMMANDS = (train, atlas, chat, vectors, evaluate, models, doctor)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -38,8 +36,11 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(WRONG_USAGE, f"{self.prog}: {one_line(message)} ({self.prog} --help lists the options)\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line. The common options stand before or behind the command."""
+def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The command line; of `words`, only the commands that are named among them have their options, the others are listed.
+
+    The common options stand before or behind the command.
+    """
     parser = OneLineParser(
         prog="melbo-tui",
         description="Find, see and use unsupervised steering vectors for chat models. Without a command, the app opens.",
@@ -47,8 +48,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"melbo-tui {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(subparsers, _common(top=False))
+    common = _common(top=False)
+    for command, about in COMMANDS.items():
+        if words is None or command in words:
+            importlib.import_module(f"melbo_tui.commands.{command}").add_parser(subparsers, common)
+        else:
+            subparsers.add_parser(command, help=about, add_help=False)
     return parser
 
 
@@ -78,6 +83,8 @@ def _common(top: bool) -> argparse.ArgumentParser:
 
 def _limits(text: str) -> str:
     """The text again, where it can be read as what `--max-memory` wants."""
+    from core.model.placement import max_memory
+
     try:
         max_memory(text)
     except MelboError as error:
@@ -116,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except (MelboError, LibraryError, VectorError, MemoryError) as error:
         if debugging:
+            import traceback
+
             traceback.print_exc()
         remedy = getattr(error, "remedy", "")
         fail(str(error) or type(error).__name__, remedy)
@@ -129,11 +138,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _read(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments. Leaves with code 2 where they cannot be understood, also for bytes that are no text."""
-    parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:  # set by the shell that wants a word completed
         import argcomplete
 
-        argcomplete.autocomplete(parser)
+        argcomplete.autocomplete(build_parser())
+    parser = build_parser(sys.argv[1:] if argv is None else argv)
     args = parser.parse_args(argv)
     for name, value in vars(args).items():
         if name not in PATHS:

@@ -6,20 +6,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from vectors.atomic import sweep, write_atomically
 from vectors.index import LibraryError
 from vectors.plain_text import one_line
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
+
 _KEY = "melbo-tui-run"
 _MAX_BYTES = 1 << 32
-Tensors = dict[str, npt.NDArray[Any]]
+_NOTHING = "nothing"  # safetensors files need a tensor
+Tensors: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,10 @@ class Checkpoints:
         self._folder = folder / kind
 
     def save(self, run: str, header: Mapping[str, Any], tensors: Tensors) -> None:
-        data = save({name: np.ascontiguousarray(t) for name, t in tensors.items()} or _NOTHING, {_KEY: json.dumps(header)})
+        from safetensors.numpy import save  # which imports numpy
+
+        kept = {name: np.ascontiguousarray(t) for name, t in tensors.items()} or {_NOTHING: np.zeros(1, dtype=np.float32)}
+        data = save(kept, {_KEY: json.dumps(header)})
         try:
             self._folder.mkdir(exist_ok=True)
             write_atomically(self._path(run), data)
@@ -62,7 +69,7 @@ class Checkpoints:
             raise LibraryError(f"{path.name}: it cannot be read ({one_line(str(error), 80)})") from error
         if not isinstance(header, dict):
             raise LibraryError(f"{path.name}: it has no header of ours")
-        return Checkpoint(run, header, {name: t for name, t in tensors.items() if name not in _NOTHING})
+        return Checkpoint(run, header, {name: t for name, t in tensors.items() if name != _NOTHING})
 
     def unfinished(self) -> list[str]:
         """Ids of the runs that are there, the latest last."""
@@ -84,7 +91,3 @@ class Checkpoints:
         if not run or not all(letter.isalnum() or letter == "-" for letter in run):
             raise LibraryError(f"{one_line(run, 60)!r} is no run's id")
         return self._folder / f"{run}.safetensors"
-
-
-# safetensors files need a tensor.
-_NOTHING: Tensors = {"nothing": np.zeros(1, dtype=np.float32)}

@@ -21,10 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from vectors.atomic import sweep, write_atomically
 from vectors.curation import Curation, Sample, vector_row
@@ -35,6 +32,10 @@ from vectors.mixtures import Mixture, read_mixture
 from vectors.plain_text import one_line, well_formed
 from vectors.recipe import Recipe
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["Kept", "Library", "Sample", "new_run_id"]
 _DEEPEST = 50  # mixtures of mixtures

@@ -18,6 +18,7 @@ from core.model.quantising import check_quantiser
 from core.model_source import ModelSpec, resolve
 from core.model_store import cache_folder, present_folder
 from melbo_tui import __version__
+from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json
 from melbo_tui.settings import library_folder, settings_file
 from vectors.index import LibraryError
@@ -28,7 +29,7 @@ _OPTIONAL = {"peft", "accelerate", "bitsandbytes"}
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("doctor", help="what is wrong and how to mend it", parents=[common])
+    parser = subparsers.add_parser("doctor", help=COMMANDS["doctor"], parents=[common])
     parser.set_defaults(run=run)
 
 

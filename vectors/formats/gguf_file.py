@@ -9,15 +9,18 @@ import struct
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vectors.formats.raw import MAX_BLOCKS, MAX_WIDTH, Reading, checked_size, made, write_out
 from vectors.mixture import check_compatible
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 _ARCHITECTURE = "controlvector"
 _DIRECTION = "direction."

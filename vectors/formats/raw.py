@@ -7,13 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from vectors.atomic import write_atomically
 from vectors.plain_text import clean_name, one_line
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 # Bounds on what a stranger's file may claim; a library of 10,000 vectors of d 16,384 stays below them.
 MAX_VECTORS = 100_000

@@ -13,16 +13,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from vectors.formats.raw import MissingBlock, Reading, check_shape, rows_as_vectors, write_out
 from vectors.plain_text import clean_name, one_line, well_formed
 from vectors.vector import Origin, SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 KEY = "melbo-tui"
 VERSION = 1
@@ -64,6 +67,8 @@ def encode(
         for v, one in zip(vectors, said, strict=True)
     ]
     header = {"version": VERSION, "vectors": rows}
+    from safetensors.numpy import save  # which imports numpy
+
     return save(tensors, metadata={KEY: json.dumps(header, ensure_ascii=True)})
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from vectors.formats.raw import MAX_BLOCKS, MAX_WIDTH, Reading, checked_size, made
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from vectors import deferred_numpy as np
 
 _MOST = 16 << 20  # Python numbers are eight times as large as their text
 
