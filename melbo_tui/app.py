@@ -21,23 +21,16 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Static
 
-from core.engine import Engine
 from core.errors import MelboError
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
 from core.model_source import ModelSpec
-from core.session import Session
-from melbo_tui import screenshots
 from melbo_tui.attempts import told
 from melbo_tui.breadth import WIDE
-from melbo_tui.guide import PAGE
 from melbo_tui.loading import EngineLike, LoadingApp
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
-from melbo_tui.panes.chat import ChatPane
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train import TrainPane
-from melbo_tui.panes.vectors import VectorsPane
 from melbo_tui.settings import Settings, library_folder
-from melbo_tui.widgets.dialogs import Help
 from melbo_tui.widgets.task_bar import TaskBar
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
 from vectors.library import Library
@@ -50,6 +43,9 @@ MakeEngine = Callable[[Callable[[Event], None], Library], EngineLike]
 
 
 def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLike:
+    from core.engine import Engine
+    from core.session import Session
+
     return Engine(publish, Session(library))
 
 
@@ -76,7 +72,8 @@ class MelboApp(LoadingApp):
         self._active_tasks: dict[int, TaskStarted] = {}
         self._task_progress: dict[int, Progressed] = {}
         self._paused_tasks: set[int] = set()
-        self._panes: tuple[Pane, ...] = (TrainPane(), VectorsPane(), ChatPane())
+        self._panes: list[Pane] = [TrainPane()]  # the others are there after the first frame
+        self._pane = "train"
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -94,6 +91,18 @@ class MelboApp(LoadingApp):
         self._engine = self._make_engine(self._publish, self.library)
         self._leave_on_hangup()
         self.action_pane("train")
+        self.call_after_refresh(self._complete)
+
+    async def _complete(self) -> None:
+        """Brings what the first frame did without: the other panes, then the model, whose import keeps Python busy."""
+        from melbo_tui.panes.chat import ChatPane
+        from melbo_tui.panes.vectors import VectorsPane
+
+        for pane in (VectorsPane(), ChatPane()):
+            await self.query_one("#panes", ContentSwitcher).add_content(pane)
+            self._panes.append(pane)
+        if self._pane != "train":  # somebody was quick
+            self.action_pane(self._pane)
         for problem in self.library.problems():
             self.notify(f"In the library: {problem}", severity="warning", markup=False)
         self.load_model(self.spec)
@@ -163,11 +172,17 @@ class MelboApp(LoadingApp):
         self.settings.save()
 
     def action_pane(self, pane: str) -> None:
+        self._pane = pane
+        if pane not in [one.id for one in self._panes]:
+            return
         self.query_one("#panes", ContentSwitcher).current = pane
         self.query_one(TopBar).show_pane(pane)
         self.call_after_refresh(self.query_one(f"#{pane}", Pane).shown)
 
     def action_guide(self) -> None:
+        from melbo_tui.guide import PAGE
+        from melbo_tui.widgets.dialogs import Help
+
         self.push_screen(Help("melbo-tui", PAGE))
 
     def deliver_screenshot(
@@ -176,6 +191,8 @@ class MelboApp(LoadingApp):
         """Textual's own writes to a downloads folder, which a machine without a desktop has not; in a browser it does well."""
         if self.is_web:
             return super().deliver_screenshot(filename, path, time_format)
+        from melbo_tui import screenshots
+
         places = (Path(path),) if path else screenshots.folders(self.library.folder)
         try:
             written = screenshots.save(self.export_screenshot(), places, filename or "")
@@ -191,6 +208,8 @@ class MelboApp(LoadingApp):
 
     @on(SteerWith)
     def _steer_with(self, message: SteerWith) -> None:
+        from melbo_tui.panes.chat import ChatPane
+
         self.query_one(ChatPane).add(message.ids)
         self.action_pane("chat")
 
@@ -202,7 +221,9 @@ class MelboApp(LoadingApp):
 
     @on(LibraryChanged)
     def _library_changed(self) -> None:
-        if self.query_one("#panes", ContentSwitcher).current == "vectors":
+        from melbo_tui.panes.vectors import VectorsPane
+
+        if self._pane == "vectors":
             self.query_one(VectorsPane).refresh_list()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

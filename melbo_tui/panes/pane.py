@@ -9,12 +9,11 @@ from textual.containers import Container
 
 from core.events import Event
 from melbo_tui.attempts import why_not
-from melbo_tui.widgets.dialogs import Ask
 from vectors.plain_text import clean_name
-from vectors.vector import SteeringVector
 
 if TYPE_CHECKING:
     from melbo_tui.app import MelboApp
+    from vectors.vector import SteeringVector
 
 
 class Pane(Container):
@@ -68,6 +67,7 @@ class Pane(Container):
 
     def ask_name(self, id: str, name: str, then: Callable[[str], None]) -> None:
         """Asks for a new name for the vector, which keeps it; `then` is given the name once the library has it."""
+        from melbo_tui.widgets.dialogs import Ask
 
         def check(text: str) -> str:
             try:

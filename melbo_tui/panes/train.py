@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -35,8 +36,10 @@ from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.panes.welcome import Welcome
 from melbo_tui.run_state import RunState
 from melbo_tui.widgets.prompt_entry import PromptEntry
-from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.index import LibraryError
+
+if TYPE_CHECKING:
+    from vectors.checkpoints import Checkpoint
 
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 
@@ -166,7 +169,11 @@ class TrainPane(FoundActions):
     def _interrupted(self) -> Checkpoint | None:
         """The latest run of this model that was not finished."""
         model = self.melbo.model
-        return Checkpoints(self.melbo.library.folder).latest(model.fingerprint) if model is not None else None
+        if model is None:
+            return None
+        from vectors.checkpoints import Checkpoints
+
+        return Checkpoints(self.melbo.library.folder).latest(model.fingerprint)
 
     def _interrupted_quietly(self) -> Checkpoint | None:
         try:
