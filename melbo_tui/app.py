@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textual import on, work
 from textual.app import ComposeResult, SystemCommand
@@ -33,13 +35,17 @@ from melbo_tui.panes.train import TrainPane
 from melbo_tui.settings import Settings, library_folder
 from melbo_tui.widgets.task_bar import TaskBar
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
-from vectors.library import Library
+from vectors.index import LibraryError
 from vectors.plain_text import one_line
+
+if TYPE_CHECKING:
+    from vectors.library import Library
+
 
 LEAST_WIDTH, LEAST_HEIGHT = 72, 20
 _LEAVING_SECONDS = 5
 
-MakeEngine = Callable[[Callable[[Event], None], Library], EngineLike]
+MakeEngine: TypeAlias = "Callable[[Callable[[Event], None], Library], EngineLike]"
 
 
 def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLike:
@@ -50,7 +56,9 @@ def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLik
 
 
 class MelboApp(LoadingApp):
-    """`make_engine` is given where events go and the library; the default makes the real engine."""
+    """`library` may be what opens it, to be called after the first frame. `make_engine` is given where events go and the
+    library; the default makes the real engine. `failure` is what ended the app, where something did.
+    """
 
     TITLE = "melbo-tui"
     CSS_PATH = "app.tcss"
@@ -63,9 +71,12 @@ class MelboApp(LoadingApp):
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, priority=True),
     ]
 
-    def __init__(self, spec: ModelSpec, library: Library, make_engine: MakeEngine = real_engine) -> None:
+    def __init__(
+        self, spec: ModelSpec, library: Library | Callable[[], Library], make_engine: MakeEngine = real_engine
+    ) -> None:
         super().__init__(spec)
-        self.library = library
+        self._library = library
+        self.failure: LibraryError | None = None
         self.settings = Settings.load()
         self._make_engine = make_engine
         self._engine: EngineLike | None = None
@@ -88,7 +99,6 @@ class MelboApp(LoadingApp):
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
         self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
-        self._engine = self._make_engine(self._publish, self.library)
         self._leave_on_hangup()
         self.action_pane("train")
         self.call_after_refresh(self._complete)
@@ -98,14 +108,32 @@ class MelboApp(LoadingApp):
         from melbo_tui.panes.chat import ChatPane
         from melbo_tui.panes.vectors import VectorsPane
 
-        for pane in (VectorsPane(), ChatPane()):
-            await self.query_one("#panes", ContentSwitcher).add_content(pane)
-            self._panes.append(pane)
+        try:
+            library = self.library
+        except LibraryError as error:
+            self.failure = error
+            self.exit(return_code=1)
+            return
+        self._engine = self._make_engine(self._publish, library)
+        others: tuple[Pane, ...] = (VectorsPane(), ChatPane())
+        for other in others:
+            await self.query_one("#panes", ContentSwitcher).add_content(other)
+            self._panes.append(other)
+        for pane in self._panes:
+            await pane.complete()
         if self._pane != "train":  # somebody was quick
             self.action_pane(self._pane)
-        for problem in self.library.problems():
+        for problem in library.problems():
             self.notify(f"In the library: {problem}", severity="warning", markup=False)
+        if not gc.isenabled():  # the command line let it wait for the first frame
+            gc.freeze()
+            gc.enable()
         self.load_model(self.spec)
+
+    @cached_property
+    def library(self) -> Library:
+        """Raises LibraryError where it cannot be opened."""
+        return self._library() if callable(self._library) else self._library
 
     def on_unmount(self) -> None:
         if self._engine is not None:
@@ -115,7 +143,7 @@ class MelboApp(LoadingApp):
 
     @property
     def engine(self) -> EngineLike:
-        assert self._engine is not None, "the engine starts when the app is mounted"
+        assert self._engine is not None, "the engine starts after the first frame"
         return self._engine
 
     @property
@@ -253,7 +281,8 @@ class MelboApp(LoadingApp):
     async def _quit(self) -> None:
         for pane in self._panes:
             pane.put_away()
-        await asyncio.to_thread(self.engine.close)
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
         self.exit()
 
     def _leave_on_hangup(self) -> None:
@@ -298,8 +327,16 @@ class MelboApp(LoadingApp):
 
 
 def open_app(args: argparse.Namespace) -> int:
-    """Opens the app for the command line's arguments. Raises LibraryError before the terminal is taken over."""
-    library = Library(Path(library_folder(args.library)))
+    """Opens the app for the command line's arguments. Raises LibraryError, the terminal given back, where there can be none."""
+    folder = library_folder(args.library)
+
+    def library() -> Library:
+        from vectors.library import Library
+
+        return Library(folder)
+
     app = MelboApp(args.spec, library)
     app.run()
+    if app.failure is not None:
+        raise app.failure
     return app.return_code or 0

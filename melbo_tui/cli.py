@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -156,6 +157,8 @@ def _read(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(args: argparse.Namespace) -> int:
     if args.command is None:
+        # What is made before the first frame stays: to look through it for garbage would take a tenth of the time.
+        gc.disable()
         prepare_terminal()
         from melbo_tui.app import open_app
 

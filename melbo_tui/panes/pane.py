@@ -28,6 +28,9 @@ class Pane(Container):
     def take(self, event: Event) -> None:
         """Takes an engine event in."""
 
+    async def complete(self) -> None:
+        """Composes what the first frame did without."""
+
     def shown(self) -> None:
         """The pane has come to the front."""
 

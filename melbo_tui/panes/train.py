@@ -65,20 +65,23 @@ class TrainPane(FoundActions):
 
     def __init__(self) -> None:
         super().__init__("train")
+        self.set_class(True, "-form-shown")  # before its widgets are there, each of which would be styled anew
         self._measuring: Timer | None = None
 
     def compose(self) -> ComposeResult:
+        settings = self.melbo.settings
         with Horizontal():
-            yield TrainForm(self.melbo.settings.prompt, self._check_base)
+            yield TrainForm({**settings.form, "prompt": settings.prompt}, self._check_base)
             with Vertical(id="results"):
                 yield PlotPair()
                 yield Welcome()
-                yield FoundTable()
-                yield Heard()
 
     def on_mount(self) -> None:
-        self.query_one(TrainForm).fill(self.melbo.settings.form)
         self._show_run()
+
+    async def complete(self) -> None:
+        await self.query_one("#results").mount(FoundTable(), Heard())
+        await self.query_one(TrainForm).complete()
 
     def shown(self) -> None:
         if self.run is None:
