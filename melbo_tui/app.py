@@ -23,11 +23,13 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Static
 
-from core.errors import MelboError
+from core.errors import MelboError, first_line
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
+from core.log import failed, fault_remedy
 from core.model_source import ModelSpec
 from melbo_tui.attempts import told
 from melbo_tui.breadth import WIDE
+from melbo_tui.commands.output import fail
 from melbo_tui.loading import EngineLike, LoadingApp
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.pane import Pane
@@ -108,10 +110,12 @@ class MelboApp(LoadingApp):
         from melbo_tui.panes.chat import ChatPane
         from melbo_tui.panes.vectors import VectorsPane
 
+        self.begin_log()
         try:
             library = self.library
         except LibraryError as error:
             self.failure = error
+            failed("opening the library", error)
             self.exit(return_code=1)
             return
         self._engine = self._make_engine(self._publish, library)
@@ -339,4 +343,6 @@ def open_app(args: argparse.Namespace) -> int:
     app.run()
     if app.failure is not None:
         raise app.failure
+    if app.fault is not None:
+        fail(first_line(app.fault), fault_remedy())
     return app.return_code or 0

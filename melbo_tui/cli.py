@@ -133,7 +133,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debugging:
             raise
-        fail(f"{type(error).__name__}: {error}", "this is a fault of melbo-tui; --debug shows where")
+        from core.log import fault_remedy
+
+        fail(f"{type(error).__name__}: {error}", fault_remedy())
         return FAILED
 
 
@@ -163,4 +165,13 @@ def _run(args: argparse.Namespace) -> int:
         from melbo_tui.app import open_app
 
         return open_app(args)
-    return int(args.run(args))
+    from core.log import failed
+    from melbo_tui.log import logged
+
+    with logged(args.command):
+        try:
+            return int(args.run(args))
+        except Exception as error:
+            if not isinstance(error, streams.ReaderGone):
+                failed(args.command, error)
+            raise

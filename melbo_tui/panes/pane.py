@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from textual.containers import Container
+from textual.worker import Worker
 
 from core.events import Event
 from melbo_tui.attempts import why_not
+from melbo_tui.faults import log_worker
 from vectors.plain_text import clean_name
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ class Pane(Container):
         """Unfolds the thoughts, or folds them."""
         self.unfolded = not self.unfolded
         self.show_answers()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        log_worker(event)
 
     def show_answers(self) -> None:
         """Draws anew what shows answers."""
