@@ -21,7 +21,7 @@ from textual.binding import Binding
 from textual.containers import Container
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Static
 
 from core.errors import MelboError, first_line
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
@@ -35,6 +35,7 @@ from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWit
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train import TrainPane
 from melbo_tui.settings import Settings, library_folder
+from melbo_tui.widgets.key_footer import KeyFooter
 from melbo_tui.widgets.task_bar import TaskBar
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
 from vectors.index import LibraryError
@@ -93,7 +94,7 @@ class MelboApp(LoadingApp):
         with ContentSwitcher(initial="train", id="panes"):
             yield from self._panes
         yield TaskBar()
-        yield Footer(compact=True)
+        yield KeyFooter(compact=True)
         with Container(id="too-small"):
             yield Static("", markup=False)
 
