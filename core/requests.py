@@ -30,6 +30,11 @@ class Request:
     def label(self) -> str:
         return type(self).__name__
 
+    @property
+    def described(self) -> str:
+        """What a log may say of it: none of anybody's words."""
+        return type(self).__name__
+
 
 @dataclass(frozen=True)
 class LoadModel(Request):
@@ -40,6 +45,10 @@ class LoadModel(Request):
     @property
     def label(self) -> str:
         return f"loading {self.spec.model}"
+
+    @property
+    def described(self) -> str:
+        return f"{self.label} as {self.spec.dtype} on {self.spec.device_map or self.spec.device}"
 
 
 def check_no_template(system: str | None, template: Mapping[str, Any]) -> None:

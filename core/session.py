@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import traceback
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Cancelled, MelboError, ModelError, first_line, is_out_of_memory
-from core.events import Event, TaskEnded
+from core.events import Event, ModelLoaded, TaskEnded, Warned
+from core.log import LOG, failed, fault_remedy
 from core.requests import Request
 from vectors.index import LibraryError
 from vectors.vector import VectorError
@@ -53,10 +55,31 @@ class Session:
         return self._model is not None
 
     def start(self, task: int, request: Request, emit: Emit) -> Task:
-        """The generator that carries out `request`, its module imported now; its events bear the id `task`."""
-        run = importlib.import_module(request.task_module).run
-        generator: Task = run(self, request, task, emit)
-        return generator
+        """The generator that carries out `request`, its module imported at the first step; its events bear the id `task`.
+
+        What goes wrong is logged on the way.
+        """
+        asked = request.described
+
+        def told(event: Event) -> None:
+            if isinstance(event, Warned):
+                LOG.warning("%s: %s", asked, event.message)
+            elif isinstance(event, ModelLoaded):
+                LOG.info(
+                    "loaded %s (%s, %s on %s; %s)", event.label, event.architecture, event.dtype, event.device, _versions()
+                )
+            emit(event)
+
+        try:
+            yield from importlib.import_module(request.task_module).run(self, request, task, told)
+        except Exception as error:
+            if not isinstance(error, Cancelled):
+                failed(f"{asked} ({_versions()})", error)
+            raise
+
+
+def _versions() -> str:
+    return ", ".join(f"{package} {importlib.metadata.version(package)}" for package in ("torch", "transformers"))
 
 
 def failure(task: int, error: BaseException) -> TaskEnded:
@@ -70,4 +93,4 @@ def failure(task: int, error: BaseException) -> TaskEnded:
         return TaskEnded(task, "failed", str(error), "", details)
     if is_out_of_memory(error):
         return TaskEnded(task, "failed", "out of memory", "train fewer vectors at once, or use a smaller model", details)
-    return TaskEnded(task, "failed", first_line(error), "this is a fault of melbo-tui; --debug shows where", details)
+    return TaskEnded(task, "failed", first_line(error), fault_remedy(), details)

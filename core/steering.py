@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
 from vectors.bounded import MOST_COEFFICIENT
 from vectors.plain_text import natural, one_line
-from vectors.talks import Term
 from vectors.vector import ModelStamp, SteeringVector
+
+if TYPE_CHECKING:
+    from vectors.talks import Term
 
 OPERATIONS = ("add", "ablate", "set")
 
@@ -67,6 +70,8 @@ Steering = tuple[SteerTerm, ...]
 
 def terms_of(steering: Steering) -> tuple[Term, ...]:
     """A steering as it is kept with the answers that were given under it."""
+    from vectors.talks import Term
+
     return tuple(Term(t.vector.id, t.vector.name, t.coefficient, t.operation, str(t.positions)) for t in steering)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
-from core.events import Said
-from vectors.library import Kept
 from vectors.plain_text import one_line
+
+if TYPE_CHECKING:
+    from core.events import Said
+    from vectors.library import Kept
 
 NO_SAMPLE = "no sample yet: space makes one"
 CUT_SHORT = "(the sample was cut short: space makes it again)"

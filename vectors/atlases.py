@@ -6,14 +6,17 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Annotated, Any
 
 from vectors.bounded import MAX_BLOCKS, Between, Label, Prose
 from vectors.checkpoints import Checkpoint, Checkpoints, T, Tensors
 from vectors.index import LibraryError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 _VALUES, _NORMS = "values", "residual_norms"
 

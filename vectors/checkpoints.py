@@ -7,12 +7,9 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from vectors import disk
 from vectors.atomic import sweep, write_atomically
@@ -23,10 +20,17 @@ from vectors.plain_text import one_line
 from vectors.regular_files import check_regular, open_regular
 from vectors.strict_json import dumps, loads
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
+
 _KEY = "melbo-tui-run"
 _MAX_BYTES, _MAX_HEADER, _MAX_TENSORS = 1 << 32, 64 << 20, 1000
 _TYPES = ("F32", "F64", "F16", "I64", "I32", "I16", "I8", "U8", "BOOL")  # which numpy has
-Tensors = dict[str, npt.NDArray[Any]]
+_NOTHING = "nothing"  # safetensors files need a tensor
+Tensors: TypeAlias = "dict[str, npt.NDArray[Any]]"
 T = TypeVar("T")
 
 
@@ -61,12 +65,14 @@ class Checkpoints:
         self._folder = folder / kind
 
     def save(self, run: str, header: Mapping[str, Any], tensors: Tensors) -> None:
-        tensors = {name: np.ascontiguousarray(t) for name, t in tensors.items()} or _NOTHING
+        from safetensors.numpy import save  # which imports numpy
+
+        kept = {name: np.ascontiguousarray(t) for name, t in tensors.items()} or {_NOTHING: np.zeros(1, dtype=np.float32)}
         try:
             check(_Header(header))
         except Unfit as error:
             raise LibraryError(f"the run could not be saved: {error}") from error
-        data = save(tensors, {_KEY: dumps(header)})
+        data = save(kept, {_KEY: dumps(header)})
         if len(data) > _MAX_BYTES or struct.unpack_from("<Q", data)[0] > _MAX_HEADER:
             raise LibraryError(f"the run could not be saved: its state is too large ({len(data) >> 20} MiB)")
         try:
@@ -87,7 +93,7 @@ class Checkpoints:
             raise LibraryError(f"there is no {one_line(run, 60)} in the library's {self._folder.name}") from error
         except (OSError, SafetensorError, ValueError) as error:
             raise LibraryError(f"{one_line(path.name, 80)}: it cannot be read ({one_line(str(error), 160)})") from error
-        return Checkpoint(run, header, {name: t for name, t in tensors.items() if name not in _NOTHING})
+        return Checkpoint(run, header, {name: t for name, t in tensors.items() if name != _NOTHING})
 
     def unfinished(self) -> list[str]:
         """Ids of the runs that are there, the latest last."""
@@ -140,7 +146,3 @@ def _tensor(file: Any, name: str) -> npt.NDArray[Any]:
         raise ValueError(f"{one_line(name, 40)} holds {one_line(str(kind), 20)} numbers, which no run's state does")
     tensor: npt.NDArray[Any] = file.get_tensor(name)
     return tensor
-
-
-# safetensors files need a tensor.
-_NOTHING: Tensors = {"nothing": np.zeros(1, dtype=np.float32)}

@@ -18,10 +18,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from vectors import indexed
 from vectors.curation import Curation, Sample, vector_row
@@ -32,6 +29,10 @@ from vectors.mixtures import Mixture, depth, read_mixture
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
 from vectors.vector import ModelStamp, SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["Kept", "Library", "Sample", "new_run_id"]
 

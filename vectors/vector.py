@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Annotated, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from vectors.bounded import (
     MAX_BLOCKS,
@@ -28,7 +25,13 @@ from vectors.bounded import (
 from vectors.errors import VectorError as VectorError
 from vectors.plain_text import one_line
 
-Direction = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
+
+Direction: TypeAlias = "npt.NDArray[np.float32]"
 # A folder's name, or a hub's id with its owner, is shorter.
 _Name = Annotated[str, Text(300, partial(one_line, limit=300))]
 

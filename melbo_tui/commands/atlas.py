@@ -12,6 +12,7 @@ import numpy as np
 from core.requests import MapBlocks
 from core.session import Session
 from core.unfinished import AtlasHeader
+from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, open_library
@@ -22,7 +23,7 @@ _SHADES = "0123456789"
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     about = "Maps how strongly every block's output, pushed, changes every later block's: power steering between all pairs."
-    parser = subparsers.add_parser("atlas", help="map which blocks amplify a push", description=about, parents=[common])
+    parser = subparsers.add_parser("atlas", help=COMMANDS["atlas"], description=about, parents=[common])
     parser.set_defaults(run=run)
     add_prompts(parser, "")
     parser.add_argument("--top", type=int, default=3, metavar="K", help="singular values a pair (default: 3)")

@@ -12,6 +12,7 @@ from core.events import Event, Said
 from core.requests import Reply, ReplyRow
 from core.session import Session
 from core.steering import OPERATIONS, Positions, SteerTerm, terms_of
+from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.naming import completed
 from melbo_tui.commands.output import fail, note, say, say_json
 from melbo_tui.commands.prompts import add_asking, add_thoughts, template_of
@@ -28,7 +29,7 @@ _THOUGHT_TOKENS = 2048  # whoever talks to one model wants to see its answer
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser(
-        "chat", help="talk to the steered model", description="Talks to the model under steering.", parents=[common]
+        "chat", help=COMMANDS["chat"], description="Talks to the model under steering.", parents=[common]
     )
     parser.set_defaults(run=run)
     completed(

@@ -15,7 +15,7 @@ from core.requests import THOUGHT_TOKENS, Prompt
 from core.session import Session
 from core.steering import SteerTerm
 from core.text_files import lines_of, questions_of
-from melbo_tui.commands import score
+from melbo_tui.commands import COMMANDS, score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import note, say, say_json, table
@@ -30,7 +30,7 @@ _ROWS = 40
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("evaluate", help="what vectors do, in numbers", description="What vectors do, in numbers.")
+    parser = subparsers.add_parser("evaluate", help=COMMANDS["evaluate"], description="What vectors do, in numbers.")
     actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
     for name, metric in METRICS.items():
         about = f"{metric.about} Random vectors of the same norm stand beside."

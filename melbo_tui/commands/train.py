@@ -17,6 +17,7 @@ from core.requests import Train
 from core.session import Session
 from core.text_files import lines_of
 from core.unfinished import AskedRun
+from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.options import add_force, add_option
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import (
@@ -37,7 +38,7 @@ from vectors.library import Library
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("train", help="find steering vectors", description="Finds steering vectors.")
+    parser = subparsers.add_parser("train", help=COMMANDS["train"], description="Finds steering vectors.")
     methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
     for name, method in METHODS.items():
         one = methods.add_parser(name, help=method.summary, description=method.summary, parents=[common])

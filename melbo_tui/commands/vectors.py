@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import SettingsError
 from core.model.config import stamp_of
 from core.model.template_arguments import arguments_of, written
-from melbo_tui.commands import curate
+from melbo_tui.commands import COMMANDS, curate
 from melbo_tui.commands.naming import add_picks, completed, find, picked
 from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import fail, say, say_done, say_json, table
@@ -26,7 +26,7 @@ from vectors.query import SORTS, Line, chosen, ordered
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("vectors", help="what the library keeps", description="What the library keeps.")
+    parser = subparsers.add_parser("vectors", help=COMMANDS["vectors"], description="What the library keeps.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.widgets import Static
 
-from core.events import ModelLoaded
-from vectors.checkpoints import Checkpoint
+if TYPE_CHECKING:
+    from core.events import ModelLoaded
+    from vectors.checkpoints import Checkpoint
 
 
 class Welcome(Static):

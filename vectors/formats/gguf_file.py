@@ -9,10 +9,7 @@ import struct
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vectors.bounded import MAX_BLOCKS, MAX_WIDTH
 from vectors.formats.raw import Reading, checked_size, made, write_out
@@ -20,6 +17,12 @@ from vectors.mixture import check_compatible
 from vectors.plain_text import natural, one_line
 from vectors.regular_files import open_regular
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 _ARCHITECTURE = "controlvector"
 _DIRECTION = "direction."

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from vectors.formats.raw import Reading, check_shape, checked_size, rows_as_vectors, write_out
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from vectors import deferred_numpy as np
 
 
 def read(path: Path, how: Reading) -> list[SteeringVector]:

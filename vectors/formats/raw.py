@@ -7,9 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from vectors import disk
 from vectors.atomic import write_atomically, write_new
@@ -18,6 +16,12 @@ from vectors.errors import FileTaken
 from vectors.plain_text import clean_name, one_line
 from vectors.regular_files import check_regular
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 # Bounds on what a stranger's file may claim; a library of 10,000 vectors of d 16,384 stays below them.
 MAX_VECTORS = 100_000

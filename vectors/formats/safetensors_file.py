@@ -13,12 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from vectors.bounded import AtMost, Block, Id, Norm, Settings, Text, decoded
 from vectors.errors import NewerFormat
@@ -27,6 +24,12 @@ from vectors.plain_text import clean_name, one_line
 from vectors.regular_files import open_regular
 from vectors.strict_json import dumps, loads
 from vectors.vector import Origin, SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 KEY = "melbo-tui"
 VERSION = 1
@@ -80,6 +83,8 @@ def encode(
         | ({"about": dict(one)} if one else {})
         for v, one in zip(vectors, said, strict=True)
     ]
+    from safetensors.numpy import save  # which imports numpy
+
     data = save(tensors, metadata={KEY: dumps({"version": VERSION, "vectors": rows})})
     if struct.unpack_from("<Q", data)[0] > MAX_HEADER:
         raise VectorError(f"what is known of {len(vectors)} vectors is too much for one file: write them to several")

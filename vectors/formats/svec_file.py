@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Annotated
 
 from vectors.bounded import MAX_BLOCKS, MAX_WIDTH, AtMost, Between, Label, decoded
 from vectors.formats.raw import Reading, made
@@ -20,8 +17,14 @@ from vectors.regular_files import read_regular
 from vectors.strict_json import loads
 from vectors.vector import SteeringVector, VectorError
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
+
 _MOST = 16 << 20  # Python numbers are eight times as large as their text
-_GREATEST = float(np.finfo(np.float32).max)
+_GREATEST = 3.4028234663852886e38  # of float32
 
 
 @dataclass(frozen=True)
