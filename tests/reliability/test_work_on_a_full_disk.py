@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from core.errors import Cancelled
+from core.errors import Cancelled, ModelError
 from core.events import Event, Progressed, VectorFound, Warned
 from core.language_model import LanguageModel
+from core.model.loader_failures import readable_failures
+from core.model_source import ModelSource
+from core.model_store import converted_folder, local_folder
 from core.requests import MapBlocks, Prompt, Train
 from core.session import Session
 from core.tasks import saving, train
@@ -162,3 +166,27 @@ def test_every_command_that_writes_says_that_the_disk_is_full(
 
 def _all_of(library: Library) -> list[Any]:
     return [*library.entries(kept_only=False), *library.entries(trash=True), Talks(library.folder).listed()]
+
+
+def test_a_model_that_does_not_fit_on_the_disk_is_not_blamed_on_its_file(
+    disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MELBO_TUI_CACHE", str(disk / "cache"))
+    gguf = tmp_path / "x.gguf"
+    gguf.write_bytes(b"GGUF")
+
+    def convert(gguf: Path, folder: Path, progress: object) -> None:
+        with readable_failures(gguf.name):
+            save_file({"weights": np.zeros(400_000, np.float32)}, folder / "model.safetensors")
+        (folder / "config.json").write_text("{}")
+
+    monkeypatch.setattr("core.language_model.convert_gguf", convert)
+    with pytest.raises(ModelError, match=r"the disk that holds .* is full") as told:
+        local_folder(ModelSource("gguf", str(gguf), "x", None), None, False, lambda stage, share: None)
+    assert "MELBO_TUI_CACHE" in told.value.remedy
+    assert not list((disk / "cache" / "models").glob(".converting-*"))
+    monkeypatch.setenv("MELBO_TUI_CACHE", str(tmp_path / "cache"))
+    left = tmp_path / "cache" / "models" / f".converting-{converted_folder(gguf, None).name}-abc"
+    left.mkdir(parents=True)
+    assert (local_folder(ModelSource("gguf", str(gguf), "x", None), None, False, lambda *_: None) / "config.json").is_file()
+    assert not left.exists(), "what a killed process left of the same model is taken away"
