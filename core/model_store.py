@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -79,7 +80,11 @@ def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
         if (folder / "config.json").is_file():  # by another process, which was waited for
             return folder
         # A folder takes its final name only when it is whole, so a conversion that was cut off is never loaded.
-        working = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+        for left in folder.parent.glob(
+            f".{glob.escape(folder.name)}.converting-*"
+        ):  # by a process that was ended in the middle
+            shutil.rmtree(left, ignore_errors=True)
+        working = Path(tempfile.mkdtemp(prefix=f".{folder.name}.converting-", dir=folder.parent))
         try:
             convert_gguf(gguf, working, progress)
             working.rename(folder)

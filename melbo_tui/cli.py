@@ -17,6 +17,7 @@ from core.spinning import spin_briefly
 from melbo_tui import __version__
 from melbo_tui.commands import atlas, chat, doctor, evaluate, models, streams, train, vectors
 from melbo_tui.commands.arguments import PATHS, as_text
+from melbo_tui.commands.interruption import Stopped, handled
 from melbo_tui.commands.output import fail
 from melbo_tui.terminal import prepare_terminal
 from vectors.index import LibraryError
@@ -46,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[_common(top=True)],
     )
     parser.add_argument("--version", action="version", version=f"melbo-tui {__version__}")
+    sparing = "paint once a second, within 6 KB/s (default: as chosen in the app)"
+    parser.add_argument("--low-bandwidth", action=argparse.BooleanOptionalAction, help=sparing)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers, _common(top=False))
@@ -101,7 +104,7 @@ def model_spec(args: argparse.Namespace) -> ModelSpec:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and gives its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Runs the command line and gives its exit code: 0 done, 1 failed, 2 wrong usage, 128+n ended by signal n (Ctrl-C: 130)."""
     spin_briefly()
     debugging = False
     try:
@@ -109,9 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _read(argv)
         debugging = args.debug
         return _run(args)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         fail("interrupted; everything that was finished is kept")
-        return INTERRUPTED
+        return 128 + stop.number if isinstance(stop, Stopped) else INTERRUPTED
     except streams.ReaderGone:
         return FAILED
     except (MelboError, LibraryError, VectorError, MemoryError) as error:
@@ -151,4 +154,5 @@ def _run(args: argparse.Namespace) -> int:
         from melbo_tui.app import open_app
 
         return open_app(args)
-    return int(args.run(args))
+    with handled():
+        return int(args.run(args))

@@ -35,6 +35,7 @@ class Settings:
     sample_prompt: str = ""
     columns: list[str] = field(default_factory=list)
     form: dict[str, str] = field(default_factory=dict)
+    low_bandwidth: bool = False
 
     @classmethod
     def load(cls) -> Settings:

@@ -23,11 +23,18 @@ PROGRAM = [sys.executable, "-m", "melbo_tui"]
 class Terminal:
     """A command on a pseudo-terminal of `columns` x `rows` cells. To be used with `with`, which ends what still runs.
 
-    `written` holds everything that came, `reads` (seconds since the start, bytes) as they came; both grow in a thread.
+    With `answers` it has synchronised output and tells of a resize in the band, and says so; with `rate` it takes so many bytes
+    a second. `written` holds everything that came, `reads` (seconds since the start, bytes) as they came; both grow in a thread.
     """
 
     def __init__(
-        self, command: Sequence[str], columns: int = 120, rows: int = 40, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        columns: int = 120,
+        rows: int = 40,
+        environment: Mapping[str, str] | None = None,
+        answers: bool = False,
+        rate: float | None = None,
     ) -> None:
         self._ours, theirs = os.openpty()
         self._size(theirs, columns, rows)
@@ -50,6 +57,7 @@ class Terminal:
         self._screen = pyte.Screen(columns, rows)
         self._fed, self._stream = 0, pyte.ByteStream(self._screen)
         self._closed = False
+        self._answers, self._rate = answers, rate
         threading.Thread(target=self._read, daemon=True).start()
 
     def __enter__(self) -> Terminal:
@@ -66,9 +74,13 @@ class Terminal:
         while True:
             self._reading.wait()
             try:
-                data = os.read(self._ours, 65536)
+                data = os.read(self._ours, 65536 if self._rate is None else max(int(self._rate / 10), 1))
+                for mode in re.findall(rb"\x1b\[\?(2026|2048)\$p", data) if self._answers else ():
+                    os.write(self._ours, b"\x1b[?%b;2$y" % mode)
             except OSError:
                 return
+            if self._rate is not None:
+                time.sleep(len(data) / self._rate)
             self.written += data
             self.reads.append((time.monotonic() - self.began, len(data)))
 
