@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.reliability.terminal import PROGRAM, Terminal
 
-LOADED, STARTED = "float32", r"step [2-9]\d* of"
+LOADED = "float32"
+LONG = {"vectors": "800", "steps": "400"}  # a run that a tiny model is at for minutes
+
+
+def train(terminal: Terminal) -> None:
+    """Starts the run of the form, from its prompt, and waits until it trains."""
+    terminal.send("\r")
+    wait_until(terminal, r"training, step \d+ of")
 
 
 def command(model: str | Path, folder: Path, *options: str) -> list[str]:
     return [*PROGRAM, "--model", str(model), "--library", str(folder / "library"), *options]
 
 
-def program(model: str | Path, folder: Path, *options: str, **terminal: Any) -> Terminal:
-    """The app, not yet loaded."""
-    environment = {"MELBO_TUI_CONFIG": str(folder / "config"), **terminal.pop("environment", {})}
+def program(model: str | Path, folder: Path, *options: str, form: Mapping[str, str] | None = None, **terminal: Any) -> Terminal:
+    """The app, not yet loaded; `form` is what the Train pane's form holds."""
+    settings = folder / "config" / "settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"form": dict(form or {})}))
+    environment = {"MELBO_TUI_CONFIG": str(settings.parent), **terminal.pop("environment", {})}
     return Terminal(command(model, folder, *options), environment=environment, **terminal)
 
 
@@ -28,22 +40,12 @@ def idle(terminal: Terminal, seconds: float = 90) -> None:
     wait_until(terminal, r"idle", seconds)
 
 
-def type_into_form(terminal: Terminal, *fields: tuple[str, str]) -> None:
-    """Fills fields of the form, each found by what explains it, with Tab from the prompt on; the focus ends in the last."""
-    for explanation, text in fields:
-        for _ in range(20):
-            if explanation in terminal.screen():
-                break
-            terminal.send("\t")
-            time.sleep(0.15)
-        terminal.send("\x01\x0b" + text)  # to the line's start, and all of it away
-
-
 def wait_until(terminal: Terminal, pattern: str, seconds: float = 60) -> str:
     """The screen, once `pattern` is found on it. Raises AssertionError where it does not come."""
     end = time.monotonic() + seconds
     while not re.search(pattern, shown := terminal.screen()):
-        assert time.monotonic() < end and terminal.process.poll() is None, f"{pattern!r} did not come:\n{shown}"
+        waiting = time.monotonic() < end and terminal.process.poll() is None
+        assert waiting, f"{pattern!r} did not come:\n{shown}"
         time.sleep(0.02)
     return shown
 

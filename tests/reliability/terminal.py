@@ -23,8 +23,8 @@ PROGRAM = [sys.executable, "-m", "melbo_tui"]
 class Terminal:
     """A command on a pseudo-terminal of `columns` x `rows` cells. To be used with `with`, which ends what still runs.
 
-    With `answers` it has synchronised output and tells of a resize in the band, and says so; with `rate` it takes so many bytes
-    a second. `written` holds everything that came, `reads` (seconds since the start, bytes) as they came; both grow in a thread.
+    With `answers` it says that it has synchronised output and resizes in the band; with `rate` it takes so many bytes a second.
+    `written` holds everything that came, `reads` (seconds since the start, bytes) as they came; both grow in a thread.
     """
 
     def __init__(
