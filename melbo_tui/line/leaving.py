@@ -164,10 +164,13 @@ class Leaving:
         closed = self._app.close_engine(_LONGEST_STEP_SECONDS)
         if not away.wait(_PUTTING_AWAY_SECONDS):
             put_away()
+        # Nothing is left that could be lost. Whoever sent a signal waits; and an engine that was left behind in its step, or a
+        # look-up that hangs, would hold the process for ever.
+        if self._app.is_real and (self.code or not closed):
+            self._at_once(self.code)
         self._app.in_the_loop(lambda: self._app.finish(self.code))
         if self._app.is_real:
-            # An engine that was left behind, or a look-up that hangs, would hold the process for ever.
-            time.sleep(_CLOSING_SECONDS if closed else _CLOSING_SECONDS / 2)
+            time.sleep(_CLOSING_SECONDS)
             self._at_once(self.code)
 
     def _end_crashed(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,13 +26,23 @@ def command(model: str | Path, folder: Path, *options: str) -> list[str]:
     return [*PROGRAM, "--model", str(model), "--library", str(folder / "library"), *options]
 
 
-def program(model: str | Path, folder: Path, *options: str, form: Mapping[str, str] | None = None, **terminal: Any) -> Terminal:
-    """The app, not yet loaded; `form` is what the Train pane's form holds."""
-    settings = folder / "config" / "settings.json"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps({"form": dict(form or {})}))
-    environment = {"MELBO_TUI_CONFIG": str(settings.parent), **terminal.pop("environment", {})}
-    return Terminal(command(model, folder, *options), environment=environment, **terminal)
+def settings(folder: Path, form: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program with settings of its own, in which the Train pane's form holds `form`."""
+    file = folder / "config" / "settings.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"form": dict(form)}))
+    return {"MELBO_TUI_CONFIG": str(file.parent)}
+
+
+def program(
+    model: str | Path, folder: Path, *options: str, form: Mapping[str, str] | None = None, changed: str = "", **terminal: Any
+) -> Terminal:
+    """The app, not yet loaded; `form` is what the Train pane's form holds, `changed` Python that is run before it."""
+    environment = {**settings(folder, form or {}), **terminal.pop("environment", {})}
+    words = command(model, folder, *options)
+    if changed:
+        words = [sys.executable, "-c", f"{changed}\nimport sys\nfrom melbo_tui.cli import main\nsys.exit(main())", *words[3:]]
+    return Terminal(words, environment=environment, **terminal)
 
 
 def idle(terminal: Terminal, seconds: float = 90) -> None:
