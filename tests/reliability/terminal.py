@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -58,7 +59,8 @@ class Terminal:
         self._fed, self._stream = 0, pyte.ByteStream(self._screen)
         self._closed = False
         self._answers, self._rate = answers, rate
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Terminal:
         return self
@@ -71,8 +73,10 @@ class Terminal:
         self.hang_up()
 
     def _read(self) -> None:
-        while True:
-            self._reading.wait()
+        while not self._closed:
+            # Never in a read when the terminal is closed: the next one may get the same descriptor.
+            if not self._reading.wait(0.05) or not select.select([self._ours], [], [], 0.05)[0]:
+                continue
             try:
                 data = os.read(self._ours, 65536 if self._rate is None else max(int(self._rate / 10), 1))
                 for mode in re.findall(rb"\x1b\[\?(2026|2048)\$p", data) if self._answers else ():
@@ -108,6 +112,7 @@ class Terminal:
         """The line drops: the terminal is gone."""
         if not self._closed:
             self._closed = True
+            self._reader.join()
             os.close(self._ours)
             os.close(self._theirs)
 

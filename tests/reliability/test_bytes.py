@@ -34,27 +34,25 @@ def test_nothing_is_written_while_nothing_happens(tiny_chat: Path, tmp_path: Pat
         for place, keys in places.items():
             terminal.send(keys)
             time.sleep(1.5)
-            assert figure(f"idle, {place}", rate(terminal, 5)) == 0
+            assert figure(f"idle, {place}", rate(terminal, 5 if place == "Train" else 3)) == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("options", "most"), [((), 60 * KB), (("--low-bandwidth",), 10 * KB)])
-@pytest.mark.parametrize("answers", [False, True])
+@pytest.mark.parametrize(("options", "most", "answers"), [((), 60 * KB, True), (("--low-bandwidth",), 10 * KB, False)])
 def test_training_with_plots(tiny_chat: Path, tmp_path: Path, options: tuple[str, ...], most: float, answers: bool) -> None:
     with program(tiny_chat, tmp_path, *options, form=LONG, answers=answers) as terminal:
         idle(terminal)
         train(terminal)
-        assert figure(f"tiny model training, {' '.join(options) or 'as it is'}", rate(terminal, 8)) < most
+        assert figure(f"tiny model training, {' '.join(options) or 'as it is'}", rate(terminal, 5)) < most
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("options", "most"), [((), 20 * KB), (("--low-bandwidth",), 10 * KB)])
-def test_an_answer_being_streamed(tiny_chat: Path, tmp_path: Path, options: tuple[str, ...], most: float) -> None:
-    with program(tiny_chat, tmp_path, *options) as terminal:
+def test_an_answer_being_streamed(tiny_chat: Path, tmp_path: Path) -> None:
+    with program(tiny_chat, tmp_path) as terminal:
         idle(terminal)
         chat(terminal, "Tell me of the sea")
         terminal.wait_for("tokens/s")
-        assert figure(f"tiny model's answer, {' '.join(options) or 'as it is'}", rate(terminal, 2)) < most
+        assert figure(f"tiny model's answer, as it is", rate(terminal, 2)) < 20 * KB
 
 
 @pytest.mark.slow

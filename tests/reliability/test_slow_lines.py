@@ -72,7 +72,7 @@ def test_a_signal_while_the_reader_stands_still(tiny_chat: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_slow_line_is_offered_less_and_takes_it(tiny_chat: Path, tmp_path: Path) -> None:
-    with program(tiny_chat, tmp_path, form=LONG, rate=2500) as terminal:
+    with program(tiny_chat, tmp_path, form=LONG, rate=1500, answers=True) as terminal:
         terminal.wait_for("float32", 90)
         terminal.send("\r")
         terminal.wait_for("The line is slow", 60)
