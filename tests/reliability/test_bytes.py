@@ -52,7 +52,7 @@ def test_an_answer_being_streamed(tiny_chat: Path, tmp_path: Path) -> None:
         idle(terminal)
         chat(terminal, "Tell me of the sea")
         terminal.wait_for("tokens/s")
-        assert figure(f"tiny model's answer, as it is", rate(terminal, 2)) < 20 * KB
+        assert figure("tiny model's answer, as it is", rate(terminal, 2)) < 20 * KB
 
 
 @pytest.mark.slow
