@@ -251,4 +251,5 @@ def open_app(args: argparse.Namespace) -> int:
     app.low_bandwidth = app.settings.low_bandwidth if args.low_bandwidth is None else args.low_bandwidth
     with app.leaving.listening():
         app.run()
+        app.leaving.end()
     return app.return_code or 0

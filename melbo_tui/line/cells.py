@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from rich.cells import split_graphemes
+from rich.cells import cell_len, split_graphemes
 from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
@@ -101,17 +101,21 @@ def cells_of(strip: Strip, colors: ColorSystem) -> list[Cell]:
         if text.isascii() and text.isprintable():
             cells += [(character, codes) for character in text]
             continue
+        own: list[Cell] = []
         for grapheme, width in _graphemes(text):
             if width:
-                cells.append((grapheme, codes))
-                cells += [("", codes)] * (width - 1)
+                own.append((grapheme, codes))
+                own += [("", codes)] * (width - 1)
+        # What joins nothing is counted in two ways; what stands behind it must not move.
+        count = segment.cell_length
+        cells += own[:count] + [(" ", codes)] * (count - len(own))
     return cells
 
 
 @lru_cache(8192)
 def _graphemes(text: str) -> tuple[tuple[str, int], ...]:
-    """The graphemes of `text` and their widths in cells, without the characters that a terminal would obey."""
-    clean = "".join(filter(_is_drawn, text))
+    """The graphemes of `text` and their widths in cells; what a terminal would obey is blank, in as many cells as it counts."""
+    clean = "".join(character if _is_drawn(character) else " " * cell_len(character) for character in text)
     return tuple((clean[start:end], width) for start, end, width in split_graphemes(clean)[0])
 
 

@@ -101,6 +101,11 @@ class Leaving:
             self._begun, self.code = time.monotonic(), code
         threading.Thread(target=self._leave, name="melbo-leaving", daemon=True).start()
 
+    def end(self) -> None:
+        """Ends the process once the app has ended in order: taking torch apart takes seconds where the machine is busy."""
+        if self._begun is not None and self._app.is_real:
+            self._at_once(self.code)
+
     def hung_up(self) -> None:
         """The terminal is gone: leaves, but is never the second to ask, for a line that drops tells of it in several ways."""
         with self._lock:

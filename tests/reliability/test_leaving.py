@@ -167,7 +167,7 @@ def test_a_crash(where: str, tiny_chat: Path, tmp_path: Path) -> None:
     with program(tiny_chat, tmp_path, form=LONG, changed=CRASHES[where]) as terminal:
         training(terminal)
         terminal.send("?")
-        check_left(terminal, tmp_path, training, 1, most=3)
+        check_left(terminal, tmp_path, training, 1, most=4)
         assert b"a fault in" in bytes(terminal.written[-20000:])
 
 

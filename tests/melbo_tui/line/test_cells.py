@@ -28,7 +28,7 @@ STYLES = [
     Style(bgcolor="color(200)"),
     Style(color="#a0b0c0", bgcolor="#405060", italic=True),
 ]
-TEXTS = st.text("ab ─█⣿•日本é\u0301\x1b\x07\x9b\u202e", max_size=12)
+TEXTS = st.text("ab ─█⣿•日本é\u0301\x1b\x07\x9b\u202e\xad\u2028👩\u200d🚀\ufe0f", max_size=12)
 STRIPS = st.lists(st.tuples(TEXTS, st.sampled_from(STYLES)), max_size=4)
 
 
@@ -73,7 +73,7 @@ def test_changes_show_what_a_whole_painting_shows(frames: list[list[list[tuple[s
 def test_no_character_that_a_terminal_obeys_becomes_a_cell(parts: list[tuple[str, Style | None]]) -> None:
     made = strip(parts)
     cells = cells_of(made, CONSOLE._color_system)  # type: ignore[arg-type]
-    assert not set("\x1b\x07\x9b\u202e") & set("".join(text for text, _ in cells))
+    assert not set("\x1b\x07\x9b\u202e\xad\u2028") & set("".join(text for text, _ in cells))
     assert len(cells) == made.cell_length
 
 
