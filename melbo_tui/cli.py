@@ -17,7 +17,7 @@ from core.spinning import spin_briefly
 from melbo_tui import __version__
 from melbo_tui.commands import atlas, chat, doctor, evaluate, models, streams, train, vectors
 from melbo_tui.commands.arguments import PATHS, as_text
-from melbo_tui.commands.interruption import Stopped, handled
+from melbo_tui.commands.interruption import Stopped, handled, stopped
 from melbo_tui.commands.output import fail
 from melbo_tui.terminal import prepare_terminal
 from vectors.index import LibraryError
@@ -155,4 +155,7 @@ def _run(args: argparse.Namespace) -> int:
 
         return open_app(args)
     with handled():
-        return int(args.run(args))
+        try:
+            return int(args.run(args))
+        except (streams.OutputError, streams.ReaderGone) as error:
+            raise stopped(error) or error from None

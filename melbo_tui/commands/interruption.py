@@ -19,17 +19,32 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+def stopped(error: BaseException | None) -> Stopped | None:
+    """What ended the command, where `error` came of telling what it had made: to a terminal that is gone, perhaps."""
+    if error is None or isinstance(error, Stopped):
+        return error
+    return stopped(error.__cause__) or stopped(error.__context__)
+
+
 class Interruption:
-    """Whether a command is to end, and by which signal."""
+    """Whether a command is to end, and by which signal, if by one."""
 
-    number = 0
+    def __init__(self) -> None:
+        self.number = 0
+        self._wanted = False
 
-    def set(self, number: int) -> None:
-        """Notes the signal; the first one counts."""
-        self.number = self.number or number
+    def want(self) -> None:
+        """It is to end for a reason of its own."""
+        self._wanted = True
 
-    def is_set(self) -> bool:
-        return self.number != 0
+    def take(self, number: int) -> None:
+        """It is to end by the signal. Raises Stopped where that is the second."""
+        if self.number:
+            raise Stopped(number)
+        self.number = number
+
+    def __bool__(self) -> bool:
+        return self._wanted or self.number != 0
 
 
 def stop_at_once(number: int, frame: object) -> None:

@@ -66,15 +66,15 @@ class Runner:
                 show(event)
             except (OutputError, ReaderGone) as error:  # the step in hand is ended and put away all the same
                 unwritten.append(error)
-                interrupted.set(signal.SIGINT)
-            if isinstance(event, Progressed) and interrupted.is_set() and not told:
+                interrupted.want()
+            if isinstance(event, Progressed) and interrupted and not told:
                 told = True
                 raise Cancelled  # out of a phase that cannot yield: loading a model
 
         try:
             with _interruptions() as interrupted, closing(self.session.start(0, request, emit)) as steps:
                 for _ in steps:
-                    if interrupted.is_set() and not told:
+                    if interrupted and not told:
                         told = True
                         # At a step's end, where the task can put away how far it has come, and finish what is cheap.
                         steps.throw(Cancelled())
@@ -82,8 +82,8 @@ class Runner:
                 raise Cancelled
         except (Cancelled, StopIteration):
             # A terminal that is gone can be written to no more; that it went is what ended the work.
-            if not unwritten or interrupted.number != signal.SIGINT:
-                raise Stopped(interrupted.number) from None
+            if interrupted.number or not unwritten:
+                raise Stopped(interrupted.number or signal.SIGINT) from None
         finally:
             line.clear()
         if unwritten:
@@ -97,9 +97,7 @@ def _interruptions() -> Iterator[Interruption]:
     interruption = Interruption()
 
     def interrupt(number: int, frame: object) -> None:
-        if interruption.is_set():
-            raise Stopped(number)
-        interruption.set(number)
+        interruption.take(number)
         # A handler may run in the middle of another write, where only the bare system call is safe.
         with contextlib.suppress(OSError):
             os.write(sys.stderr.fileno(), b"\nmelbo-tui: stopping at the end of this step (Ctrl-C again: at once)\n")
