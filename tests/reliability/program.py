@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.reliability.terminal import PROGRAM, Terminal
 
 LOADED = "float32"
@@ -66,3 +68,12 @@ def chat(terminal: Terminal, message: str) -> None:
     terminal.send("\x1bOR")
     terminal.wait_for("Type a message")
     terminal.send(message + "\r")
+
+
+def running(folder: Path) -> psutil.Process:
+    """The program that has the library in `folder`, whoever started it."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or [""]
+        if "melbo_tui" in words and str(folder / "library") in words and Path(words[0]).name.startswith("python"):
+            return process
+    raise AssertionError("it does not run")

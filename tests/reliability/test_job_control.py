@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reliability.program import LONG, command, idle, program, settings, train, wait_until
+from tests.reliability.program import LONG, command, idle, program, running, settings, train, wait_until
 from tests.reliability.shell import PROMPT, bash, typed
 from tests.reliability.terminal import Terminal
 
@@ -65,19 +65,22 @@ def test_the_shell_has_its_terminal_while_the_app_is_suspended(shell: Terminal) 
     wait_until(shell, f"(?s)^(?!.*{re.escape(before.strip())})")  # it goes on
 
 
-def test_a_job_in_the_background_trains_on_and_does_not_draw(shell: Terminal) -> None:
-    before = progress(shell)
+def test_a_job_in_the_background_trains_on_and_does_not_draw(shell: Terminal, tmp_path: Path) -> None:
+    program = running(tmp_path)
     stop(shell)
+    used = program.cpu_times().user
+    time.sleep(0.5)
+    assert program.cpu_times().user == used
     shell.send("bg\r")
     time.sleep(1)
     began = time.monotonic()
     time.sleep(2.5)
     assert shell.bytes_between(began, began + 2.5) == 0
+    assert program.cpu_times().user > used + 0.3
     shell.send("echo still here\r")
     wait_until(shell, r"\nstill here")
     shell.send("fg\r")
     shell.wait_for("palette")
-    assert progress(shell) != before
 
 
 def test_a_stop_that_nobody_could_end_is_passed_over(tiny_chat: Path, tmp_path: Path) -> None:
