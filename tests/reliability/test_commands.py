@@ -18,8 +18,14 @@ def words(tiny: Path, folder: Path) -> list[str]:
     return [*PROGRAM, "train", "melbo", "--prompt", "Hi there", *options]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.soak),
+        pytest.param(signal.SIGINT, marks=pytest.mark.soak),
+    ],
+)
 def test_a_run_is_ended_at_its_step(number: signal.Signals, tiny_chat: Path, tmp_path: Path) -> None:
     with Terminal(words(tiny_chat, tmp_path)) as terminal:
         terminal.wait_for("training", 60)

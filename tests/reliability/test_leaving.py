@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.reliability.program import LONG, chat, idle, program, train
+from tests.reliability.program import LONG, chat, command, idle, program, running, settings, train
 from tests.reliability.terminal import PROGRAM, Terminal
 from vectors.checkpoints import Checkpoints
 from vectors.talks import Talks
 
+_SLOW, _LATER = pytest.mark.slow, pytest.mark.soak
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
@@ -64,7 +67,7 @@ def check_kept(folder: Path, state: Callable[[Terminal], None]) -> None:
     assert [talk.message for talk in talks] == (["Tell me of the sea"] if state is answering else [])
 
 
-CASES = [*((signal.SIGTERM, state) for state in STATES), (signal.SIGHUP, training)]
+CASES = [(signal.SIGTERM, state) for state in STATES if state is not idle]
 
 
 @pytest.mark.slow
@@ -94,6 +97,21 @@ def test_a_run_that_was_ended_is_taken_up_again(tiny_chat: Path, tmp_path: Path)
     done = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     assert not Checkpoints(tmp_path / "library").unfinished()
+
+
+@pytest.mark.slow
+def test_a_parent_that_keeps_the_hangup_to_itself(tiny_chat: Path, tmp_path: Path) -> None:
+    # As make does: the terminal's first process is told, and its child is not.
+    app = shlex.join(command(tiny_chat, tmp_path))
+    with Terminal(["sh", "-c", f"trap : HUP; {app}; exit 0"], environment=settings(tmp_path, LONG)) as terminal:
+        training(terminal)
+        process = running(tmp_path)
+        began = time.monotonic()
+        terminal.hang_up()
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < began + 2
+            time.sleep(0.01)
+        check_kept(tmp_path, training)
 
 
 SLOW_STEPS = """
@@ -161,8 +179,7 @@ melbo_tui.app.MelboApp.action_guide = lambda self: failing.append(1)
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("where", CRASHES)
+@pytest.mark.parametrize("where", [pytest.param(where, marks=_LATER if "worker" in where else _SLOW) for where in CRASHES])
 def test_a_crash(where: str, tiny_chat: Path, tmp_path: Path) -> None:
     with program(tiny_chat, tmp_path, form=LONG, changed=CRASHES[where]) as terminal:
         training(terminal)
