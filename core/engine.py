@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from core.requests import Request
 from core.session import Session, Task, failure
 
 _FLUSH_SECONDS = 0.1
+# How long an engine that closes waits for a step that has nothing to keep, and how often it looks whether it is such a one.
+_NOTHING_TO_KEEP_SECONDS, _LOOK_SECONDS = 0.2, 0.05
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Engine:
         self._lock = threading.RLock()
         self._next_id = 1
         self._closing = False
+        self._at_work: _Running | None = None  # whose step is being made
         self._thread = threading.Thread(target=self._work, name="melbo-engine", daemon=True)
         self._thread.start()
 
@@ -74,13 +78,21 @@ class Engine:
         self._change(task, paused=paused)
 
     def close(self, timeout: float | None = 10.0) -> bool:
-        """Ends every task at its next step, which puts away what it has finished, and the thread; False if not in time."""
+        """Ends every task at its next step, which puts away what it has finished, and the thread; False if not in time.
+
+        A task that has nothing to put away, as loading has, is not waited for: its step may be a long one.
+        """
         self._closing = True
         with self._lock:
             for task in self._tasks.values():
                 task.cancelled = True
         self._wake.put(None)
-        self._thread.join(timeout)
+        end = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while self._thread.is_alive() and time.monotonic() < end:
+            at_work = self._at_work
+            if at_work is not None and not at_work.request.puts_away:
+                end = min(end, time.monotonic() + _NOTHING_TO_KEEP_SECONDS)
+            self._thread.join(min(_LOOK_SECONDS, max(end - time.monotonic(), 0.0)))
         return not self._thread.is_alive()
 
     def _change(self, id: int, *, cancelled: bool | None = None, paused: bool | None = None) -> None:
@@ -96,10 +108,21 @@ class Engine:
         self._wake.put(None)
 
     def _work(self) -> None:
+        try:
+            self._run_tasks()
+        finally:  # a fault of the engine's own must not cost what the tasks have made
+            for task in list(self._tasks.values()):
+                with suppress(BaseException):
+                    if task.steps is not None:
+                        task.steps.close()
+
+    def _run_tasks(self) -> None:
         while True:
             task = self._choose()
             if task is not None:
+                self._at_work = task
                 self._step(task)
+                self._at_work = None
                 self._outbox.flush_if_due()
                 continue
             self._outbox.flush()

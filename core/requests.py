@@ -21,10 +21,14 @@ BACKGROUND, INTERACTIVE, FIRST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Request:
-    """`task_module` is imported only when the request is run; its `run(session, request, emit)` is the task's generator."""
+    """`task_module` is imported only when the request is run; its `run(session, request, emit)` is the task's generator.
+
+    `puts_away`: whether the step in hand, when the program ends, is worth the wait for its end.
+    """
 
     task_module: ClassVar[str]
     priority: ClassVar[int] = INTERACTIVE
+    puts_away: ClassVar[bool] = True
 
     @property
     def label(self) -> str:
@@ -40,6 +44,7 @@ class Request:
 class LoadModel(Request):
     task_module = "core.tasks.load"
     priority = FIRST
+    puts_away = False
     spec: ModelSpec = field(default_factory=ModelSpec)
 
     @property

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.containers import Container
@@ -45,7 +40,6 @@ if TYPE_CHECKING:
 
 
 LEAST_WIDTH, LEAST_HEIGHT = 72, 20
-_LEAVING_SECONDS = 5
 
 MakeEngine: TypeAlias = "Callable[[Callable[[Event], None], Library], EngineLike]"
 
@@ -71,6 +65,7 @@ class MelboApp(LoadingApp):
         Binding("3,f3", "pane('chat')", "Chat", id="app.chat", show=False),
         Binding("question_mark", "guide", "Help", id="app.help"),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "Suspend", id="app.suspend", show=False, priority=True),
     ]
 
     def __init__(
@@ -102,7 +97,6 @@ class MelboApp(LoadingApp):
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
         self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
-        self._leave_on_hangup()
         self.action_pane("train")
         self.call_after_refresh(self._complete)
 
@@ -141,8 +135,7 @@ class MelboApp(LoadingApp):
         return self._library() if callable(self._library) else self._library
 
     def on_unmount(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
+        self.close_engine(10.0)
 
     # The engine
 
@@ -265,6 +258,8 @@ class MelboApp(LoadingApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
         yield SystemCommand("Guide", "What this program is for, and the shortest way through it", self.action_guide)
+        how = "as usual" if self.low_bandwidth else "once a second, for a slow line"
+        yield SystemCommand("Low bandwidth", f"Paint {how}", self._turn_low_bandwidth)
         pane = self.query_one(f"#{self.query_one('#panes', ContentSwitcher).current}", Pane)
         for binding in pane._bindings.key_to_bindings.values():
             for one in binding:
@@ -280,51 +275,25 @@ class MelboApp(LoadingApp):
         return run
 
     async def action_quit(self) -> None:
-        """Ends the engine at its next step, which puts away what is finished, and leaves."""
+        """Ends the engine at its next step, which puts away what is finished, and leaves; a second time, at once."""
         if self._active_tasks:
             self.notify("Finishing the step in hand …")
-        self._quit()
+        await super().action_quit()
 
-    @work(exit_on_error=False)
-    async def _quit(self) -> None:
+    def put_away(self) -> None:
         for pane in self._panes:
             pane.put_away()
         if self._settings_unsaved:
             self.remember()
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.close)
-        self.exit()
 
-    def _leave_on_hangup(self) -> None:
-        """A connection that drops kills the process without clean-up, unless the signal is taken as the wish to leave.
+    def close_engine(self, seconds: float) -> bool:
+        closed = self._engine is None or self._engine.close(seconds)
+        self.end_log()  # after a signal the process is ended before the app is unmounted
+        return closed
 
-        Windows has no such signal, and a loop outside the main thread may not take any: there it stays as it was.
-        """
-        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
-            if not self.is_headless and os.isatty(0):
-                threading.Thread(target=self._watch_terminal, daemon=True).start()
-
-    def _watch_terminal(self) -> None:
-        """The signal goes to the terminal's first process; one that keeps it to itself, as make does, leaves us to look."""
-        while os.isatty(0):
-            time.sleep(1)
-        self._hung_up()
-
-    def _hung_up(self) -> None:
-        """Leaves a terminal that is gone. Nobody empties what is still written to it, and a full queue would block for ever."""
-        if not self.is_headless:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            for stream in (1, 2):
-                os.dup2(nowhere, stream)
-            threading.Thread(target=self._end_all_the_same, daemon=True).start()
-        self.call_later(self._quit)
-
-    def _end_all_the_same(self) -> None:
-        """Ends the process, finished or not: one that still draws on a terminal that is gone would wait for ever."""
-        self.engine.close()
-        time.sleep(_LEAVING_SECONDS)
-        os._exit(128 + signal.SIGHUP)
+    def _turn_low_bandwidth(self) -> None:
+        self.low_bandwidth = not self.low_bandwidth
+        self.remember(low_bandwidth=self.low_bandwidth)
 
     def on_resize(self, event: Resize) -> None:
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
@@ -346,9 +315,12 @@ def open_app(args: argparse.Namespace) -> int:
         return Library(folder)
 
     app = MelboApp(args.spec, library)
-    app.run()
+    app.low_bandwidth = app.settings.low_bandwidth if args.low_bandwidth is None else args.low_bandwidth
+    with app.leaving.listening():
+        app.run()
+        if app.fault is not None:
+            fail(first_line(app.fault), fault_remedy())
+        app.leaving.end()
     if app.failure is not None:
         raise app.failure
-    if app.fault is not None:
-        fail(first_line(app.fault), fault_remedy())
     return app.return_code or 0

@@ -17,6 +17,7 @@ from core.spinning import spin_briefly
 from melbo_tui import __version__
 from melbo_tui.commands import COMMANDS, streams
 from melbo_tui.commands.arguments import PATHS, as_text
+from melbo_tui.commands.interruption import Stopped, handled, stopped
 from melbo_tui.commands.output import fail
 from melbo_tui.terminal import prepare_terminal
 from vectors.errors import FileTaken
@@ -49,6 +50,8 @@ def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         parents=[_common(top=True)],
     )
     parser.add_argument("--version", action="version", version=f"melbo-tui {__version__}")
+    sparing = "paint once a second, within 6 KB/s (default: as chosen in the app)"
+    parser.add_argument("--low-bandwidth", action=argparse.BooleanOptionalAction, help=sparing)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     common = _common(top=False)
     for command, about in COMMANDS.items():
@@ -110,7 +113,7 @@ def model_spec(args: argparse.Namespace) -> ModelSpec:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and gives its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Runs the command line and gives its exit code: 0 done, 1 failed, 2 wrong usage, 128+n ended by signal n (Ctrl-C: 130)."""
     spin_briefly()
     debugging = False
     try:
@@ -118,9 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _read(argv)
         debugging = args.debug
         return _run(args)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         fail("interrupted; everything that was finished is kept")
-        return INTERRUPTED
+        return 128 + stop.number if isinstance(stop, Stopped) else INTERRUPTED
     except streams.ReaderGone:
         return FAILED
     except (MelboError, LibraryError, VectorError, MemoryError) as error:
@@ -169,10 +172,13 @@ def _run(args: argparse.Namespace) -> int:
     from core.log import failed
     from melbo_tui.log import logged
 
-    with logged(args.command):
+    with logged(args.command), handled():
         try:
             return int(args.run(args))
         except Exception as error:
-            if not isinstance(error, streams.ReaderGone):
+            gone = isinstance(error, streams.ReaderGone)
+            if (gone or isinstance(error, streams.OutputError)) and (by_signal := stopped(error)):
+                raise by_signal from None
+            if not gone:
                 failed(args.command, error)
             raise

@@ -26,9 +26,12 @@ class LoggedApp(App[None]):
             self._logging = ExitStack()
             self._logging.enter_context(logged("the app"))
 
-    def on_unmount(self) -> None:
+    def end_log(self) -> None:
         if self._logging is not None:
             self._logging.close()
+
+    def on_unmount(self) -> None:
+        self.end_log()
 
     def _handle_exception(self, error: Exception) -> None:
         self.begin_log()

@@ -16,6 +16,7 @@ from core.model_source import ModelSpec
 from core.requests import LoadModel, Request
 from melbo_tui.attempts import why_not
 from melbo_tui.faults import LoggedApp
+from melbo_tui.line.app import TerminalApp
 
 
 class EngineLike(Protocol):
@@ -35,7 +36,7 @@ def is_there(spec: Callable[[str], ModelSpec], text: str) -> str:
     return why_not(lambda: shape_of(located(wanted), wanted.revision))
 
 
-class LoadingApp(LoggedApp):
+class LoadingApp(LoggedApp, TerminalApp):
     """`spec` is of the model that is loaded or, while none is, of the one to come; `trouble` why there will be none."""
 
     def __init__(self, spec: ModelSpec) -> None:

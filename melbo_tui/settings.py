@@ -42,6 +42,7 @@ class Settings:
     sample_prompt: Prose = ""
     columns: list[Label] = field(default_factory=list)
     form: dict[Label, Prose] = field(default_factory=dict)
+    low_bandwidth: bool = False
 
     @classmethod
     def load(cls) -> Settings:

@@ -1,4 +1,4 @@
-"""Runs engine requests for commands: in the foreground, with a progress line or JSON lines, Ctrl-C between steps."""
+"""Runs engine requests for commands: in the foreground, with a progress line or JSON lines, ended between steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -16,6 +15,7 @@ from core.events import Event, ModelLoaded, Progressed, Warned
 from core.log import LOG
 from core.requests import LoadModel, Request
 from core.session import Session
+from melbo_tui.commands.interruption import Interruption, Stopped, handled
 from melbo_tui.commands.output import ProgressLine, event_json, fail, note, say_json
 from melbo_tui.commands.streams import OutputError, ReaderGone
 from melbo_tui.settings import library_folder
@@ -68,23 +68,24 @@ class Runner:
                 show(event)
             except (OutputError, ReaderGone) as error:  # the step in hand is ended and put away all the same
                 unwritten.append(error)
-                interrupted.set()
-            if isinstance(event, Progressed) and interrupted.is_set() and not told:
+                interrupted.want()
+            if isinstance(event, Progressed) and interrupted and not told:
                 told = True
                 raise Cancelled  # out of a phase that cannot yield: loading a model
 
         try:
             with _interruptions() as interrupted, closing(self.session.start(0, request, emit)) as steps:
                 for _ in steps:
-                    if interrupted.is_set() and not told:
+                    if interrupted and not told:
                         told = True
                         # At a step's end, where the task can put away how far it has come, and finish what is cheap.
                         steps.throw(Cancelled())
             if told:
                 raise Cancelled
         except (Cancelled, StopIteration):
-            if not unwritten:
-                raise KeyboardInterrupt from None
+            # A terminal that is gone can be written to no more; that it went is what ended the work.
+            if interrupted.number or not unwritten:
+                raise Stopped(interrupted.number or signal.SIGINT) from None
         finally:
             line.clear()
         if unwritten:
@@ -93,23 +94,15 @@ class Runner:
 
 
 @contextmanager
-def _interruptions() -> Iterator[threading.Event]:
-    """The first Ctrl-C sets the event, which is looked at between steps; the second raises KeyboardInterrupt at once."""
-    interrupted = threading.Event()
+def _interruptions() -> Iterator[Interruption]:
+    """The first signal that ends the program is noted, and looked at between steps; the second raises Stopped at once."""
+    interruption = Interruption()
 
     def interrupt(number: int, frame: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
+        interruption.take(number)
         # A handler may run in the middle of another write, where only the bare system call is safe.
         with contextlib.suppress(OSError):
             os.write(sys.stderr.fileno(), b"\nmelbo-tui: stopping at the end of this step (Ctrl-C again: at once)\n")
 
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with handled(interrupt):
+        yield interruption

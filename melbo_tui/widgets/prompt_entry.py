@@ -14,6 +14,7 @@ class PromptEntry(TextArea):
     BINDINGS = [
         Binding("enter", "submit", "Start", priority=True),
         Binding("ctrl+j,shift+enter", "break_line", "New line", priority=True),
+        Binding("ctrl+underscore", "undo", "Undo", show=False),  # Ctrl+Z is the shell's
     ]
 
     class Submitted(Message):

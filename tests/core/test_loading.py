@@ -108,7 +108,7 @@ def test_what_is_no_model_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(ModelError, match=words) as caught:
             _load(str(path))
         assert "\n" not in str(caught.value)
-    assert not list((cache_folder() / "models").glob(".converting-*"))
+    assert not list((cache_folder() / "models").glob(".*converting-*"))
 
 
 def test_processes_convert_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

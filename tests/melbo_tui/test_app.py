@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from core.events import Progressed, TaskEnded, TaskStarted
@@ -82,10 +80,11 @@ async def test_a_hang_up_leaves_in_order(library: Library) -> None:
     import os
     import signal
 
-    async with opened(library) as (_app, pilot, engine):
-        os.kill(os.getpid(), signal.SIGHUP)
-        await until(pilot, lambda: engine.closed)
-        await asyncio.sleep(0)
+    async with opened(library) as (app, pilot, engine):
+        with app.leaving.listening():
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(pilot, lambda: engine.closed)
+            await until(pilot, lambda: app.return_code == 128 + signal.SIGHUP)
 
 
 async def test_the_palette_offers_what_the_pane_does(library: Library) -> None:

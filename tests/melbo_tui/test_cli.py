@@ -282,7 +282,7 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
         tmux("respawn-pane", "-k", "-t", "it", "bash", "-c", command)
         wait_for("float32")
         os.kill(process(), signal.SIGHUP)
-        wait_for("ended with 0")
+        wait_for("ended with 129")
         # So does one whose terminal is gone altogether while it has much to draw, told by a signal or, under make, by none.
         tmux("new-session", "-d", "-s", "other", "sleep", "600")  # without a session the server would end
         for keeps_the_signal in ("", "trap : HUP; "):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -23,11 +24,18 @@ PROGRAM = [sys.executable, "-m", "melbo_tui"]
 class Terminal:
     """A command on a pseudo-terminal of `columns` x `rows` cells. To be used with `with`, which ends what still runs.
 
+    With `answers` it says that it has synchronised output and resizes in the band; with `rate` it takes so many bytes a second.
     `written` holds everything that came, `reads` (seconds since the start, bytes) as they came; both grow in a thread.
     """
 
     def __init__(
-        self, command: Sequence[str], columns: int = 120, rows: int = 40, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        columns: int = 120,
+        rows: int = 40,
+        environment: Mapping[str, str] | None = None,
+        answers: bool = False,
+        rate: float | None = None,
     ) -> None:
         self._ours, theirs = os.openpty()
         self._size(theirs, columns, rows)
@@ -50,7 +58,9 @@ class Terminal:
         self._screen = pyte.Screen(columns, rows)
         self._fed, self._stream = 0, pyte.ByteStream(self._screen)
         self._closed = False
-        threading.Thread(target=self._read, daemon=True).start()
+        self._answers, self._rate = answers, rate
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Terminal:
         return self
@@ -63,12 +73,18 @@ class Terminal:
         self.hang_up()
 
     def _read(self) -> None:
-        while True:
-            self._reading.wait()
+        while not self._closed:
+            # Never in a read when the terminal is closed: the next one may get the same descriptor.
+            if not self._reading.wait(0.05) or not select.select([self._ours], [], [], 0.05)[0]:
+                continue
             try:
-                data = os.read(self._ours, 65536)
+                data = os.read(self._ours, 65536 if self._rate is None else max(int(self._rate / 10), 1))
+                for mode in re.findall(rb"\x1b\[\?(2026|2048)\$p", data) if self._answers else ():
+                    os.write(self._ours, b"\x1b[?%b;2$y" % mode)
             except OSError:
                 return
+            if self._rate is not None:
+                time.sleep(len(data) / self._rate)
             self.written += data
             self.reads.append((time.monotonic() - self.began, len(data)))
 
@@ -96,6 +112,7 @@ class Terminal:
         """The line drops: the terminal is gone."""
         if not self._closed:
             self._closed = True
+            self._reader.join()
             os.close(self._ours)
             os.close(self._theirs)
 

@@ -1,0 +1,67 @@
+"""The signals that end a command: what is finished is kept, and the exit code tells which it was."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_ENDING = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGTERM") if hasattr(signal, name))
+
+
+class Stopped(KeyboardInterrupt):
+    """A command was ended by the signal `number`, as by Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def stopped(error: BaseException | None) -> Stopped | None:
+    """What ended the command, where `error` came of telling what it had made: to a terminal that is gone, perhaps."""
+    if error is None or isinstance(error, Stopped):
+        return error
+    return stopped(error.__cause__) or stopped(error.__context__)
+
+
+class Interruption:
+    """Whether a command is to end, and by which signal, if by one."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._wanted = False
+
+    def want(self) -> None:
+        """It is to end for a reason of its own."""
+        self._wanted = True
+
+    def take(self, number: int) -> None:
+        """It is to end by the signal. Raises Stopped where that is the second."""
+        if self.number:
+            raise Stopped(number)
+        self.number = number
+
+    def __bool__(self) -> bool:
+        return self._wanted or self.number != 0
+
+
+def stop_at_once(number: int, frame: object) -> None:
+    """A handler that ends what is being done, so that what has been opened is closed."""
+    raise Stopped(number)
+
+
+@contextmanager
+def handled(handler: Callable[[int, Any], object] = stop_at_once) -> Iterator[None]:
+    """`handler` takes the signals that end a command, but those that whoever started it (nohup, `&`) wants ignored."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
