@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
@@ -16,6 +16,7 @@ from core.model.config import located, shape_of
 from core.model_source import ModelSpec
 from core.requests import LoadModel, Request
 from melbo_tui.attempts import why_not
+from melbo_tui.last_filter import FilteredApp
 from melbo_tui.widgets.dialogs import Ask
 
 
@@ -34,7 +35,7 @@ def is_there(spec: Callable[[str], ModelSpec], text: str) -> str:
     return why_not(lambda: shape_of(located(wanted), wanted.revision))
 
 
-class LoadingApp(App[None]):
+class LoadingApp(FilteredApp):
     """`spec` is of the model that is loaded or, while none is, of the one to come; `trouble` why there will be none."""
 
     def __init__(self, spec: ModelSpec) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from core.events import Event, Progressed, Reported
 from melbo_tui.commands.streams import can_write, complain, write
 from melbo_tui.wording import duration
-from vectors.plain_text import one_line, printable
+from vectors.plain_text import harmful, one_line, printable
 
 _LOGGED_EVERY = 30.0  # seconds
 
@@ -34,11 +34,19 @@ def say(text: str = "") -> None:
 
 
 def say_json(data: Any) -> None:
-    """`data` as a line of JSON; escaped where a terminal or the output's encoding would not bear it as it stands."""
+    """`data` as a line of JSON; escaped is what a terminal or the output's encoding would not bear as it stands."""
     line = json.dumps(data, ensure_ascii=False, default=str)
-    if not can_write(line) or printable(line) != line:
-        line = json.dumps(data, default=str)
+    if printable(line) != line:
+        line = "".join(_escaped(character) if harms else character for character, harms in harmful(line))
+    if not can_write(line):
+        line = "".join(character if character.isascii() else _escaped(character) for character in line)
     write(line + "\n")
+
+
+def _escaped(character: str) -> str:
+    """As JSON writes any character in ASCII; json.dumps leaves DEL as it is."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def say_done(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:

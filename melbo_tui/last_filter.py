@@ -1,0 +1,74 @@
+"""What everything that is drawn passes at the end, so that text which nobody cleaned does no more than look odd."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.app import App
+from textual.color import Color
+from textual.events import Event, Paste
+from textual.filter import LineFilter
+
+from vectors.plain_text import harmful, is_mark, printable
+
+# ASCII, Latin, and the signs that interfaces are drawn with: nothing among them acts, or takes no cell.
+_PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e\u2190-\u2bff]*")
+_JOINER, _AS_EMOJI = "\u200d", "\ufe0f"
+
+
+def drawn(text: str) -> str:
+    """`text` as it may be drawn: without characters that act on a terminal, and in as many cells as were counted for it."""
+    return text if _PLAIN.fullmatch(text) else _drawn(text)
+
+
+@lru_cache(4096)
+def _drawn(text: str) -> str:
+    """Terminals differ in the cells that joined emoji take, and what took more than was counted would cover its neighbours: of
+    what is joined only the first is drawn, as it is counted.
+    """
+    kept: list[str] = []
+    before, joined = "", False
+    for character, harms in harmful(text):
+        if joined:
+            joined = False
+        elif character == _JOINER:
+            joined = True
+        elif character == _AS_EMOJI:
+            kept.append(" " * (cell_len(before + character) - cell_len(before)))
+            before = ""
+        elif harms or character in "\n\t":
+            kept.append(" " * cell_len(character))
+        elif cell_len(character):
+            kept.append(character)
+            before = character
+        elif is_mark(character):
+            kept.append(character)
+    return set_cell_size("".join(kept), cell_len(text))
+
+
+class LastFilter(LineFilter):
+    """Cleans the text of every segment, and takes its hyperlink: a terminal would follow what a stranger wrote."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            Segment(drawn(text), style.update_link(None) if style is not None and style.link else style, control)
+            for text, style, control in segments
+        ]
+
+
+class FilteredApp(App[None]):
+    """An app that draws nothing, and is pasted nothing, that acts on a terminal."""
+
+    _last_filter = LastFilter()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._last_filter]
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Paste):
+            event.text = printable(event.text)
+        await super().on_event(event)
