@@ -16,10 +16,9 @@ from typing import Any
 from textual import on, work
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
-from textual.containers import Container
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher
 
 from core.engine import Engine
 from core.errors import MelboError
@@ -28,7 +27,7 @@ from core.model_source import ModelSpec
 from core.session import Session
 from melbo_tui import screenshots
 from melbo_tui.attempts import told
-from melbo_tui.breadth import WIDE
+from melbo_tui.breadth import WIDE, is_slim, is_too_small
 from melbo_tui.guide import PAGE
 from melbo_tui.loading import EngineLike, LoadingApp
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
@@ -39,11 +38,12 @@ from melbo_tui.panes.vectors import VectorsPane
 from melbo_tui.settings import Settings, library_folder
 from melbo_tui.widgets.dialogs import Help
 from melbo_tui.widgets.task_bar import TaskBar
+from melbo_tui.widgets.too_small import TooSmall
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
+from melbo_tui.widgets.whole_footer import WholeFooter
 from vectors.library import Library
 from vectors.plain_text import one_line
 
-LEAST_WIDTH, LEAST_HEIGHT = 72, 20
 _LEAVING_SECONDS = 5
 
 MakeEngine = Callable[[Callable[[Event], None], Library], EngineLike]
@@ -83,9 +83,7 @@ class MelboApp(LoadingApp):
         with ContentSwitcher(initial="train", id="panes"):
             yield from self._panes
         yield TaskBar()
-        yield Footer(compact=True)
-        with Container(id="too-small"):
-            yield Static("", markup=False)
+        yield WholeFooter(compact=True)
 
     def on_mount(self) -> None:
         if self.settings.theme in self.available_themes:
@@ -267,12 +265,9 @@ class MelboApp(LoadingApp):
         os._exit(128 + signal.SIGHUP)
 
     def on_resize(self, event: Resize) -> None:
-        small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
-        cover = self.query_one("#too-small")
-        cover.display = small
-        if small:
-            have, want = f"{event.size.width}x{event.size.height}", f"{LEAST_WIDTH}x{LEAST_HEIGHT}"
-            cover.query_one(Static).update(f"This terminal has {have} cells; melbo-tui needs {want}. Make it larger.")
+        self.set_class(is_slim(self), "-slim")
+        if is_too_small(event.size) and not any(isinstance(screen, TooSmall) for screen in self.screen_stack):
+            self.push_screen(TooSmall())
         self.show_state()
 
 

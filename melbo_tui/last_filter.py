@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -17,7 +18,7 @@ from vectors.plain_text import harmful, is_mark, printable
 
 # ASCII, Latin, and the signs that interfaces are drawn with: nothing among them acts, or takes no cell.
 _PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e\u2190-\u2bff]*")
-_JOINER, _AS_EMOJI = "\u200d", "\ufe0f"
+_JOINER, _AS_PICTURE = "\u200d", "\ufe0f"
 
 
 def drawn(text: str) -> str:
@@ -27,27 +28,33 @@ def drawn(text: str) -> str:
 
 @lru_cache(4096)
 def _drawn(text: str) -> str:
-    """Terminals differ in the cells that joined emoji take, and what took more than was counted would cover its neighbours: of
-    what is joined only the first is drawn, as it is counted.
+    """Of what a joiner joins only the first is counted: it is kept where both are pictures, else what follows would be drawn
+    over the neighbours.
     """
     kept: list[str] = []
     before, joined = "", False
     for character, harms in harmful(text):
         if joined:
             joined = False
+            if _is_picture(before) and _is_picture(character):
+                kept += [_JOINER, character]
         elif character == _JOINER:
             joined = True
-        elif character == _AS_EMOJI:
-            kept.append(" " * (cell_len(before + character) - cell_len(before)))
-            before = ""
         elif harms or character in "\n\t":
-            kept.append(" " * cell_len(character))
+            before = " " * cell_len(character)
+            kept.append(before)
+        elif character == _AS_PICTURE:
+            kept.append(character if cell_len(before + character) > cell_len(before) else "")
         elif cell_len(character):
             kept.append(character)
             before = character
-        elif is_mark(character):
+        elif is_mark(character) or (_is_picture(before) and unicodedata.category(character) == "Sk"):
             kept.append(character)
     return set_cell_size("".join(kept), cell_len(text))
+
+
+def _is_picture(character: str) -> bool:
+    return unicodedata.category(character or " ") == "So"
 
 
 class LastFilter(LineFilter):
