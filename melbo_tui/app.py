@@ -88,6 +88,7 @@ class MelboApp(LoadingApp):
     def on_mount(self) -> None:
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
+        self.set_class(self.console.color_system == "standard", "-few-colors")
         self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
         self._engine = self._make_engine(self._publish, self.library)
         self._leave_on_hangup()

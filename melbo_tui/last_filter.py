@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -14,7 +15,7 @@ from textual.color import Color
 from textual.events import Event, Paste
 from textual.filter import LineFilter
 
-from vectors.plain_text import harmful, is_mark, printable
+from vectors.plain_text import harmful, is_mark, one_line, printable
 
 # ASCII, Latin, and the signs that interfaces are drawn with: nothing among them acts, or takes no cell.
 _PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2030-\u205e\u2190-\u2bff]*")
@@ -74,6 +75,10 @@ class FilteredApp(App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._last_filter]
+
+    def notify(self, message: str, *, title: str = "", **how: Any) -> None:
+        """Textual's, with clean words; they are markup only where `markup` says so."""
+        super().notify(printable(message), title=one_line(title), **{"markup": False, **how})
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Paste):

@@ -64,7 +64,7 @@ class LoadingApp(FilteredApp):
             "Put on an adapter", "A PEFT adapter's folder; the model is loaded again with it", self._ask_for_adapter
         )
         if self._loading is not None:
-            yield SystemCommand("Stop loading", f"Give up loading {self.asked.model}", self._stop_loading)
+            yield SystemCommand("Stop loading", "Give it up; the model before stays", self._stop_loading)
 
     def load_model(self, spec: ModelSpec) -> None:
         """Lets the engine load a model; the one before, and what runs on it, stay until the new one's files are there."""

@@ -6,6 +6,7 @@ from textual.widgets import Static
 
 from core.events import ModelLoaded
 from vectors.checkpoints import Checkpoint
+from vectors.plain_text import printable
 
 
 class Welcome(Static):
@@ -28,4 +29,4 @@ class Welcome(Static):
                 text = (
                     f"A run was interrupted after {done} vectors: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
                 )
-        self.update(text)
+        self.update(printable(text))

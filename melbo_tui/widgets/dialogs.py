@@ -14,6 +14,7 @@ from textual.widgets import Input, Markdown, OptionList, SelectionList, Static
 from textual.widgets.option_list import Option
 
 from melbo_tui.attempts import told
+from vectors.plain_text import printable
 
 _BOX = """
 {0} {{ align: center middle; }}
@@ -104,7 +105,7 @@ class Ask(ModalScreen[str | None]):
             self.dismiss(text)
 
     def _tell(self, wrong: str) -> None:
-        self.query_one("#wrong", Static).update(wrong)
+        self.query_one("#wrong", Static).update(printable(wrong))
 
 
 class Choose(ModalScreen[str | None]):
