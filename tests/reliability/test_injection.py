@@ -115,6 +115,6 @@ def test_random_texts_of_strangers_act_on_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_attack_terminal(tmp_path: Path) -> None:
-    runs = 80
+    runs = 60
     attack(tmp_path, range(1000, 1000 + runs))
     print(f"FIGURE | hostile texts of 5 payloads each, at every door of the app and of the commands, that acted | 0 of {runs}")
