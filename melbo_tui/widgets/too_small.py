@@ -18,6 +18,8 @@ class TooSmall(ModalScreen[None]):
     TooSmall Static { width: 100%; text-align: center; }
     """
 
+    _gone = False
+
     def compose(self) -> ComposeResult:
         yield Static("", markup=False)
 
@@ -36,5 +38,6 @@ class TooSmall(ModalScreen[None]):
             needed = f"{LEAST.width}x{LEAST.height}"  # first, for it may be all there is room for
             text = f"{needed} cells are needed, and there are {size.width}x{size.height}. Make the terminal larger."
             self.query_one(Static).update(text)
-        elif self.is_current:
+        elif self.is_current and not self._gone:
+            self._gone = True
             self.dismiss(None)
