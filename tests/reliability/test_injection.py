@@ -20,9 +20,9 @@ _FAST = (
 HARMLESS = f"{MARKER} harmless {MARKER}"
 
 
-def started(what: str, folder: Path, text: str) -> Terminal:
+def started(what: str, folder: Path, text: str, **environment: str) -> Terminal:
     command = [sys.executable, "-m", "tests.reliability.stranger", what, str(folder), json.dumps(text)]
-    return Terminal(command, 100, 30, {"MELBO_TUI_CONFIG": str(folder) + "-config", "ESCDELAY": "20"})
+    return Terminal(command, 100, 30, {"MELBO_TUI_CONFIG": str(folder) + "-config", "ESCDELAY": "20", **environment})
 
 
 PASTE, F2, F3, F9 = "paste", "\x1bOQ", "\x1bOR", "\x1b[20~"
