@@ -9,7 +9,7 @@ from pathlib import Path
 from core.bundled import weights
 from core.errors import ModelError
 from vectors.given_path import given_path
-from vectors.plain_text import well_formed
+from vectors.plain_text import MAX_NAME, one_line, well_formed
 from vectors.vector import VectorError, model_label
 
 # `bundled` is smollm2 with the project's own adapter, or with the one that is asked for.
@@ -61,7 +61,12 @@ class ModelSource:
 
 def adapter_name(folder: Path | None) -> str:
     """What an adapter is called: its folder's name."""
-    return folder.name if folder is not None else ""
+    return _shown(folder.name) if folder is not None else ""
+
+
+def _shown(name: str) -> str:
+    """What a file or folder is called, safe to show: vectors carry it."""
+    return one_line(name, MAX_NAME) or "unnamed"
 
 
 def _given(text: str, remedy: str) -> Path:
@@ -91,11 +96,11 @@ def resolve(model: str) -> ModelSource:
             ggufs = sorted(path.glob("*.gguf"))
             hint = f"name the file itself: {ggufs[0]}" if ggufs else "a model folder holds config.json and its weights"
             raise ModelError(f"{model} is a folder without config.json", hint)
-        return ModelSource("folder", str(path.resolve()), path.resolve().name)
+        return ModelSource("folder", str(path.resolve()), _shown(path.resolve().name))
     if path.is_file():
         if path.suffix.lower() != ".gguf":
             raise ModelError(f"{model} is a file, but not a .gguf file", _MODELS)
-        return ModelSource("gguf", str(path.resolve()), path.stem)
+        return ModelSource("gguf", str(path.resolve()), _shown(path.stem))
     looks_local = model.startswith(("/", ".", "~")) or model.endswith(".gguf") or model.count("/") > 1
     if looks_local or not _HUB_ID.fullmatch(model):
         raise ModelError(f"there is no model at {model!r}", "name an existing folder, a .gguf file or a hub id like owner/name")

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
-from textual.containers import Container
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher
 
 from core.errors import MelboError, first_line
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
 from core.log import failed, fault_remedy
 from core.model_source import ModelSpec
 from melbo_tui.attempts import told
-from melbo_tui.breadth import WIDE
+from melbo_tui.breadth import WIDE, is_slim, is_too_small
 from melbo_tui.commands.output import fail
 from melbo_tui.loading import EngineLike, LoadingApp
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
@@ -31,6 +30,7 @@ from melbo_tui.panes.train import TrainPane
 from melbo_tui.settings import Settings, library_folder
 from melbo_tui.widgets.key_footer import KeyFooter
 from melbo_tui.widgets.task_bar import TaskBar
+from melbo_tui.widgets.too_small import TooSmall
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
 from vectors.index import LibraryError
 from vectors.plain_text import one_line
@@ -38,8 +38,6 @@ from vectors.plain_text import one_line
 if TYPE_CHECKING:
     from vectors.library import Library
 
-
-LEAST_WIDTH, LEAST_HEIGHT = 72, 20
 
 MakeEngine: TypeAlias = "Callable[[Callable[[Event], None], Library], EngineLike]"
 
@@ -90,12 +88,11 @@ class MelboApp(LoadingApp):
             yield from self._panes
         yield TaskBar()
         yield KeyFooter(compact=True)
-        with Container(id="too-small"):
-            yield Static("", markup=False)
 
     def on_mount(self) -> None:
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
+        self.set_class(self.console.color_system == "standard", "-few-colors")
         self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
         self.action_pane("train")
         self.call_after_refresh(self._complete)
@@ -296,12 +293,9 @@ class MelboApp(LoadingApp):
         self.remember(low_bandwidth=self.low_bandwidth)
 
     def on_resize(self, event: Resize) -> None:
-        small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
-        cover = self.query_one("#too-small")
-        cover.display = small
-        if small:
-            have, want = f"{event.size.width}x{event.size.height}", f"{LEAST_WIDTH}x{LEAST_HEIGHT}"
-            cover.query_one(Static).update(f"This terminal has {have} cells; melbo-tui needs {want}. Make it larger.")
+        self.set_class(is_slim(self), "-slim")
+        if is_too_small(event.size) and not any(isinstance(screen, TooSmall) for screen in self.screen_stack):
+            self.push_screen(TooSmall())
         self.show_state()
 
 

@@ -16,6 +16,7 @@ from core.model_source import ModelSpec
 from core.requests import LoadModel, Request
 from melbo_tui.attempts import why_not
 from melbo_tui.faults import LoggedApp
+from melbo_tui.last_filter import FilteredApp
 from melbo_tui.line.app import TerminalApp
 
 
@@ -36,7 +37,7 @@ def is_there(spec: Callable[[str], ModelSpec], text: str) -> str:
     return why_not(lambda: shape_of(located(wanted), wanted.revision))
 
 
-class LoadingApp(LoggedApp, TerminalApp):
+class LoadingApp(FilteredApp, LoggedApp, TerminalApp):
     """`spec` is of the model that is loaded or, while none is, of the one to come; `trouble` why there will be none."""
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -65,7 +66,7 @@ class LoadingApp(LoggedApp, TerminalApp):
             "Put on an adapter", "A PEFT adapter's folder; the model is loaded again with it", self._ask_for_adapter
         )
         if self._loading is not None:
-            yield SystemCommand("Stop loading", f"Give up loading {self.asked.model}", self._stop_loading)
+            yield SystemCommand("Stop loading", "Give it up; the model before stays", self._stop_loading)
 
     def load_model(self, spec: ModelSpec) -> None:
         """Lets the engine load a model; the one before, and what runs on it, stay until the new one's files are there."""

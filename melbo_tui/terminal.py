@@ -12,6 +12,11 @@ from core.errors import MelboError
 from vectors.plain_text import one_line
 
 
+def places_text() -> bool:
+    """Whether the terminal can write over what stands there, by what TERM says of it."""
+    return os.environ.get("TERM") not in ("dumb", "unknown")
+
+
 def prepare_terminal() -> None:
     """Makes ready for the app. Raises MelboError where it could not draw or be typed to.
 
@@ -25,6 +30,13 @@ def prepare_terminal() -> None:
         if not stream.isatty():
             remedy = "`melbo-tui --help` lists what works without one; ssh and docker give one with -t"
             raise MelboError(f"the app needs a terminal, and {name} is none", remedy)
+    if not places_text():
+        remedy = "`melbo-tui --help` lists the commands, which only print; or set TERM to what the terminal is"
+        raise MelboError(
+            f"the app needs a terminal that can place text, and this one (TERM={os.environ['TERM']}) cannot", remedy
+        )
+    if os.environ.get("NO_COLOR") == "":
+        del os.environ["NO_COLOR"]  # empty it asks for nothing (no-color.org); Textual takes it for a wish
     if os.name == "posix":
         from textual.drivers import linux_driver
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
-# Cc: C0 and C1 controls, escape included. Cf: bidirectional overrides and other invisible formatting.
-_REMOVED = {"Cc", "Cf"}
-_KEPT = {"\n", "\t", "\u200d", "\u200c"}  # joiners are part of ordinary emoji and Persian or Indic words
+# Cc: C0 and C1 controls, escape included. Cf: bidirectional overrides and other invisible formatting. Zl, Zp: line and
+# paragraph separators, at which some readers break a line and others do not. Cs: halves of what is no character.
+_REMOVED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_JOINERS = {"\u200d", "\u200c"}  # part of ordinary emoji and Persian or Indic words
+_KEPT = {"\n", "\t"} | _JOINERS
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_BREAKS = re.compile("\r\n|[\r\u2028\u2029]")
+# No writing sets more marks on one character; hundreds on one cell hang a terminal, or climb over the lines above.
+MAX_MARKS = 8
 MAX_NAME = 120
 
 
@@ -20,16 +26,29 @@ def well_formed(text: str) -> str:
     return _SURROGATES.sub("\ufffd", text)
 
 
-def printable(text: str) -> str:
-    """`text` without characters that act on a terminal; newlines and tabs stay, a carriage return becomes a newline.
+def is_mark(character: str) -> bool:
+    """Whether it stands in the cell of the character before it: a combining mark, a joiner, a vowel or an end of Hangul."""
+    return character in _JOINERS or "\u1160" <= character <= "\u11ff" or unicodedata.category(character)[0] == "M"
 
-    Lone surrogates become U+FFFD (`well_formed`), so that what was cut off or miscoded is seen as that.
+
+def harmful(text: str) -> Iterator[tuple[str, bool]]:
+    """Each character of `text`, and whether it may not reach a terminal as it is: it acts on it, or is a mark too many."""
+    marks = 0
+    for character in text:
+        marks = marks + 1 if is_mark(character) else 0
+        acts = character not in _KEPT and unicodedata.category(character) in _REMOVED
+        yield character, acts or marks > MAX_MARKS
+
+
+def printable(text: str) -> str:
+    """`text` without characters that act on a terminal, and with at most MAX_MARKS marks on one character.
+
+    Newlines and tabs stay, a carriage return becomes a newline. Lone surrogates become U+FFFD (`well_formed`), so that what was
+    cut off or miscoded is seen as that.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.isascii() and text.isprintable():
         return text
-    text = well_formed(text)
-    return "".join(c for c in text if c in _KEPT or unicodedata.category(c) not in _REMOVED)
+    return "".join(character for character, harms in harmful(well_formed(_BREAKS.sub("\n", text))) if not harms)
 
 
 def one_line(text: str, limit: int | None = None) -> str:

@@ -11,8 +11,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from melbo_tui.commands.streams import can_write, complain, write
-from vectors.plain_text import one_line, printable
+from melbo_tui.terminal import places_text
+from melbo_tui.wording import cut, duration
+from vectors.plain_text import harmful, one_line, printable
 
 if TYPE_CHECKING:
     from core.events import Event, Progressed
@@ -35,11 +39,19 @@ def say(text: str = "") -> None:
 
 
 def say_json(data: Any) -> None:
-    """`data` as a line of JSON; escaped where a terminal or the output's encoding would not bear it as it stands."""
+    """`data` as a line of JSON; escaped is what a terminal or the output's encoding would not bear as it stands."""
     line = json.dumps(data, ensure_ascii=False, default=str)
-    if not can_write(line) or printable(line) != line:
-        line = json.dumps(data, default=str)
+    if printable(line) != line:
+        line = "".join(_escaped(character) if harms else character for character, harms in harmful(line))
+    if not can_write(line):
+        line = "".join(character if character.isascii() else _escaped(character) for character in line)
     write(line + "\n")
+
+
+def _escaped(character: str) -> str:
+    """As JSON writes any character in ASCII; json.dumps leaves DEL as it is."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def say_done(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:
@@ -62,19 +74,19 @@ def event_json(event: Event) -> dict[str, Any]:
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns side by side; the last one takes the rest of the line and is cut there (not when piped)."""
     cells = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(len(line[i]) for line in [list(headers), *cells]) for i in range(len(headers) - 1)]
+    widths = [max(cell_len(line[i]) for line in [list(headers), *cells]) for i in range(len(headers) - 1)]
     room = shutil.get_terminal_size((120, 24)).columns - sum(widths) - 2 * len(widths)
     for line in [list(headers), *cells]:
-        start = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False))
-        last = line[-1] if not sys.stdout.isatty() else one_line(line[-1], max(room, 20))
+        start = "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=False))
+        last = line[-1] if not sys.stdout.isatty() else cut(line[-1], max(room, 20))
         say(f"{start}  {last}".rstrip())
 
 
 class ProgressLine:
-    """One line on standard error that is written over; where that is no terminal but a log, a line every half minute."""
+    """One line on standard error that is written over; where that cannot be, as in a log, a line every half minute."""
 
     def __init__(self) -> None:
-        self._on = sys.stderr.isatty()
+        self._on = sys.stderr.isatty() and places_text()
         self._shown = ""
         self._told = time.monotonic()
 
@@ -85,19 +97,17 @@ class ProgressLine:
                 self._told = time.monotonic()
                 fail(", ".join(facts))
             return
-        text = one_line("  ".join(facts), shutil.get_terminal_size().columns - 1)
-        complain("\r" + text + " " * max(len(self._shown) - len(text), 0))
+        text = cut(one_line("  ".join(facts)), shutil.get_terminal_size().columns - 1)
+        complain("\r" + text + " " * max(cell_len(self._shown) - cell_len(text), 0))
         self._shown = text
 
     def clear(self) -> None:
         if self._shown:
-            complain("\r" + " " * len(self._shown) + "\r")
+            complain("\r" + " " * cell_len(self._shown) + "\r")
             self._shown = ""
 
 
 def _progress(event: Progressed) -> list[str]:
-    from melbo_tui.wording import duration
-
     facts = [event.stage]
     if event.total:
         facts.append(f"{round(event.done, 1):g} of {event.total:g}" if event.total > 1 else f"{event.done / event.total:.0%}")

@@ -6,10 +6,16 @@ import codecs
 import contextlib
 import io
 import os
+import re
 import sys
-from typing import TextIO
+from collections.abc import Iterable
+from typing import Any, TextIO, cast
 
 from core.errors import MelboError
+from vectors.plain_text import printable
+
+# What styles text, as Textual does in the traceback of an app that has crashed: it goes without a trace.
+_STYLES = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 class OutputError(MelboError):
@@ -20,8 +26,34 @@ class ReaderGone(Exception):
     """Who read the output (head, less) has left, which is no fault."""
 
 
+class Filtered:
+    """A stream through which nothing passes that acts on a terminal, whoever writes: a command, a library, a traceback.
+
+    A carriage return passes at either end of what is written, where bars of progress have it; inside it becomes a newline.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        if not (text.isascii() and text.isprintable()):
+            text = _STYLES.sub("", text)
+            inner = text.strip("\r")
+            start = len(text) - len(text.lstrip("\r"))
+            text = text[:start] + printable(inner) + text[start + len(inner) :]
+        return self._stream.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+
 def prepare() -> None:
-    """Makes the streams fit to be used: what cannot be encoded or decoded is replaced from now on.
+    """Makes the streams fit to be used: what cannot be encoded or decoded is replaced from now on, and what acts on a terminal
+    filtered out.
 
     Raises OutputError where standard output is closed.
     """
@@ -36,6 +68,9 @@ def prepare() -> None:
         ascii = codecs.lookup(sys.stdin.encoding).name == "ascii"  # whose bytes UTF-8 reads alike
         with contextlib.suppress(io.UnsupportedOperation):  # somebody has read from it already
             sys.stdin.reconfigure(encoding="utf-8" if ascii else None, errors="replace", newline=None)
+    for name in ("stdout", "stderr"):
+        if not isinstance(stream := getattr(sys, name), Filtered):
+            setattr(sys, name, cast("TextIO", Filtered(stream)))
     if closed:
         raise OutputError("standard output is closed", "send it somewhere, for example >/dev/null")
 

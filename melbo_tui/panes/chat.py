@@ -81,7 +81,7 @@ class ChatPane(Pane):
             yield Talk(STEERED)
             yield Talk(UNSTEERED)
         yield Input(
-            placeholder="Type a message · Enter sends · shift+←→ turns the vector · Esc: the rack",
+            placeholder="Type a message · Enter sends · shift+←→ turns · Esc: rack",
             id="message",
             compact=True,
         )
@@ -332,10 +332,11 @@ class ChatPane(Pane):
         rack = self.query_one(Rack)
         steered, unsteered = self.query_one(f"#{STEERED}", Talk), self.query_one(f"#{UNSTEERED}", Talk)
         unsteered.display = self._beside
+        self.set_class(self._beside, "-beside")
         # Content, not a string: names are other people's words and must not be read as markup.
         title = f"Steered · {recipe(terms_of(rack.steering))}" if rack.steering else "Unsteered (the rack is empty)"
         steered.border_title = Content(f"{title} · {written(self._template)}" if self._template else title)
-        steered.border_subtitle = "F5 again · F6 alone" if self._beside else "F5 again · F6 unsteered beside"
+        steered.border_subtitle = "F5 again · F6 alone" if self._beside else "F5 again · F6 beside"
         waiting = self._reply is not None and self._reply.turns is self.turns
         steered.show(self.turns, waiting, self.unfolded)
         if self._beside:

@@ -66,7 +66,7 @@ class Pane(Container):
     def model_is_there(self) -> bool:
         """Whether a model is loaded; where none is, says so."""
         if wrong := self.without_model():
-            self.notify(wrong, severity="warning")
+            self.notify(wrong, severity="warning", markup=False)
         return not wrong
 
     def without_model(self, text: str = "") -> str:

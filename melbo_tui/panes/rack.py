@@ -168,8 +168,9 @@ class Rack(Widget, can_focus=True):
             text.append("  " + slider(slot.coefficient, width - 10), "dim" if slot.muted else colors["primary"])
             text.append(f" {slot.coefficient:+.1f}\n", style)
             where = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
-            facts = f"block {slot.vector.block} · {slot.operation} · {where.get(str(slot.positions), str(slot.positions))}"
-            text.append("  " + one_line(("muted · " if slot.muted else "") + facts, width - 3) + "\n", "dim")
+            facts = f"{slot.vector.block} · {slot.operation} · {where.get(str(slot.positions), str(slot.positions))}"
+            facts = ("muted · " if slot.muted else "") + ("block " if len(facts) + 8 <= width else "") + facts
+            text.append("  " + one_line(facts, width - 2) + "\n", "dim")
         return text
 
     def _slot(self) -> Slot | None:

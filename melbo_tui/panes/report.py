@@ -84,7 +84,7 @@ class ReportScreen(ModalScreen[None]):
             return  # not composed yet; it will be shown when it is
         box = self.query_one("#report-box")
         self.tell(self._progress)
-        keys = ["Tab: next table"] if len(report.tables) > 1 else []
+        keys = ["Tab: next"] if len(report.tables) > 1 else []
         keys += ["k keeps", "c: chat"] if report.ids else []
         keys += ["p: plots"] if any(table.plots for table in report.tables) else []
         kept = [f"kept as {id}"] if id and is_wide(self.app) else []

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from textual.widgets import Static
 
+from vectors.plain_text import printable
+
 if TYPE_CHECKING:
     from core.events import ModelLoaded
     from vectors.checkpoints import Checkpoint
@@ -30,4 +32,4 @@ class Welcome(Static):
                 done = interrupted.header.get("done")
                 after = f" after {done} vectors" if isinstance(done, int) else ""
                 text = f"A run was interrupted{after}: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
-        self.update(text)
+        self.update(printable(text))

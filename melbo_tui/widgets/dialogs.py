@@ -14,13 +14,16 @@ from textual.widgets import Input, OptionList, SelectionList, Static
 from textual.widgets.option_list import Option
 
 from melbo_tui.attempts import told
+from vectors.plain_text import printable
 
 _BOX = """
 {0} {{ align: center middle; }}
 {0} > Vertical {{
     width: 72; max-width: 95%; height: auto; max-height: 90%; padding: 0 1; background: $surface; border: round $primary;
 }}
+.-slim {0} > Vertical {{ max-width: 100%; max-height: 100%; }}
 """
+_LIST = "{0}, {0}:focus {{ height: auto; max-height: 16; border: none; text-wrap: nowrap; text-overflow: ellipsis; }}"
 
 
 def _nothing_wrong(text: str) -> str:
@@ -102,13 +105,13 @@ class Ask(ModalScreen[str | None]):
             self.dismiss(text)
 
     def _tell(self, wrong: str) -> None:
-        self.query_one("#wrong", Static).update(wrong)
+        self.query_one("#wrong", Static).update(printable(wrong))
 
 
 class Choose(ModalScreen[str | None]):
     """Chooses one of (key, line) pairs; typing filters them."""
 
-    DEFAULT_CSS = _BOX.format("Choose") + "Choose OptionList { height: auto; max-height: 16; border: none; }"
+    DEFAULT_CSS = _BOX.format("Choose") + _LIST.format("Choose OptionList")
     BINDINGS = [("escape", "dismiss(None)", "Cancel"), ("down", "into_list", "List")]
 
     def __init__(self, title: str, options: Sequence[tuple[str, str]]) -> None:
@@ -154,7 +157,7 @@ class Choose(ModalScreen[str | None]):
 class PickMany(ModalScreen[list[str] | None]):
     """Ticks some of (key, line, ticked) options; gives the keys of those that are ticked."""
 
-    DEFAULT_CSS = _BOX.format("PickMany") + "PickMany SelectionList { height: auto; max-height: 16; border: none; }"
+    DEFAULT_CSS = _BOX.format("PickMany") + _LIST.format("PickMany SelectionList")
     BINDINGS = [("escape", "dismiss(None)", "Cancel"), Binding("enter", "accept", "Accept", priority=True)]
 
     def __init__(self, title: str, options: Sequence[tuple[str, str, bool]]) -> None:

@@ -1,17 +1,42 @@
-"""The keys at the bottom."""
+"""The footer: of the keys that can be pressed, as many as stand there whole."""
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
+from textual.events import Resize
+from textual.widget import Widget
 from textual.widgets import Footer
+from textual.widgets._footer import FooterKey
+
+_PALETTE = "-command-palette"
 
 
 class KeyFooter(Footer):
-    """Textual's footer, which makes its keys anew whenever the focus moves, and holds on to all that it ever made: each key
-    follows the footer's `compact`, and followers that are gone are only forgotten when that changes. Here they are at once.
+    """Textual's cuts the last key that begins on the line. The palette's stands always, and knows all the others.
+
+    Textual's also makes its keys anew whenever the focus moves, and holds on to all that it ever made: each key follows the
+    footer's `compact`, and followers that are gone are only forgotten when that changes. Here they are at once.
     """
+
+    _width = 0
 
     def compose(self) -> ComposeResult:
         for followers in getattr(self, "__watchers", {}).values():
             followers[:] = [(widget, callback) for widget, callback in followers if not widget._closing]
-        yield from super().compose()
+        keys: list[Widget] = list(super().compose())
+        self._width = left = self.app.size.width
+        left -= sum(_cells(key) + 1 for key in keys if key.has_class(_PALETTE))
+        for key in keys:
+            left -= 0 if key.has_class(_PALETTE) else _cells(key)
+            if left >= 0 or key.has_class(_PALETTE):
+                yield key
+
+    async def on_resize(self, event: Resize) -> None:
+        if self.app.size.width != self._width:
+            await self.recompose()
+
+
+def _cells(key: Widget) -> int:
+    """What a key takes of the line, with the gap behind it."""
+    return cell_len(f"{key.key_display} {key.description} ") if isinstance(key, FooterKey) else 0

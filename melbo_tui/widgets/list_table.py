@@ -26,7 +26,7 @@ class ListTable(DataTable[Text], Entitled):
 
     def on_mount(self) -> None:
         for key, label, width in self._layout:
-            self.add_column(label, key=key, width=width)
+            self.add_column(Text(label, no_wrap=True, overflow="ellipsis"), key=key, width=width)
         self._fit()
 
     def on_resize(self) -> None:

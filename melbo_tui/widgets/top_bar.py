@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -9,8 +10,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from core.events import ModelLoaded
-from melbo_tui.breadth import is_wide
 from melbo_tui.widgets.sparing import Sparing
+from melbo_tui.wording import cut
 from vectors.plain_text import one_line
 
 PANES = (("train", "Train"), ("vectors", "Vectors"), ("chat", "Chat"))
@@ -32,6 +33,25 @@ class PaneTab(Static):
         self.post_message(self.Chosen(self.pane))
 
 
+class ModelLine(Static):
+    """The model's facts: as many as there is room for, whatever size the terminal takes; its name before all."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="model-line", markup=False)
+        self._choices: tuple[str, ...] = ("",)
+
+    def show(self, *choices: str) -> None:
+        """Shows the first of `choices` that fits, else the beginning of the last."""
+        if choices != self._choices:
+            self._choices = choices
+            self.refresh()
+
+    def render(self) -> Text:
+        width = self.size.width
+        fitting = next((line for line in self._choices if cell_len(line) <= width), self._choices[-1])
+        return Text(cut(fitting, width) if width else "", no_wrap=True)
+
+
 class TopBar(Horizontal):
     DEFAULT_CSS = """
     TopBar { height: 1; background: $panel; }
@@ -44,7 +64,7 @@ class TopBar(Horizontal):
     def compose(self) -> ComposeResult:
         for number, (pane, title) in enumerate(PANES, 1):
             yield PaneTab(number, pane, title)
-        yield Sparing("", id="model-line", markup=False)
+        yield ModelLine()
         yield Sparing("", id="engine-line", markup=False)
 
     def show_pane(self, pane: str) -> None:
@@ -53,14 +73,13 @@ class TopBar(Horizontal):
 
     def show_model(self, model: ModelLoaded | None, instead: str = "") -> None:
         """The model's facts, or, while there is none, `instead`."""
-        line = self.query_one("#model-line", Sparing)
+        line = self.query_one(ModelLine)
         if model is None:
-            line.show_text(Text(one_line(instead), no_wrap=True, overflow="ellipsis"))
+            line.show(one_line(instead))
             return
-        facts = [one_line(model.label, 32), f"{model.n_blocks} blocks", f"d {model.d_model}", model.dtype, model.device]
-        if not is_wide(self.app):
-            facts = facts[:1] + facts[3:]
-        line.show_text(Text(" · ".join(facts), no_wrap=True, overflow="ellipsis"))
+        name, place = one_line(model.label, 32), [model.dtype, model.device]
+        sizes = [f"{model.n_blocks} blocks", f"d {model.d_model}"]
+        line.show(*(" · ".join([name, *facts]) for facts in ([*sizes, *place], place, [model.device], [])))
 
     def show_engine(self, state: str, style: str) -> None:
         self.query_one("#engine-line", Sparing).show_text(Text(state, style=style, no_wrap=True), fit=True)

@@ -50,11 +50,11 @@ async def test_another_model_is_loaded_from_the_palette(library: Library) -> Non
         await until(pilot, lambda: engine.last(LoadModel)[1].spec.model == "smollm2")
 
 
-@pytest.mark.parametrize(("size", "small"), [((60, 20), True), ((72, 10), True), ((72, 20), False), ((200, 60), False)])
+@pytest.mark.parametrize(("size", "small"), [((59, 20), True), ((60, 19), True), ((60, 20), False), ((200, 60), False)])
 async def test_a_terminal_too_small_says_so(library: Library, size: tuple[int, int], small: bool) -> None:
     async with opened(library, size) as (app, pilot, _):
         await pilot.pause()
-        assert ("Make it larger" in " ".join(screen_text(app).split())) is small
+        assert ("60x20 cells are needed" in " ".join(screen_text(app).split())) is small
 
 
 async def test_the_guide_and_every_theme(library: Library) -> None:

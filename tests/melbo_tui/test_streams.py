@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -10,11 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from melbo_tui.commands import output, streams
 from tests.vectors.making import vector
 from vectors.checkpoints import Checkpoints
 from vectors.library import Library
+from vectors.plain_text import printable
 from vectors.talks import Talks
 
 MELBO_TUI = f"{shlex.quote(sys.executable)} -m melbo_tui"
@@ -84,12 +88,49 @@ def test_what_cannot_be_encoded_is_replaced(stocked: Library, environment: dict[
     assert json.loads(done.stdout)[0]["note"] == "Größe € 漢字"
 
 
-def test_json_on_a_terminal_acts_on_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    text = "\x9b31m \u202e ü"
-    output.say_json({"text": text})
-    line = capsys.readouterr().out
-    assert line.isascii()
-    assert json.loads(line) == {"text": text}
+@given(st.text(st.characters(codec=None)), st.integers(0, 20))
+def test_json_on_a_terminal_acts_on_nothing_and_keeps_its_value(text: str, marks: int) -> None:
+    text += "\x7f\x9b31m\u202e\u2028\U000e0041ü\ud800" + "\u0301" * marks
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", out := io.TextIOWrapper(io.BytesIO(), "utf-8"))
+        output.say_json({text: text})
+        out.seek(0)
+        line = out.read()
+    assert printable(line) == line
+    assert json.loads(line) == {text: text}
+    assert "ü" in line
+
+
+@given(st.text(st.characters(codec=None)))
+def test_whatever_is_printed_acts_on_nothing(text: str) -> None:
+    stream = streams.Filtered(out := io.StringIO(newline=""))
+    print("\r" + text + "\x1b]52;c;UFdO\x07\x1b[2J\x9b1m\x1b[8mx\rz\r", file=stream)  # type: ignore[call-overload]
+    shown = out.getvalue()
+    assert shown[0] == "\r"
+    assert shown.endswith("]52;c;UFdO[2J1mx\nz\r\n")
+    assert not set(shown) & set("\x1b\x07\x9b\x7f\u202e")
+    assert "\r" not in shown.strip("\r\n")
+
+
+def test_what_libraries_and_tracebacks_print_is_filtered() -> None:
+    """Also in a thread, by logging, and what Python itself tells at the end."""
+    script = """
+import logging, sys, threading, warnings
+from melbo_tui.commands import streams
+streams.prepare()
+evil = chr(27) + "]0;EVIL" + chr(7) + chr(0x9b) + "2J" + chr(0x202e)
+logging.warning(evil)
+warnings.warn(evil)
+thread = threading.Thread(target=exec, args=("raise ValueError(evil)", globals()))
+thread.start()
+thread.join()
+print(evil)
+raise ValueError(evil)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    shown = done.stdout + done.stderr
+    assert shown.count("EVIL") >= 5
+    assert printable(shown) == shown
 
 
 @needs_dev_full

@@ -39,6 +39,17 @@ def test_without_a_terminal_there_is_no_app(monkeypatch: pytest.MonkeyPatch, mis
     assert {"stdin": "standard input", "stderr": "standard error"}[missing] in str(raised.value)
 
 
+@pytest.mark.parametrize(("wish", "left"), [("", None), ("1", "1")])
+def test_an_empty_wish_for_no_colours_is_none(monkeypatch: pytest.MonkeyPatch, wish: str, left: str | None) -> None:
+    monkeypatch.delenv("TEXTUAL_DRIVER", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", wish)
+    for name in ("stdin", "stderr"):
+        monkeypatch.setattr(sys, name, SimpleNamespace(isatty=lambda: True))
+    prepare_terminal()
+    assert os.environ.get("NO_COLOR") == left
+
+
 def test_a_driver_needs_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: False))
     monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.headless_driver:HeadlessDriver")

@@ -123,6 +123,11 @@ class Terminal:
         self._stream.feed(new)
         return "\n".join(self._screen.display)
 
+    def line_with(self, *texts: str) -> list[pyte.screens.Char]:
+        """The cells of the first line that has all of `texts`, as `screen` last read it."""
+        row = next(y for y, line in enumerate(self._screen.display) if all(text in line for text in texts))
+        return [self._screen.buffer[row][x] for x in range(self._screen.columns)]
+
     def wait_for(self, text: str, seconds: float = 30) -> str:
         """The screen, once `text` stands on it. Raises AssertionError where it does not come."""
         end = time.monotonic() + seconds

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectors.plain_text import clean_name, one_line, printable, stem_of, well_formed
+from vectors.plain_text import MAX_MARKS, clean_name, is_mark, one_line, printable, stem_of, well_formed
 
 
 @given(st.text())
 def test_nothing_that_acts_on_a_terminal_gets_through(text: str) -> None:
     shown = printable(text)
-    assert not any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in shown)
+    assert not any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} and c not in "\n\t" for c in shown)
     assert not set(shown) & set("\x1b\u202e\u2066\x9b")
     assert printable(shown) == shown
 
@@ -24,7 +24,15 @@ def test_one_line_is_one_line_of_at_most_its_limit(text: str, limit: int) -> Non
     assert "\n" not in line
 
 
+@given(st.text(st.sampled_from("a\u0301\u0489\u200d\ufe0f\u0ba4\u0bcd\u1161漢"), max_size=60))
+def test_marks_do_not_pile_up(text: str) -> None:
+    runs = "".join("m" if is_mark(c) else " " for c in printable(text)).split()
+    assert all(len(run) <= MAX_MARKS for run in runs)
+
+
 def test_ordinary_text_stays() -> None:
+    assert printable("e\u0301 த்து नमस्ते ᄒ\u1161ᆫ") == "e\u0301 த்து नमस्ते ᄒ\u1161ᆫ"
+    assert printable("one\u2028two") == "one\ntwo"
     assert printable("Größe 漢字 👩‍🚀\n\tx") == "Größe 漢字 👩‍🚀\n\tx"
     assert printable("\x1b[31mred\x1b[0m\r\n") == "[31mred[0m\n"
 
