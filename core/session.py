@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from core.errors import Cancelled, MelboError, ModelError, first_line, is_out_of_memory
+from core.errors import OUT_OF_MEMORY_REMEDY, Cancelled, MelboError, ModelError, first_line, is_out_of_memory
 from core.events import Event, TaskEnded
 from core.requests import Request
 from vectors.index import LibraryError
@@ -66,5 +66,5 @@ def failure(task: int, error: BaseException) -> TaskEnded:
     if isinstance(error, (VectorError, LibraryError)):
         return TaskEnded(task, "failed", str(error), "", details)
     if is_out_of_memory(error):
-        return TaskEnded(task, "failed", "out of memory", "train fewer vectors at once, or use a smaller model", details)
+        return TaskEnded(task, "failed", "out of memory", OUT_OF_MEMORY_REMEDY, details)
     return TaskEnded(task, "failed", first_line(error), "this is a fault of melbo-tui; --debug shows where", details)

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from core.errors import MelboError
+from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, is_out_of_memory
 from core.model.placement import max_memory
 from core.model.quantising import QUANTISED
 from core.model_source import ModelSpec
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except streams.ReaderGone:
         return FAILED
-    except (MelboError, LibraryError, VectorError, MemoryError) as error:
+    except (MelboError, LibraryError, VectorError) as error:
         if debugging:
             traceback.print_exc()
         remedy = getattr(error, "remedy", "")
@@ -123,6 +123,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debugging:
             raise
+        if is_out_of_memory(error):
+            fail("out of memory", OUT_OF_MEMORY_REMEDY)
+            return FAILED
         fail(f"{type(error).__name__}: {error}", "this is a fault of melbo-tui; --debug shows where")
         return FAILED
 

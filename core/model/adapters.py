@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.errors import Cancelled, ModelError, first_line
+from core.errors import Cancelled, ModelError, first_line, is_out_of_memory
 from core.model.checkpoint_files import tensor_shapes
 
 # Below this share of an adapter's change, rounding to the model's dtype has eaten much of it.
@@ -105,11 +105,13 @@ def _failures(folder: Path, quantised: bool = False) -> Iterator[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield kind
-    except (ModelError, Cancelled, MemoryError, torch.OutOfMemoryError):
+    except (ModelError, Cancelled):
         raise
     except NotImplementedError as error:
         raise _unmergeable(folder, kind, "peft has no merge for it") from error
     except Exception as error:  # peft and the layers below it fail in many ways on an adapter of another model
+        if is_out_of_memory(error):
+            raise
         if "merge" in str(error):
             raise _unmergeable(folder, kind, first_line(error)) from error
         raise ModelError(

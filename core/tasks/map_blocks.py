@@ -12,6 +12,7 @@ from core.discovery import atlas
 from core.discovery.objective import Objective
 from core.errors import SettingsError
 from core.events import AtlasGrown, Progressed, Warned
+from core.halving import halved
 from core.pace import Pace
 from core.prompting import pinned, prompt_ids
 from core.requests import MapBlocks, parse_tokens
@@ -54,7 +55,7 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
     yield
 
     def shrunk(rows: int) -> None:
-        emit(Warned(task, f"memory ran out: from here on {rows} directions run at once, which is slower"))
+        emit(Warned(task, halved(rows)))
 
     try:
         for cell in atlas.cells(segments, Objective(tokens=parse_tokens(request.tokens)), fresh, request.top, request.steps,

@@ -28,6 +28,7 @@ from core.events import (
     VectorFound,
     Warned,
 )
+from core.halving import halved
 from core.language_model import LanguageModel
 from core.mixed_precision import precision_of
 from core.pace import Pace, Turns
@@ -224,7 +225,7 @@ class _Run:
         return None if kept is None else float(kept)
 
     def _shrunk(self, rows: int) -> None:
-        self.emit(Warned(self.task, f"memory ran out: from here on {rows} vectors run at once, which is slower"))
+        self.emit(Warned(self.task, halved(rows)))
 
     def _radius(self, problem: Problem) -> Generator[None, None, float | None]:
         given = self.request.radius if self.left is None else self.left.header["radius"]
