@@ -28,8 +28,13 @@ class Cancelled(Exception):
 
 def first_line(error: BaseException) -> str:
     """An exception of somebody else's in one line: its kind and the start of what it says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
+    return line_of(type(error).__name__, str(error))
+
+
+def line_of(kind: str, text: str) -> str:
+    """The same of an exception of that kind that says `text`."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{kind}: {lines[0][:160]}" if lines else kind
 
 
 OUT_OF_MEMORY_REMEDY = (

@@ -38,9 +38,10 @@ from core.model.decoding import Decoding, WholeText, checked
 from core.model.gguf_tensors import surplus_tensors
 from core.model.loader_failures import readable_failures
 from core.model.quantising import check_runs, quantiser
+from core.model.rendering import warm_up
 from core.model.templates import ChatTemplate, Message
 from core.model.text_alone import check_text_alone
-from core.model.tokenizer_files import load_tokenizer
+from core.model.tokenizer_files import has_tokenizer, load_tokenizer
 from core.model.weights_report import WeightsReport
 from core.model_source import adapter_name
 from core.model_store import Progress, bar_class
@@ -113,6 +114,8 @@ class LanguageModel:
         spread = device_map or ("auto" if max_memory else None)
         place = pick_device(device) if spread is None else None
         chosen = _DTYPES.get(dtype) or (torch.float32 if place == "cpu" else "auto")
+        if has_tokenizer(folder):
+            warm_up()
         progress("reading the weights", None)
         options: dict[str, Any] = {"dtype": chosen}
         offloaded = None

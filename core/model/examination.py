@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.errors import first_line
+from core.errors import MelboError
 from core.language_model import outline
 from core.model.adapters import check_adapter
 from core.model.blocks import find_blocks
+from core.model.templates import ChatTemplate
 
 
 def examine_folder(folder: Path, adapter: Path | None, trust_remote_code: bool) -> tuple[dict[str, str], list[str]]:
@@ -30,9 +31,8 @@ def examine_folder(folder: Path, adapter: Path | None, trust_remote_code: bool) 
     if len(tokenizer) > size:
         problems.append(f"the tokenizer knows {len(tokenizer)} tokens, the model {size}: prompts with the others are refused")
     if tokenizer.chat_template:
-        message = [{"role": "user", "content": "hello"}]
         try:
-            tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-        except Exception as error:  # a template raises whatever it likes
-            problems.append(f"the chat template fails on a message ({first_line(error)})")
+            ChatTemplate(tokenizer, folder.name).encode([{"role": "user", "content": "hello"}], {})
+        except MelboError as error:
+            problems.append(f"{error}: {error.remedy}")
     return facts, problems

@@ -11,7 +11,7 @@ _NAMES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiec
 def load_tokenizer(auto: Any, folder: Path, adapter: Path | None, trust_remote_code: bool) -> Any:
     """The tokenizer of the adapter's folder, else of the model's, by transformers' `auto` class; None where neither has one."""
     place = adapter if adapter is not None and _has(adapter, _NAMES) else folder
-    if not _has(place, (*_NAMES, "tokenizer_config.json")):
+    if not has_tokenizer(place):
         return None
     tokenizer = auto.from_pretrained(place, trust_remote_code=trust_remote_code)
     if place == folder:
@@ -22,6 +22,11 @@ def load_tokenizer(auto: Any, folder: Path, adapter: Path | None, trust_remote_c
         own = load_tokenizer(auto, folder, None, trust_remote_code)
         tokenizer.chat_template = own.chat_template if own is not None else None
     return tokenizer
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether `folder` holds a tokenizer's files."""
+    return _has(folder, (*_NAMES, "tokenizer_config.json"))
 
 
 def _has(folder: Path, names: tuple[str, ...]) -> bool:
