@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import ModelError, first_line
+from core.errors import ModelError
+from core.model.claims import check_claims, json_object
 from core.model.gguf_header import header_numbers
 from core.model_source import ModelSource, ModelSpec, adapter_name, resolve
 from core.model_store import HubOutOfReach, converted_folder, readable_hub_failures
@@ -51,7 +51,7 @@ def shape_of(source: ModelSource, revision: str | None = None) -> Shape:
         folder = _hub_config(source, revision).parent
     else:
         folder = Path(source.location)
-    return _shape(read_json(folder / "config.json")) or _as_transformers_reads(folder)
+    return _shape(json_object(folder / "config.json")) or _as_transformers_reads(folder)
 
 
 def stamp_of(spec: ModelSpec) -> ModelStamp:
@@ -67,7 +67,7 @@ def stamp_of(spec: ModelSpec) -> ModelStamp:
 
 def check_folder(folder: Path) -> None:
     """Raises ModelError where `folder` holds no model, as far as that shows without reading its weights."""
-    read_json(folder / "config.json")
+    check_claims(folder)
     if not any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "*.bin", "*.safetensors.index.json")):
         raise ModelError(f"{folder.name} holds no weights", "a model folder holds config.json and *.safetensors")
 
@@ -81,17 +81,6 @@ def check_adapter_folder(folder: Path) -> None:
     if not (folder / "adapter_model.safetensors").is_file():
         # The other form, adapter_model.bin, is a pickle.
         raise ModelError(f"{folder} holds no adapter_model.safetensors", "save the adapter with safe_serialization=True")
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """The config at `path`. Raises ModelError where it cannot be read."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise ValueError("no object")
-        return data
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path.parent.name} could not be read as a model ({path.name}: {first_line(error)})") from error
 
 
 def _shape(config: Mapping[str, Any]) -> Shape | None:

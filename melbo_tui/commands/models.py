@@ -8,7 +8,8 @@ from typing import Any
 
 from core.bundled import weights
 from core.bundled.secrets import SECRETS
-from core.model.config import read_json, shape_of
+from core.model.claims import json_object
+from core.model.config import shape_of
 from core.model_source import DEFAULT_NAMES, resolve
 from core.model_store import cache_folder
 from melbo_tui.commands.output import say, say_json, table
@@ -45,7 +46,7 @@ def _show(args: argparse.Namespace) -> int:
         facts |= SECRETS
     folder = Path(source.location)
     if source.kind == "folder":
-        config = read_json(folder / "config.json")
+        config = json_object(folder / "config.json")
         facts["architecture"] = ", ".join(config.get("architectures") or []) or config.get("model_type")
         files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
         facts["weights on disk"] = f"{sum(f.stat().st_size for f in files) / 2**20:,.0f} MiB"
