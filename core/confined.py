@@ -10,13 +10,13 @@ import json
 import os
 import select
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from core.children import environment, python
 from core.confined_worker import LENGTH
 from core.errors import MelboError, line_of
 
@@ -98,14 +98,14 @@ class Confined:
 
     def _send(self, request: Mapping[str, Any]) -> None:
         if self._process is None:
-            # -P: what lies beside the worker is none of its modules. A session of its own: Ctrl+C is not for it.
+            # A session of its own: Ctrl+C is not for it.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(Path(__file__).with_name("confined_worker.py"))],
+                python(str(Path(__file__).with_name("confined_worker.py"))),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env=environment(),
             )
             self._fresh, self._owed = True, 0
         assert self._process.stdin is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import OUT_OF_MEMORY_REMEDY, Cancelled, MelboError, ModelError, first_line, is_out_of_memory
 from core.events import Event, TaskEnded
+from core.redaction import redacted
 from core.requests import Request
 from vectors.index import LibraryError
 from vectors.vector import VectorError
@@ -58,7 +59,7 @@ class Session:
 
 def failure(task: int, error: BaseException) -> TaskEnded:
     """The event for an exception that ended a task: what happened, and what to do about it."""
-    details = "".join(traceback.format_exception(error))
+    details = redacted("".join(traceback.format_exception(error)))
     if isinstance(error, Cancelled):
         return TaskEnded(task, "cancelled")
     if isinstance(error, MelboError):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
+from core.hub import HubOutOfReach, ask_once, readable_failures
 from core.model.claims import check_claims, json_object
 from core.model.gguf_header import header_numbers
 from core.model_source import ModelSource, ModelSpec, adapter_name, resolve
-from core.model_store import HubOutOfReach, converted_folder, readable_hub_failures
+from core.model_store import converted_folder, instead_of_the_hub
 from vectors.vector import ModelStamp
 
 # What architectures call them; what else there is, transformers knows.
@@ -100,29 +101,16 @@ def _as_transformers_reads(folder: Path) -> Shape:
     return Shape(blocks, width)
 
 
-def _ask_once(location: str, revision: str | None) -> None:
-    """Raises where the hub has no such model or cannot be reached, at once: a download would try again for half a minute."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        HfApi().model_info(location, revision=revision, timeout=_HUB_SECONDS)
-    except HfHubHTTPError:  # the hub has answered
-        raise
-    except Exception as error:  # no name, no route, no time: which client library says so changes with the hub library
-        raise LocalEntryNotFoundError(str(error)) from error
-
-
 def _hub_config(source: ModelSource, revision: str | None) -> Path:
     """The config of a hub model, from the hub library's cache or the hub."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
-    with readable_hub_failures(source, revision):
+    with readable_failures(source.location, revision, instead_of_the_hub(source)):
         try:
             kept = try_to_load_from_cache(source.location, "config.json", revision=revision)
             if not isinstance(kept, str) and not constants.HF_HUB_OFFLINE:
-                _ask_once(source.location, revision)
+                ask_once(source.location, revision, _HUB_SECONDS)
             return Path(hf_hub_download(source.location, "config.json", revision=revision))
         except RemoteEntryNotFoundError as error:
             raise ModelError(f"{source.location} on the hub has no config.json", "name a model of transformers") from error

@@ -164,8 +164,9 @@ def _adapter(folder: Path, random: random.Random) -> str:
         {"target_modules": []}, {"layers_to_transform": [10**12]}, {"layers_to_transform": "all", "layers_pattern": "(a+)+"},
         {"rank_pattern": {"([a-z.]+)+!": 4}}, {"rank_pattern": {"q_proj": 10**9}}, {"alpha_pattern": {"((.*)*)*x": 1}},
         {"lora_alpha": 1e308}, {"lora_alpha": "x"}, {"peft_type": random.choice(("LORA", "VERA", "LOHA", "x", None, 5, []))},
-        {"trainable_token_indices": [10**12]}, {"trainable_token_indices": {"embed_tokens": [10**9]}}, 
-        {"modules_to_save": ["lm_head"]}, {"base_model_name_or_path": "../../x"}, {"use_dora": True}, {"eva_config": {}}, {"auto_mapping": {"a": "b"}},
+        {"trainable_token_indices": [10**12]}, {"trainable_token_indices": {"embed_tokens": [10**9]}},
+        {"modules_to_save": ["lm_head"]}, {"base_model_name_or_path": "../../x"}, {"use_dora": True}, {"eva_config": {}},
+        {"auto_mapping": {"a": "b"}},
     ))  # fmt: skip
     path.write_text(json.dumps(data))
     return f"adapter {json.dumps(data)[-60:]}"
