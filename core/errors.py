@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import re
 
+from vectors.plain_text import one_line
+
 
 class MelboError(Exception):
     """What went wrong in one line, and, in `remedy`, what to do about it."""
@@ -34,7 +36,7 @@ def first_line(error: BaseException) -> str:
 def line_of(kind: str, text: str) -> str:
     """The same of an exception of that kind that says `text`."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"{kind}: {lines[0][:160]}" if lines else kind
+    return f"{kind}: {one_line(lines[0], 160)}" if lines else kind
 
 
 OUT_OF_MEMORY_REMEDY = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def download(wanted: Wanted, progress: Progress) -> Path:
     from huggingface_hub import constants, snapshot_download
 
     label = f"fetching {wanted.location}"
-    with readable_failures(wanted.location, wanted.revision, wanted.otherwise):
+    with readable_failures(wanted.location, wanted.revision, wanted.otherwise), _warnings_to(label, progress):
         progress(f"{label} from the hub", None)
         folder = Path()
         for patterns in wanted.patterns:
@@ -64,6 +65,25 @@ def download(wanted: Wanted, progress: Progress) -> Path:
             if any(folder.glob("*.safetensors")):
                 break
         return folder
+
+
+@contextmanager
+def _warnings_to(label: str, progress: Progress) -> Iterator[None]:
+    """Tells `progress` what the hub library says of its own patience: that it is asked to wait, or tries again."""
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            progress(f"{label}: {redacted(record.getMessage().splitlines()[0])[:100]}", None)
+
+    logger, told = logging.getLogger("huggingface_hub"), Told(logging.WARNING)
+    level, propagates, others = logger.level, logger.propagate, list(logger.handlers)
+    logger.setLevel(logging.WARNING)
+    logger.propagate, logger.handlers = False, [told]
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.propagate, logger.handlers = propagates, others
 
 
 def _patiently(fetch: Callable[[], Path], location: str, progress: Progress) -> Path:
@@ -139,10 +159,11 @@ def _is_what_its_name_says(blob: Path, told: Callable[[float], None]) -> bool:
 @contextmanager
 def readable_failures(location: str, revision: str | None, otherwise: str = "") -> Iterator[None]:
     """Whatever the hub library raises, as one ModelError that says what became of the model."""
-    from huggingface_hub import constants, logging
+    from huggingface_hub import constants
+    from huggingface_hub import logging as its_logging
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
-    logging.set_verbosity_error()  # it would write of each retry over the screen
+    its_logging.set_verbosity_error()  # it would write of each retry over the screen
     try:
         yield
     except (Cancelled, ModelError):
@@ -218,8 +239,9 @@ def _status(error: BaseException) -> int | None:
 
 
 def _of_the_disk(error: BaseException) -> OSError | None:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-    return next((one for one in _chain(error) if isinstance(one, OSError) and one.errno in full), None)
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+    kinds = (OSError, PermissionError, NotADirectoryError)  # but no kinds of others', who number their errors differently
+    return next((one for one in _chain(error) if type(one) in kinds and getattr(one, "errno", None) in full), None)  # type: ignore[misc]
 
 
 def _cause(error: BaseException) -> BaseException | None:
