@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, is_out_of_memory
@@ -82,10 +85,18 @@ def free(relieve: Callable[[], None] = lambda: None) -> None:
 
     relieve()
     gc.collect()
+    _trim()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
+
+
+def _trim() -> None:
+    """glibc keeps what is freed in pieces of up to 32 MiB, of which smaller ones may not be made; this gives it back."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def halved(rows: int) -> str:

@@ -24,6 +24,7 @@ from core.model.claims import json_object
 
 # Below this share of an adapter's change, rounding to the model's dtype has eaten much of it.
 _MUCH_LOST = 0.9
+_MOST_NEW_TOKENS = 1_000_000
 _SPARE_RANK = 10_000  # some kinds count as rank what is no dimension of their tensors
 _ADAPTER = "default"  # peft's name for the only adapter of a model
 # Kinds that change no weight, in words: what they add has no place in one.
@@ -98,7 +99,7 @@ def _put_on(model: Any, folder: Path) -> tuple[Any, dict[str, torch.dtype], list
     with held_to(
         f"the adapter {folder.name}", size + model.get_input_embeddings().weight.numel(), config="adapter_config.json"
     ):
-        notes = _resize(model, config, shapes)
+        notes = _resize(folder, model, config, shapes)
         dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
         adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu")
         _check_whole(adapted, folder)
@@ -190,7 +191,7 @@ def _unmergeable(folder: Path, kind: str, why: str) -> ModelError:
     )
 
 
-def _resize(model: Any, config: Mapping[str, Any], shapes: dict[str, tuple[int, ...]]) -> list[str]:
+def _resize(folder: Path, model: Any, config: Mapping[str, Any], shapes: dict[str, tuple[int, ...]]) -> list[str]:
     """Gives the model as many embeddings as the adapter was trained with, which its tensors tell."""
     names = {id(module): name for name, module in model.named_modules()}
     embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
@@ -206,6 +207,11 @@ def _resize(model: Any, config: Mapping[str, Any], shapes: dict[str, tuple[int, 
     if not own_rows:
         indices = config.get("trainable_token_indices") or config.get("token_indices") or []
         sizes = [int(i) + 1 for group in (indices.values() if isinstance(indices, dict) else [indices]) for i in group]
+    if sizes and max(sizes) > before + _MOST_NEW_TOKENS:
+        raise ModelError(
+            f"the adapter {folder.name} is of {max(sizes)} tokens, and the model has {before}",
+            "it must have been trained on this model; or adapter_config.json is damaged (trainable_token_indices)",
+        )
     if not sizes or max(sizes) == before or (max(sizes) < before and not own_rows):
         return []
     model.resize_token_embeddings(max(sizes), mean_resizing=False)

@@ -102,9 +102,7 @@ def test_trouble_of_the_hub_that_stays_is_told(hub: Hub) -> None:
 
 
 def test_a_download_that_is_cut_off_is_resumed_where_it_was(hub: Hub) -> None:
-    (hub.folder / "model.safetensors").write_bytes(
-        os.urandom(24 << 20)
-    )  # the hub library keeps what comes by tens of megabytes
+    (hub.folder / "model.safetensors").write_bytes(os.urandom(24 << 20))  # whose parts are of ten
     hub.fault = _of_the_weights(Fault(cut=11 << 20), Fault(cut=11 << 20))
     assert _whole(_fetch(), hub)
     ranges = [one[2] for one in hub.asked if one[0] == "GET" and one[1].endswith(WEIGHTS)]
@@ -205,3 +203,17 @@ def test_no_secret_is_told() -> None:
     for secret in (TOKEN, "pa55", "abcdef", "ThisIsASecret"):
         assert secret not in told
     assert redacted("a plain line: 3 of 4 (see https://hub.example/a)") == "a plain line: 3 of 4 (see https://hub.example/a)"
+
+
+def test_models_and_doctor_say_that_they_could_not_look(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub import constants
+
+    from melbo_tui.cli import main
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # read when it was imported
+    assert main(["models", "show", "owner/tniy"]) == 0
+    assert "whether there is such a model is not known: owner/tniy is not on this machine" in capsys.readouterr().out
+    assert main(["doctor", "--model", "owner/tniy"]) == 1
+    assert "- owner/tniy is not on this machine, and the hub cannot be reached" in capsys.readouterr().out
