@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Cancelled, ModelError, first_line
+from core.hub_weights import cached, damaged, is_called, prefetch, sweep
 from core.redaction import redacted
 
 # Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
@@ -20,7 +20,6 @@ Progress = Callable[[str, float | None], None]
 _WAITS = (1.0, 2.0, 4.0)  # seconds before the hub is asked again
 _TRANSIENT = (408, 500, 502, 503, 504)
 _TELL_SECONDS = 0.5
-_CHUNK = 1 << 22
 
 
 class HubOutOfReach(ModelError):
@@ -47,20 +46,19 @@ def download(wanted: Wanted, progress: Progress) -> Path:
     with readable_failures(wanted.location, wanted.revision, wanted.otherwise), _warnings_to(label, progress):
         progress(f"{label} from the hub", None)
         folder = Path()
+        sweep(cached(wanted.location))
         for patterns in wanted.patterns:
-            unchecked = _Unchecked(Path(constants.HF_HUB_CACHE), wanted.location)
-            folder = _patiently(
-                lambda patterns=patterns: Path(  # type: ignore[misc]
-                    snapshot_download(
-                        wanted.location,
-                        revision=wanted.revision,
-                        allow_patterns=list(patterns),
-                        tqdm_class=bytes_bar(label, progress),
-                    )
-                ),
-                wanted.location,
-                progress,
-            )
+            unchecked = _Unchecked(cached(wanted.location))
+
+            def fetch(patterns: Sequence[str] = tuple(patterns)) -> Path:
+                bar = bytes_bar(label, progress)
+                if not constants.HF_HUB_OFFLINE:
+                    prefetch(wanted.location, wanted.revision, patterns, bar, progress)
+                return Path(
+                    snapshot_download(wanted.location, revision=wanted.revision, allow_patterns=list(patterns), tqdm_class=bar)
+                )
+
+            folder = _patiently(fetch, wanted.location, progress)
             unchecked.check(folder, progress)
             if any(folder.glob("*.safetensors")):
                 break
@@ -112,8 +110,8 @@ def _patiently(fetch: Callable[[], Path], location: str, progress: Progress) -> 
 class _Unchecked:
     """The files of a model's that came since, or that an earlier process had no time to check: a mark stands for that."""
 
-    def __init__(self, cache: Path, location: str) -> None:
-        self._folder = cache / f"models--{location.replace('/', '--')}"
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._mark = self._folder / ".melbo-tui-unchecked"
         self._all = self._mark.exists()
         self._before = set() if self._all else set((self._folder / "blobs").glob("*"))
@@ -127,33 +125,11 @@ class _Unchecked:
             blob = file.resolve()
             if not file.is_file() or blob in self._before or blob.parent != (self._folder / "blobs").resolve():
                 continue
-            if not _is_what_its_name_says(blob, lambda done, name=file.name: progress(f"checking {name}", done)):  # type: ignore[misc]
+            if not is_called(blob, blob.name, lambda done, name=file.name: progress(f"checking {name}", done)):  # type: ignore[misc]
                 blob.unlink()
                 file.unlink()
-                raise ModelError(
-                    f"{file.name} came damaged: its checksum is not the hub's, so it was thrown away",
-                    "fetch it again; if that is no better, something between here and the hub changes it",
-                )
+                raise damaged(file.name)
         self._mark.unlink(missing_ok=True)
-
-
-def _is_what_its_name_says(blob: Path, told: Callable[[float], None]) -> bool:
-    """Whether the content has the hash that the file is called by: SHA-256, or git's. So it is where the name is none."""
-    size = blob.stat().st_size
-    if len(blob.name) == 64:
-        digest: Any = hashlib.sha256()
-    elif len(blob.name) == 40:
-        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    else:
-        return True
-    done = 0
-    with blob.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            done += len(chunk)
-            told(done / size)
-    same: bool = digest.hexdigest() == blob.name
-    return same
 
 
 @contextmanager
@@ -240,8 +216,11 @@ def _status(error: BaseException) -> int | None:
 
 def _of_the_disk(error: BaseException) -> OSError | None:
     full = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
-    kinds = (OSError, PermissionError, NotADirectoryError)  # but no kinds of others', who number their errors differently
-    return next((one for one in _chain(error) if type(one) in kinds and getattr(one, "errno", None) in full), None)  # type: ignore[misc]
+    for one in _chain(error):
+        # Kinds of others', TLS among them, number their errors differently.
+        if isinstance(one, OSError) and type(one).__module__ == "builtins" and one.errno in full:
+            return one
+    return None
 
 
 def _cause(error: BaseException) -> BaseException | None:
@@ -293,7 +272,8 @@ def bytes_bar(label: str, progress: Progress) -> Any:
             kwargs.pop("name", None)
             kwargs["disable"] = True
             super().__init__(*args, **kwargs)
-            self.total, self.seen, self.counts_bytes = kwargs.get("total"), 0.0, kwargs.get("unit") == "B"
+            self.total, self.counts_bytes = kwargs.get("total"), kwargs.get("unit") == "B"
+            self.seen = float(kwargs.get("initial") or 0)
 
         def update(self, n: float | None = 1) -> bool | None:
             self.seen += n or 0

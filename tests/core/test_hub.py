@@ -118,7 +118,7 @@ def test_a_download_that_was_given_up_is_resumed_by_the_next(hub: Hub) -> None:
     def stop(stage: str, fraction: float | None) -> None:
         nonlocal began
         blobs = Path(os.environ["HF_HOME"]) / "hub" / "models--owner--tiny" / "blobs"
-        came = [file for file in blobs.glob("*.incomplete") if file.stat().st_size]
+        came = [file for file in blobs.glob("*.part") if file.stat().st_size]
         if came:
             began = began or time.monotonic()
             raise Cancelled
@@ -217,3 +217,11 @@ def test_models_and_doctor_say_that_they_could_not_look(
     assert "whether there is such a model is not known: owner/tniy is not on this machine" in capsys.readouterr().out
     assert main(["doctor", "--model", "owner/tniy"]) == 1
     assert "- owner/tniy is not on this machine, and the hub cannot be reached" in capsys.readouterr().out
+
+
+def test_what_an_ended_download_of_the_library_left_is_swept(hub: Hub) -> None:
+    blobs = _fetch().parents[1] / "blobs"
+    (blobs / "0123456789.aabbccdd.incomplete").write_bytes(b"left")
+    _fetch()
+    assert not list(blobs.glob("*.incomplete"))
+    assert not list(blobs.glob("*.part"))
