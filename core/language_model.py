@@ -137,7 +137,7 @@ class LanguageModel:
         if place == "cpu" and quantise is None:
             check_memory(name, folder, 4 if chosen == torch.float32 else 2)
         with readable_failures(folder.name), _progress_to(progress):
-            with held_to(folder.name, weight_bytes(folder), lambda: progress("building the model", None)):
+            with held_to(folder.name, weight_bytes(folder), lambda: progress("reading the weights", None)):
                 model, notes = _from_folder(folder, trust_remote_code, **options)
             if quantise is not None:
                 check_runs(model, folder.name)
@@ -327,7 +327,7 @@ def read_config(folder: Path, trust_remote_code: bool = False) -> Any:
 def convert_gguf(gguf: Path, folder: Path, progress: Progress) -> None:
     """Writes the model and tokenizer of a GGUF file to `folder` as a float32 Hugging Face model. Raises ModelError."""
     check_header(gguf)
-    building = held_to(gguf.name, gguf.stat().st_size, lambda: progress("building the model", None))
+    building = held_to(gguf.name, gguf.stat().st_size, lambda: progress("dequantising the weights", None))
     with readable_failures(gguf.name), _progress_to(progress, is_gguf=True), building:
         progress("building the tokenizer", None)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)

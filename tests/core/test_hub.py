@@ -94,6 +94,7 @@ def test_trouble_of_the_hub_that_passes_is_waited_for(hub: Hub) -> None:
     assert any("the hub answers 503, so it is asked again" in stage for stage in stages)
 
 
+@pytest.mark.slow
 def test_trouble_of_the_hub_that_stays_is_told(hub: Hub) -> None:
     hub.fault = _of_the_weights(then=Fault(500))
     with pytest.raises(ModelError, match="the hub answers 500, again and again"):
@@ -130,7 +131,7 @@ def test_a_download_that_was_given_up_is_resumed_by_the_next(hub: Hub) -> None:
     assert [one[2] for one in hub.asked if one[0] == "GET" and one[1].endswith(WEIGHTS)][-1].startswith("bytes=")
 
 
-@pytest.mark.parametrize("content", [b"x" * (3 << 20), b"x" * 1000])
+@pytest.mark.parametrize("content", [b"x" * (3 << 20), pytest.param(b"x" * 1000, marks=pytest.mark.slow)])
 def test_what_comes_damaged_is_thrown_away_and_never_loaded(hub: Hub, content: bytes) -> None:
     hub.fault = _of_the_weights(then=Fault(content=content))
     with pytest.raises(ModelError, match=r"came damaged|could not be fetched"):

@@ -221,6 +221,10 @@ def attempt(folder: Path, doctor: bool) -> str:
 def main() -> None:
     import resource
 
+    import peft  # noqa: F401
+
+    import core.language_model  # noqa: F401  imported before the first model is timed
+
     memory = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     for number, line in enumerate(sys.stdin):

@@ -46,7 +46,10 @@ HOSTILE = {
 REFUSALS = "does not come to an end|takes more than 512 MiB|writes more than|is nested deeper|fails"
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+_QUICK = ("loops", "doubles", "pads", "acts on a word")
+
+
+@pytest.mark.parametrize("name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in HOSTILE])
 def test_a_hostile_template_is_blamed_within_seconds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.confined.SECONDS", 0.4)
     template = ChatTemplate(tiny_tokenizer(HOSTILE[name]), "tiny")
