@@ -15,7 +15,10 @@ for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
 
 def open_regular(path: Path) -> BinaryIO:
     """The file at `path`, for reading. Raises OSError, also for a pipe, a socket, a device or a folder."""
-    _check(path, os.stat(path))  # a device is not even opened, for that may already set it to work
+    try:
+        _check(path, os.stat(path))  # a device is not even opened, for that may already set it to work
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"no file can have that name ({error})") from error
     descriptor = os.open(path, _FLAGS)
     try:
         _check(path, os.fstat(descriptor))  # it may have been put in the file's place meanwhile
@@ -28,8 +31,9 @@ def open_regular(path: Path) -> BinaryIO:
 def read_regular(path: Path, most: int) -> bytes:
     """All of the file at `path`. Raises OSError, also where that is more than `most` bytes."""
     with open_regular(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1) if size <= most else b""  # it may be growing
+    if max(size, len(data)) > most:
         raise OSError(errno.EFBIG, f"larger than {most >> 20} MiB", str(path))
     return data
 

@@ -14,6 +14,7 @@ from typing import Any
 from core.errors import ModelError
 from core.model.checkpoint_files import tensor_names, weight_bytes
 from core.model.memory import available_memory
+from vectors.plain_text import one_line
 from vectors.regular_files import check_regular, read_regular
 
 # The largest that any model's files are, several times over, in bytes; what is not named here holds weights.
@@ -47,6 +48,9 @@ def check_claims(folder: Path) -> None:
         if isinstance(value, int) and _COUNTS.search(key) and abs(value) > _MOST_OF_A_KIND:
             raise _beyond(folder, "config.json", place, value)
     _check_blocks(folder, config)
+    _check_ids(folder, "config.json", config)
+    if (folder / "generation_config.json").is_file():
+        _check_ids(folder, "generation_config.json", json_object(folder / "generation_config.json"))
     if (folder / "tokenizer.json").is_file():
         _check_tokens(folder)
 
@@ -122,6 +126,18 @@ def _check_blocks(folder: Path, config: Mapping[str, Any]) -> None:
                 f"{folder.name} has weights of {there} blocks, but its config says {value} ({place})",
                 "config.json and the weights are of different models, or a part of the weights is absent",
             )
+
+
+def _check_ids(folder: Path, file: str, config: Mapping[str, Any]) -> None:
+    """Tokens that begin, end and fill a text are named by ids."""
+    for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        value = config.get(key)
+        for id in value if isinstance(value, list) else [value]:
+            if id is not None and type(id) is not int:
+                raise ModelError(
+                    f"{file} of {folder.name} says {key} is {one_line(repr(id), 40)}, which is no token's id",
+                    f"the fault is the file's: fetch {file} again",
+                )
 
 
 def _check_tokens(folder: Path) -> None:

@@ -230,12 +230,12 @@ def main() -> None:
     for number, line in enumerate(sys.stdin):
         folder = Path(line.strip())
         print(json.dumps({"begins": folder.name}), flush=True)
-        began = time.monotonic()
+        began = time.process_time()  # other work on the machine is not its fault
         try:
             told, clean = attempt(folder, doctor=number % 2 == 1), True
         except BaseException as error:  # which a user would see as a fault of the program
             told, clean = f"{type(error).__name__}: {error}", False
-        seconds = time.monotonic() - began
+        seconds = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         print(json.dumps({"ended": folder.name, "seconds": seconds, "told": told, "clean": clean, "peak": peak}), flush=True)
 

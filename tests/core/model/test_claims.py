@@ -79,6 +79,11 @@ def _tokens(id: int) -> Change:
         (_config(num_labels=10**9), r"config\.json of model says num_labels is 1000000000"),
         (_config(num_attention_heads=10**30), r"says num_attention_heads is 1e\+30"),
         (_config(text_config={"num_hidden_layers": 10**9}), r"says text_config\.num_hidden_layers is"),
+        (_config(eos_token_id=["\x1b[2J"]), r"config\.json of model says eos_token_id is .* which is no token's id"),
+        (
+            _write("generation_config.json", b'{"pad_token_id": "inf"}'),
+            r"generation_config\.json of model says pad_token_id is 'inf'",
+        ),
         (_config(hidden_size=10**6), "its config.json asks for .* weights and more, and its files hold"),
         (_config(vocab_size=10**9), "its config.json asks for .* weights and more"),
         (_config(intermediate_size=10**12), "its config.json asks for .* weights and more"),
