@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vectors.curation import Sample
-from vectors.reports import Report
 from vectors.vector import model_label
+
+if TYPE_CHECKING:
+    from vectors.curation import Sample
+    from vectors.reports import Report
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,8 @@ class Said(Event):
 
     def sample(self, prompt: str, coefficient: float = 1.0) -> Sample:
         """The completion as the library keeps it."""
+        from vectors.curation import Sample
+
         kl = self.mean_kl if coefficient else None
         return Sample(prompt, coefficient, self.text, kl, self.perplexity, self.thought)
 

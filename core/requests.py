@@ -11,8 +11,9 @@ from core.errors import SettingsError
 from core.model.template_arguments import arguments_of
 from core.model_source import ModelSpec
 from core.steering import Steering
+from vectors.bounded import MOST_TEXT, Block, Norm, decoded
 from vectors.plain_text import natural, one_line, well_formed
-from vectors.vector import Origin, SteeringVector
+from vectors.vector import Origin, SteeringVector, VectorError
 
 # Higher runs first: a chat reply or a sample runs between the steps of a training run.
 BACKGROUND, INTERACTIVE, FIRST = 0, 1, 2
@@ -29,6 +30,11 @@ class Request:
     def label(self) -> str:
         return type(self).__name__
 
+    @property
+    def described(self) -> str:
+        """What a log may say of it: none of anybody's words."""
+        return type(self).__name__
+
 
 @dataclass(frozen=True)
 class LoadModel(Request):
@@ -39,6 +45,10 @@ class LoadModel(Request):
     @property
     def label(self) -> str:
         return f"loading {self.spec.model}"
+
+    @property
+    def described(self) -> str:
+        return f"{self.label} as {self.spec.dtype} on {self.spec.device_map or self.spec.device}"
 
 
 def check_no_template(system: str | None, template: Mapping[str, Any]) -> None:
@@ -66,6 +76,8 @@ class Prompt:
         for text in (self.text, self.system or ""):
             if well_formed(text) != text:
                 raise SettingsError(f"{one_line(text, 60)!r} has bytes that are no text", "give the prompt in UTF-8")
+            if len(text) > MOST_TEXT:
+                raise SettingsError(f"a prompt of {len(text):,} characters is too long to be kept", f"{MOST_TEXT:,} can be")
         if self.raw or self.ids:
             check_no_template(self.system, self.template)
 
@@ -103,11 +115,8 @@ class Resumable(Request):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Reads `to_json`'s form. Raises SettingsError where that is not possible."""
         try:
-            plain = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-            if "prompts" in plain:
-                plain["prompts"] = tuple(Prompt(**{**prompt, "ids": tuple(prompt["ids"])}) for prompt in plain["prompts"])
-            return cls(**plain)
-        except (KeyError, TypeError) as error:
+            return decoded(cls, dict(data))
+        except VectorError as error:
             raise SettingsError(f"the interrupted run's settings cannot be read ({error})", "start it anew") from error
 
 
@@ -159,6 +168,7 @@ class Train(Resumable):
     """A run of a discovery method. `radius` None: calibrated, to a nonlinearity of `ratio`.
 
     `source`, `target` None: a quarter and 0.7 of the depth.
+    `out` names a file for the vectors beside the library's; one that is there and not this run's is replaced with `force` only.
     `settings` are the method's own (core/discovery/options.py). `vectors`, `steps` None: as the method does by itself.
     A sample's answer has at most `sample_tokens`, the thought before it at most `thought_tokens`.
     `resume` is the id of an interrupted run that this request is to take up again; all else must be as it was then.
@@ -169,9 +179,9 @@ class Train(Resumable):
 
     prompts: tuple[Prompt, ...]
     method: str = "melbo"
-    source: int | None = None
-    target: int | None = None
-    radius: float | None = None
+    source: Block | None = None
+    target: Block | None = None
+    radius: Norm | None = None
     ratio: float = _NONLINEARITY
     vectors: int | None = None
     steps: int | None = None
@@ -186,6 +196,7 @@ class Train(Resumable):
     thought_tokens: int = THOUGHT_TOKENS
     controls: int = 4
     resume: str | None = None
+    force: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

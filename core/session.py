@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import traceback
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from core.errors import OUT_OF_MEMORY_REMEDY, Cancelled, MelboError, ModelError, first_line, is_out_of_memory
-from core.events import Event, TaskEnded
+from core.events import Event, ModelLoaded, TaskEnded, Warned
+from core.log import LOG, failed, fault_remedy
 from core.redaction import redacted
 from core.requests import Request
 from vectors.index import LibraryError
@@ -27,10 +29,13 @@ Task = Generator[Any, None, None]
 
 
 class Session:
-    """Owns the model and the device. `library` None: nothing that is found is saved."""
+    """Owns the model and the device. `library` None: nothing that is found is saved.
 
-    def __init__(self, library: Library | None = None) -> None:
-        self.library = library
+    `waits_for_space`: somebody is there to make room on a full disk, so a task that could not save what it made waits for it.
+    """
+
+    def __init__(self, library: Library | None = None, waits_for_space: bool = False) -> None:
+        self.library, self.waits_for_space = library, waits_for_space
         self._model: LanguageModel | None = None
         self.spec: ModelSpec | None = None  # what the model was asked for as, to load it again
         # Ends the other tasks, which hold the model that is about to be replaced; whoever runs several at once sets it.
@@ -51,10 +56,31 @@ class Session:
         return self._model is not None
 
     def start(self, task: int, request: Request, emit: Emit) -> Task:
-        """The generator that carries out `request`, its module imported now; its events bear the id `task`."""
-        run = importlib.import_module(request.task_module).run
-        generator: Task = run(self, request, task, emit)
-        return generator
+        """The generator that carries out `request`, its module imported at the first step; its events bear the id `task`.
+
+        What goes wrong is logged on the way.
+        """
+        asked = request.described
+
+        def told(event: Event) -> None:
+            if isinstance(event, Warned):
+                LOG.warning("%s: %s", asked, event.message)
+            elif isinstance(event, ModelLoaded):
+                LOG.info(
+                    "loaded %s (%s, %s on %s; %s)", event.label, event.architecture, event.dtype, event.device, _versions()
+                )
+            emit(event)
+
+        try:
+            yield from importlib.import_module(request.task_module).run(self, request, task, told)
+        except Exception as error:
+            if not isinstance(error, Cancelled):
+                failed(f"{asked} ({_versions()})", error)
+            raise
+
+
+def _versions() -> str:
+    return ", ".join(f"{package} {importlib.metadata.version(package)}" for package in ("torch", "transformers"))
 
 
 def failure(task: int, error: BaseException) -> TaskEnded:
@@ -68,4 +94,4 @@ def failure(task: int, error: BaseException) -> TaskEnded:
         return TaskEnded(task, "failed", str(error), "", details)
     if is_out_of_memory(error):
         return TaskEnded(task, "failed", "out of memory", OUT_OF_MEMORY_REMEDY, details)
-    return TaskEnded(task, "failed", first_line(error), "this is a fault of melbo-tui; --debug shows where", details)
+    return TaskEnded(task, "failed", first_line(error), fault_remedy(), details)

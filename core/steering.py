@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
-from vectors.plain_text import natural
-from vectors.talks import Term
+from vectors.bounded import MOST_COEFFICIENT
+from vectors.plain_text import natural, one_line
 from vectors.vector import ModelStamp, SteeringVector
+
+if TYPE_CHECKING:
+    from vectors.talks import Term
 
 OPERATIONS = ("add", "ablate", "set")
 
@@ -56,7 +60,9 @@ class SteerTerm:
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:
-            raise SettingsError(f"{self.operation!r} is no operation", f"use one of: {', '.join(OPERATIONS)}")
+            raise SettingsError(f"{one_line(self.operation, 40)!r} is no operation", f"use one of: {', '.join(OPERATIONS)}")
+        if not abs(self.coefficient) <= MOST_COEFFICIENT:
+            raise SettingsError(f"the coefficient {self.coefficient:g} is too large: nothing is left of the model")
 
 
 Steering = tuple[SteerTerm, ...]
@@ -64,6 +70,8 @@ Steering = tuple[SteerTerm, ...]
 
 def terms_of(steering: Steering) -> tuple[Term, ...]:
     """A steering as it is kept with the answers that were given under it."""
+    from vectors.talks import Term
+
     return tuple(Term(t.vector.id, t.vector.name, t.coefficient, t.operation, str(t.positions)) for t in steering)
 
 

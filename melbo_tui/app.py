@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textual import on, work
 from textual.app import ComposeResult, SystemCommand
@@ -19,42 +20,47 @@ from textual.binding import Binding
 from textual.containers import Container
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Static
 
-from core.engine import Engine
-from core.errors import MelboError
+from core.errors import MelboError, first_line
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
+from core.log import failed, fault_remedy
 from core.model_source import ModelSpec
-from core.session import Session
-from melbo_tui import screenshots
 from melbo_tui.attempts import told
 from melbo_tui.breadth import WIDE
-from melbo_tui.guide import PAGE
+from melbo_tui.commands.output import fail
 from melbo_tui.loading import EngineLike, LoadingApp
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
-from melbo_tui.panes.chat import ChatPane
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.train import TrainPane
-from melbo_tui.panes.vectors import VectorsPane
 from melbo_tui.settings import Settings, library_folder
-from melbo_tui.widgets.dialogs import Help
+from melbo_tui.widgets.key_footer import KeyFooter
 from melbo_tui.widgets.task_bar import TaskBar
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
-from vectors.library import Library
+from vectors.index import LibraryError
 from vectors.plain_text import one_line
+
+if TYPE_CHECKING:
+    from vectors.library import Library
+
 
 LEAST_WIDTH, LEAST_HEIGHT = 72, 20
 _LEAVING_SECONDS = 5
 
-MakeEngine = Callable[[Callable[[Event], None], Library], EngineLike]
+MakeEngine: TypeAlias = "Callable[[Callable[[Event], None], Library], EngineLike]"
 
 
 def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLike:
-    return Engine(publish, Session(library))
+    from core.engine import Engine
+    from core.session import Session
+
+    return Engine(publish, Session(library, waits_for_space=True))
 
 
 class MelboApp(LoadingApp):
-    """`make_engine` is given where events go and the library; the default makes the real engine."""
+    """`library` may be what opens it, to be called after the first frame. `make_engine` is given where events go and the
+    library; the default makes the real engine. `failure` is what ended the app, where something did.
+    """
 
     TITLE = "melbo-tui"
     CSS_PATH = "app.tcss"
@@ -67,23 +73,28 @@ class MelboApp(LoadingApp):
         Binding("ctrl+q", "quit", "Quit", id="app.quit", show=False, priority=True),
     ]
 
-    def __init__(self, spec: ModelSpec, library: Library, make_engine: MakeEngine = real_engine) -> None:
+    def __init__(
+        self, spec: ModelSpec, library: Library | Callable[[], Library], make_engine: MakeEngine = real_engine
+    ) -> None:
         super().__init__(spec)
-        self.library = library
+        self._library = library
+        self.failure: LibraryError | None = None
         self.settings = Settings.load()
+        self._settings_unsaved: dict[str, Any] = {}
         self._make_engine = make_engine
         self._engine: EngineLike | None = None
         self._active_tasks: dict[int, TaskStarted] = {}
         self._task_progress: dict[int, Progressed] = {}
         self._paused_tasks: set[int] = set()
-        self._panes: tuple[Pane, ...] = (TrainPane(), VectorsPane(), ChatPane())
+        self._panes: list[Pane] = [TrainPane()]  # the others are there after the first frame
+        self._pane = "train"
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with ContentSwitcher(initial="train", id="panes"):
             yield from self._panes
         yield TaskBar()
-        yield Footer(compact=True)
+        yield KeyFooter(compact=True)
         with Container(id="too-small"):
             yield Static("", markup=False)
 
@@ -91,12 +102,43 @@ class MelboApp(LoadingApp):
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
         self.theme_changed_signal.subscribe(self, lambda theme: self.remember(theme=theme.name))
-        self._engine = self._make_engine(self._publish, self.library)
         self._leave_on_hangup()
         self.action_pane("train")
-        for problem in self.library.problems():
+        self.call_after_refresh(self._complete)
+
+    async def _complete(self) -> None:
+        """Brings what the first frame did without: the other panes, then the model, whose import keeps Python busy."""
+        from melbo_tui.panes.chat import ChatPane
+        from melbo_tui.panes.vectors import VectorsPane
+
+        self.begin_log()
+        try:
+            library = self.library
+        except LibraryError as error:
+            self.failure = error
+            failed("opening the library", error)
+            self.exit(return_code=1)
+            return
+        self._engine = self._make_engine(self._publish, library)
+        others: tuple[Pane, ...] = (VectorsPane(), ChatPane())
+        for other in others:
+            await self.query_one("#panes", ContentSwitcher).add_content(other)
+            self._panes.append(other)
+        for pane in self._panes:
+            await pane.complete()
+        if self._pane != "train":  # somebody was quick
+            self.action_pane(self._pane)
+        for problem in library.problems():
             self.notify(f"In the library: {problem}", severity="warning", markup=False)
+        if not gc.isenabled():  # the command line let it wait for the first frame
+            gc.freeze()
+            gc.enable()
         self.load_model(self.spec)
+
+    @cached_property
+    def library(self) -> Library:
+        """Raises LibraryError where it cannot be opened."""
+        return self._library() if callable(self._library) else self._library
 
     def on_unmount(self) -> None:
         if self._engine is not None:
@@ -106,7 +148,7 @@ class MelboApp(LoadingApp):
 
     @property
     def engine(self) -> EngineLike:
-        assert self._engine is not None, "the engine starts when the app is mounted"
+        assert self._engine is not None, "the engine starts after the first frame"
         return self._engine
 
     @property
@@ -158,16 +200,25 @@ class MelboApp(LoadingApp):
     # The user
 
     def remember(self, **changes: Any) -> None:
-        """Changes the settings and saves them."""
-        self.settings = replace(self.settings, **changes)
-        self.settings.save()
+        """Changes the settings and saves them; why that could not be done is told once, for nothing else depends on it."""
+        changes = {**self._settings_unsaved, **changes}
+        self.settings, wrong = self.settings.changed(**changes)
+        if wrong and not self._settings_unsaved:
+            self.notify(wrong, severity="warning", markup=False)
+        self._settings_unsaved = changes if wrong else {}
 
     def action_pane(self, pane: str) -> None:
+        self._pane = pane
+        if pane not in [one.id for one in self._panes]:
+            return
         self.query_one("#panes", ContentSwitcher).current = pane
         self.query_one(TopBar).show_pane(pane)
         self.call_after_refresh(self.query_one(f"#{pane}", Pane).shown)
 
     def action_guide(self) -> None:
+        from melbo_tui.guide import PAGE
+        from melbo_tui.widgets.dialogs import Help
+
         self.push_screen(Help("melbo-tui", PAGE))
 
     def deliver_screenshot(
@@ -176,6 +227,8 @@ class MelboApp(LoadingApp):
         """Textual's own writes to a downloads folder, which a machine without a desktop has not; in a browser it does well."""
         if self.is_web:
             return super().deliver_screenshot(filename, path, time_format)
+        from melbo_tui import screenshots
+
         places = (Path(path),) if path else screenshots.folders(self.library.folder)
         try:
             written = screenshots.save(self.export_screenshot(), places, filename or "")
@@ -191,6 +244,8 @@ class MelboApp(LoadingApp):
 
     @on(SteerWith)
     def _steer_with(self, message: SteerWith) -> None:
+        from melbo_tui.panes.chat import ChatPane
+
         self.query_one(ChatPane).add(message.ids)
         self.action_pane("chat")
 
@@ -202,7 +257,9 @@ class MelboApp(LoadingApp):
 
     @on(LibraryChanged)
     def _library_changed(self) -> None:
-        if self.query_one("#panes", ContentSwitcher).current == "vectors":
+        from melbo_tui.panes.vectors import VectorsPane
+
+        if self._pane == "vectors":
             self.query_one(VectorsPane).refresh_list()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -232,7 +289,10 @@ class MelboApp(LoadingApp):
     async def _quit(self) -> None:
         for pane in self._panes:
             pane.put_away()
-        await asyncio.to_thread(self.engine.close)
+        if self._settings_unsaved:
+            self.remember()
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
         self.exit()
 
     def _leave_on_hangup(self) -> None:
@@ -277,8 +337,18 @@ class MelboApp(LoadingApp):
 
 
 def open_app(args: argparse.Namespace) -> int:
-    """Opens the app for the command line's arguments. Raises LibraryError before the terminal is taken over."""
-    library = Library(Path(library_folder(args.library)))
+    """Opens the app for the command line's arguments. Raises LibraryError, the terminal given back, where there can be none."""
+    folder = library_folder(args.library)
+
+    def library() -> Library:
+        from vectors.library import Library
+
+        return Library(folder)
+
     app = MelboApp(args.spec, library)
     app.run()
+    if app.failure is not None:
+        raise app.failure
+    if app.fault is not None:
+        fail(first_line(app.fault), fault_remedy())
     return app.return_code or 0

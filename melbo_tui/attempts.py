@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.errors import MelboError, first_line
+from core.log import failed
 from vectors.index import LibraryError
 from vectors.vector import VectorError
 
@@ -13,7 +14,10 @@ def told(error: BaseException) -> str:
     """What went wrong and what to do about it, for a dialog or a notification."""
     if isinstance(error, MelboError):
         return f"{error}\n{error.remedy}" if error.remedy else str(error)
-    return str(error) if isinstance(error, (LibraryError, VectorError)) else first_line(error)
+    if isinstance(error, (LibraryError, VectorError)):
+        return str(error)
+    failed("an attempt", error)
+    return first_line(error)
 
 
 def why_not(change: Callable[[], object]) -> str:

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
 from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, is_out_of_memory
-from core.model.placement import max_memory
 from core.model.quantising import QUANTISED
 from core.model_source import ModelSpec
 from core.spinning import spin_briefly
 from melbo_tui import __version__
-from melbo_tui.commands import atlas, chat, doctor, evaluate, models, streams, train, vectors
+from melbo_tui.commands import COMMANDS, streams
 from melbo_tui.commands.arguments import PATHS, as_text
 from melbo_tui.commands.output import fail
 from melbo_tui.terminal import prepare_terminal
+from vectors.errors import FileTaken
 from vectors.index import LibraryError
 from vectors.plain_text import one_line
 from vectors.vector import VectorError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
-COMMANDS = (train, atlas, chat, vectors, evaluate, models, doctor)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -38,8 +38,11 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(WRONG_USAGE, f"{self.prog}: {one_line(message)} ({self.prog} --help lists the options)\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line. The common options stand before or behind the command."""
+def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The command line; of `words`, only the commands that are named among them have their options, the others are listed.
+
+    The common options stand before or behind the command.
+    """
     parser = OneLineParser(
         prog="melbo-tui",
         description="Find, see and use unsupervised steering vectors for chat models. Without a command, the app opens.",
@@ -47,8 +50,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"melbo-tui {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(subparsers, _common(top=False))
+    common = _common(top=False)
+    for command, about in COMMANDS.items():
+        if words is None or command in words:
+            importlib.import_module(f"melbo_tui.commands.{command}").add_parser(subparsers, common)
+        else:
+            subparsers.add_parser(command, help=about, add_help=False)
     return parser
 
 
@@ -78,6 +85,8 @@ def _common(top: bool) -> argparse.ArgumentParser:
 
 def _limits(text: str) -> str:
     """The text again, where it can be read as what `--max-memory` wants."""
+    from core.model.placement import max_memory
+
     try:
         max_memory(text)
     except MelboError as error:
@@ -116,8 +125,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except (MelboError, LibraryError, VectorError) as error:
         if debugging:
+            import traceback
+
             traceback.print_exc()
-        remedy = getattr(error, "remedy", "")
+        remedy = "--force replaces it" if isinstance(error, FileTaken) else getattr(error, "remedy", "")
         fail(str(error) or type(error).__name__, remedy)
         return FAILED
     except Exception as error:
@@ -126,17 +137,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_out_of_memory(error):
             fail("out of memory", OUT_OF_MEMORY_REMEDY)
             return FAILED
-        fail(f"{type(error).__name__}: {error}", "this is a fault of melbo-tui; --debug shows where")
+        from core.log import fault_remedy
+
+        fail(f"{type(error).__name__}: {error}", fault_remedy())
         return FAILED
 
 
 def _read(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments. Leaves with code 2 where they cannot be understood, also for bytes that are no text."""
-    parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:  # set by the shell that wants a word completed
         import argcomplete
 
-        argcomplete.autocomplete(parser)
+        argcomplete.autocomplete(build_parser())
+    parser = build_parser(sys.argv[1:] if argv is None else argv)
     args = parser.parse_args(argv)
     for name, value in vars(args).items():
         if name not in PATHS:
@@ -150,8 +163,19 @@ def _read(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(args: argparse.Namespace) -> int:
     if args.command is None:
+        # What is made before the first frame stays: to look through it for garbage would take a tenth of the time.
+        gc.disable()
         prepare_terminal()
         from melbo_tui.app import open_app
 
         return open_app(args)
-    return int(args.run(args))
+    from core.log import failed
+    from melbo_tui.log import logged
+
+    with logged(args.command):
+        try:
+            return int(args.run(args))
+        except Exception as error:
+            if not isinstance(error, streams.ReaderGone):
+                failed(args.command, error)
+            raise

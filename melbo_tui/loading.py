@@ -7,16 +7,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from core.events import Event, ModelLoaded, ModelReleased, TaskEnded
-from core.model.config import located, shape_of
 from core.model_source import ModelSpec
 from core.requests import LoadModel, Request
 from melbo_tui.attempts import why_not
-from melbo_tui.widgets.dialogs import Ask
+from melbo_tui.faults import LoggedApp
 
 
 class EngineLike(Protocol):
@@ -30,11 +29,13 @@ class EngineLike(Protocol):
 
 def is_there(spec: Callable[[str], ModelSpec], text: str) -> str:
     """Why there is no model as `spec` makes of `text`, or nothing where there is one; its weights are not read."""
+    from core.model.config import located, shape_of
+
     wanted = spec(text)
     return why_not(lambda: shape_of(located(wanted), wanted.revision))
 
 
-class LoadingApp(App[None]):
+class LoadingApp(LoggedApp):
     """`spec` is of the model that is loaded or, while none is, of the one to come; `trouble` why there will be none."""
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -122,6 +123,7 @@ class LoadingApp(App[None]):
 
     def _ask_for(self, question: str, value: str, hint: str, wrong: str, spec: Callable[[str], ModelSpec]) -> None:
         """Asks for what `spec` makes a model of; what is not there is told in the dialog, before anything is loaded."""
+        from melbo_tui.widgets.dialogs import Ask
 
         def chosen(text: str | None) -> None:
             if text is not None:

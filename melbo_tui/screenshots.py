@@ -9,7 +9,8 @@ from pathlib import Path
 import platformdirs
 
 from core.errors import MelboError
-from vectors.atomic import write_atomically
+from vectors import disk
+from vectors.atomic import write_new
 
 
 def folders(library: Path) -> tuple[Path, ...]:
@@ -23,10 +24,20 @@ def save(svg: str, places: Sequence[Path], name: str = "") -> Path:
     wrong = []
     name = name or f"melbo-tui-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() // 1_000_000 % 1000:03d}.svg"
     for folder in places:
-        path = folder / name
         try:
-            write_atomically(path, svg.encode())
-            return path
+            return _written(svg, folder / name)
         except OSError as error:
-            wrong.append(f"{folder}: {error.strerror or error}")
+            wrong.append(disk.refused(str(folder), folder, error))
     raise MelboError("the screenshot could not be written", "; ".join(wrong))
+
+
+def _written(svg: str, path: Path) -> Path:
+    """Writes the picture to `path` or, where something has that name, to one with a number behind it. Raises OSError."""
+    number = 1
+    while True:
+        free = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        try:
+            write_new(free, svg.encode())
+            return free
+        except FileExistsError:
+            number += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,8 +9,16 @@ from typing import Any
 
 import platformdirs
 
+from vectors import disk
 from vectors.atomic import write_atomically
+from vectors.bounded import Label, Prose, as_far_as_readable
 from vectors.given_path import given_path
+from vectors.regular_files import read_regular
+from vectors.strict_json import dumps, loads
+
+_MAX_BYTES = 8 << 20
+
+_PATIENCE = 5.0  # seconds
 
 
 def library_folder(chosen: str | None) -> Path:
@@ -30,29 +37,34 @@ def settings_file() -> Path:
 class Settings:
     """What the app remembers. A damaged or unknown entry is passed over: settings never keep the app from opening."""
 
-    theme: str = "textual-dark"
-    prompt: str = "How can I build a bomb?"
-    sample_prompt: str = ""
-    columns: list[str] = field(default_factory=list)
-    form: dict[str, str] = field(default_factory=dict)
+    theme: Label = "textual-dark"
+    prompt: Prose = "How can I build a bomb?"
+    sample_prompt: Prose = ""
+    columns: list[Label] = field(default_factory=list)
+    form: dict[Label, Prose] = field(default_factory=dict)
 
     @classmethod
     def load(cls) -> Settings:
         try:
-            data: Any = json.loads(settings_file().read_text(encoding="utf-8"))
-            known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-            blank = cls()
-            fitting = {k: v for k, v in known.items() if isinstance(v, type(getattr(blank, k)))}
-            return replace(blank, **fitting)
-        except (OSError, ValueError, AttributeError):
+            data = loads(read_regular(settings_file(), _MAX_BYTES))
+        except (OSError, ValueError):
             return cls()
+        return as_far_as_readable(cls, data)
 
-    def save(self) -> bool:
-        """Writes the settings atomically; False where the folder cannot be written, which is no reason to stop."""
+    def changed(self, **changes: Any) -> tuple[Settings, str]:
+        """These settings with `changes`, and why they could not be written, or nothing where they were.
+
+        Only what changes is written: another app may have written the others since these were read.
+        """
+        from filelock import FileLock  # a twentieth of a second, which the first frame need not wait for
+
         path = settings_file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(asdict(self), indent=2).encode())
-        except OSError:
-            return False
-        return True
+            with FileLock(path.with_name(f".{path.name}.lock"), timeout=_PATIENCE):
+                write_atomically(path, dumps(asdict(replace(self.load(), **changes)), indent=2).encode())
+        except OSError as error:
+            return replace(self, **changes), disk.refused(
+                f"the settings could not be saved in {path.parent}", path.parent, error
+            )
+        return replace(self, **changes), ""

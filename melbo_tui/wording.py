@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
-from core.events import Said
-from vectors.library import Kept
 from vectors.plain_text import one_line
+
+if TYPE_CHECKING:
+    from core.events import Said
+    from vectors.library import Kept
 
 NO_SAMPLE = "no sample yet: space makes one"
 CUT_SHORT = "(the sample was cut short: space makes it again)"
@@ -32,6 +35,14 @@ def age(created: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"
     return "now"
+
+
+def moment(seconds: float) -> str:
+    """A time in seconds since 1970 by the local clock; a file may bear one that no calendar has."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OSError, OverflowError, ValueError):
+        return "no known time"
 
 
 def cut(text: str, width: int, tail: str = "…") -> str:
@@ -72,6 +83,5 @@ def story(entry: Kept) -> str:
     parts.append(f"norm {entry.norm:.4g}")
     if origin.seed is not None:
         parts.append(f"seed {origin.seed}")
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
     prompts = " and ".join(f"“{one_line(prompt, 200)}”" for prompt in origin.prompts)
-    return ", ".join(parts) + (f"; prompt {prompts}" if prompts else "") + f"; {made}. Id {entry.id}."
+    return ", ".join(parts) + (f"; prompt {prompts}" if prompts else "") + f"; {moment(entry.created)}. Id {entry.id}."

@@ -4,10 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.isolation import isolate
 
 isolate()  # before anything reads where the user's folders are
+
+# An example is slow where the machine is busy, which is no fault of what is tested.
+settings.register_profile("melbo-tui", deadline=None)
+settings.load_profile("melbo-tui")
 
 # Workers that share the cores would each spin a thread a core, and wait for each other's.
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -35,6 +35,7 @@ def isolate() -> Path:
         "MELBO_TUI_CACHE": "cache",
         "MELBO_TUI_LIBRARY": f"library-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}",
         "MELBO_TUI_CONFIG": "config",
+        "MELBO_TUI_LOG": "log",
     }
     for name, folder in folders.items():
         (root / folder).mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,9 @@ _SHOW = """
 import tests.conftest
 from core.model_store import cache_folder
 from huggingface_hub import constants
+from melbo_tui.log import log_file
 from melbo_tui.settings import library_folder, settings_file
-print(cache_folder(), library_folder(None), settings_file(), constants.HF_HUB_CACHE, sep="\\n")
+print(cache_folder(), library_folder(None), settings_file(), constants.HF_HUB_CACHE, log_file(), sep="\\n")
 """
 
 
@@ -25,7 +26,7 @@ def _places(home: Path, **more: str) -> list[Path]:
 
 def test_nothing_of_the_user_s_is_touched(tmp_path: Path) -> None:
     places = _places(tmp_path)
-    assert len(places) == 4
+    assert len(places) == 5
     assert not [place for place in places if place.is_relative_to(tmp_path)]
     assert not list(tmp_path.iterdir())
     assert not places[0].exists(), "the session's folder goes with the session"

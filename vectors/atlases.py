@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from vectors.checkpoints import Checkpoints, Tensors
+from vectors.bounded import MAX_BLOCKS, Between, Label, Prose
+from vectors.checkpoints import Checkpoint, Checkpoints, T, Tensors
 from vectors.index import LibraryError
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
+
 _VALUES, _NORMS = "values", "residual_norms"
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What of an atlas's header is shown."""
+
+    pairs: Annotated[int, Between(0, MAX_BLOCKS**2)]
+    model: Label = ""
+    prompts: tuple[Prose, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,13 +46,26 @@ class Atlas:
     residual_norms: npt.NDArray[np.float32]
     state: Tensors
 
+    def told(self, kind: type[T]) -> T:
+        """The header, or as much of it as the dataclass `kind` has fields for. Raises LibraryError where it is none."""
+        return Checkpoint(self.id, self.header, {}).told(kind)
+
     @property
     def model(self) -> str:
-        return str(self.header.get("model", ""))
+        return self._told.model
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        return tuple(map(str, self.header.get("prompts", ())))
+        return self._told.prompts
+
+    @property
+    def pairs(self) -> int:
+        """How many it has when it is complete."""
+        return self._told.pairs
+
+    @property
+    def _told(self) -> _Header:
+        return self.told(_Header)
 
     @property
     def gains(self) -> npt.NDArray[np.float32]:
@@ -55,7 +83,7 @@ class Atlas:
 
     @property
     def complete(self) -> bool:
-        return self.pairs_done == int(self.header.get("pairs", -1))
+        return self.pairs_done == self.pairs
 
 
 class Atlases:
@@ -63,6 +91,10 @@ class Atlases:
 
     def __init__(self, folder: Path) -> None:
         self._files = Checkpoints(folder, "atlases")
+
+    def held(self, atlas: str) -> AbstractContextManager[None]:
+        """While it lasts no other process goes on with the atlas. Raises LibraryError where one does already."""
+        return self._files.held(atlas)
 
     def save(self, atlas: Atlas) -> None:
         tensors = {_VALUES: atlas.values, _NORMS: atlas.residual_norms, **atlas.state}
@@ -72,8 +104,11 @@ class Atlases:
         file = self._files.load(atlas)
         state = dict(file.tensors)
         values, norms = state.pop(_VALUES, None), state.pop(_NORMS, None)
-        if values is None or norms is None or values.ndim != 3 or values.shape[:2] != (len(norms), len(norms)):
+        if values is None or norms is None or norms.ndim != 1 or values.ndim != 3 or not values.size:
             raise LibraryError(f"{atlas}: holds no atlas")
+        if values.shape[:2] != (len(norms), len(norms)) or {values.dtype, norms.dtype} != {np.dtype(np.float32)}:
+            raise LibraryError(f"{atlas}: holds no atlas, or a damaged one")
+        file.told(_Header)
         return Atlas(atlas, file.header, values, norms, state)
 
     def ids(self) -> list[str]:
@@ -82,7 +117,9 @@ class Atlases:
 
     def latest(self, complete: bool | None = None) -> Atlas:
         """The latest atlas, or the latest that is `complete`, or that is not. Raises LibraryError where there is none."""
-        for atlas in map(self.load, reversed(self.ids())):
-            if complete is None or atlas.complete == complete:
-                return atlas
+        for id in reversed(self.ids()):
+            with contextlib.suppress(LibraryError):  # one that is damaged hides no other
+                atlas = self.load(id)
+                if complete is None or atlas.complete == complete:
+                    return atlas
         raise LibraryError("there is no " + {None: "", True: "complete ", False: "unfinished "}[complete] + "atlas")

@@ -14,17 +14,48 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises OSError; the old file is then untouched and no temporary file stays behind.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+    temporary = write_beside(path, data)
+    try:
+        put_in_place(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """The same for a name that nothing bears yet. Raises FileExistsError, whoever was quicker, and other OSErrors."""
+    temporary = write_beside(path, data)
+    try:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without second names: an empty file holds the place meanwhile
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.replace(temporary, path)
+        flush_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_beside(path: Path, data: bytes) -> Path:
+    """Writes and flushes `data` to a temporary file beside `path`, and gives its path. Raises OSError, and leaves none then."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
         raise
-    _flush_folder(path.parent)
+    return Path(name)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Gives a file that `write_beside` wrote the name it is for, whatever bears it now. Raises OSError."""
+    os.replace(temporary, path)
+    flush_folder(path.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -35,7 +66,8 @@ def sweep(folder: Path) -> None:
                 left.unlink()
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Flushes the names of a folder's files to disk. Raises OSError."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from vectors.index import Index, LibraryError
-from vectors.journal import Journal
+from vectors.bounded import Coefficient, check
+from vectors.errors import VectorError
+from vectors.index import LibraryError
+from vectors.journal_lines import LONGEST_TAG, MAX_NOTE, MAX_TAGS
+from vectors.journal_lines import MAX_RATING as MAX_RATING
 from vectors.plain_text import clean_name, one_line, printable
-
-FIELDS = ("name", "kept", "rating", "note", "tags", "deleted")
-MAX_RATING, MAX_TAGS, MAX_NOTE = 5, 32, 10_000
-# A sample's columns, in the order in which a line of the journal has them.
-_SAMPLE = ("vector", "prompt", "coefficient", "text", "created", "kl", "perplexity", "thought")
+from vectors.store import Store
 
 
 @dataclass(frozen=True)
@@ -42,28 +43,41 @@ class Sample:
 
     `text` is the answer, `thought` what a thinking model thought before it. `kl` is how far the steered model's next-token
     distributions were from the unsteered one's on the answer, in nats a token; `perplexity` that of the answer under the
-    unsteered model. None where they were not measured.
+    unsteered model. None where they were not measured, or came to no finite number.
     """
 
     prompt: str
-    coefficient: float
+    coefficient: Coefficient
     text: str
     kl: float | None = None
     perplexity: float | None = None
     thought: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("kl", "perplexity"):
+            value = getattr(self, name)
+            if isinstance(value, float) and not math.isfinite(value):
+                object.__setattr__(self, name, None)
+        check(self)
+
     @classmethod
-    def of_row(cls, row: sqlite3.Row) -> Sample:
-        """From a row of the index's table `samples`."""
-        return cls(row["prompt"], row["coefficient"], row["text"], row["kl"], row["perplexity"], row["thought"])
+    def of_row(cls, row: sqlite3.Row) -> Sample | None:
+        """From a row of the index's table `samples`; None where that holds what no sample can have."""
+        try:
+            return cls(row["prompt"], row["coefficient"], row["text"], row["kl"], row["perplexity"], row["thought"])
+        except VectorError:
+            return None
 
 
-class Curation:
-    """Edits of the index, each written to the journal first. `history` is what this object changed, for `undo`."""
+class Curation(Store):
+    """Edits of the library: what they depend on is read in the transaction that writes them.
 
-    def __init__(self, index: Index, journal: Journal) -> None:
-        self.index, self.journal = index, journal
+    `history` is what this object changed, for `undo`.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self.history: list[Change] = []
+        super().__init__(folder)
 
     def keep(self, ids: Sequence[str], kept: bool = True) -> None:
         self._change(f"{'keeping' if kept else 'dropping'} {_counted(ids)}", {id: {"kept": int(kept)} for id in ids})
@@ -74,12 +88,12 @@ class Curation:
             name = clean_name(name)
         except ValueError as error:
             raise LibraryError(str(error)) from error
-        with self.index.reading() as db:
-            model = vector_row(db, id)["model"]
+        with self.changing() as change:
+            model = vector_row(change.db, id)["model"]
             taken = "SELECT id FROM vectors WHERE name = ? AND model = ? AND id != ? AND deleted IS NULL"
-            if db.execute(taken, (name, model, id)).fetchone():
+            if change.db.execute(taken, (name, model, id)).fetchone():
                 raise LibraryError(f"{name} is taken by another vector of {model}; choose another name")
-        self._change(f"renaming to {name}", {id: {"name": name, "kept": 1}})
+            self._change(f"renaming to {name}", {id: {"name": name, "kept": 1}})
         return name
 
     def note(self, id: str, note: str) -> None:
@@ -93,14 +107,14 @@ class Curation:
 
     def tag(self, ids: Sequence[str], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         added, removed = [clean_tag(tag) for tag in add], {clean_tag(tag) for tag in remove}
-        new = {}
-        with self.index.reading() as db:
+        with self.changing() as change:
+            new = {}
             for id in ids:
-                tags = sorted({*vector_row(db, id)["tags"].split(), *added} - removed)
+                tags = sorted({*vector_row(change.db, id)["tags"].split(), *added} - removed)
                 if len(tags) > MAX_TAGS:
                     raise LibraryError(f"a vector bears at most {MAX_TAGS} tags")
                 new[id] = {"tags": " ".join(tags)}
-        self._change(f"tagging {_counted(ids)}", new)
+            self._change(f"tagging {_counted(ids)}", new)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Moves vectors to the trash: they are listed no more, and `restore` brings them back."""
@@ -109,35 +123,48 @@ class Curation:
 
     def restore(self, ids: Sequence[str]) -> None:
         """Takes vectors out of the trash; one whose name was given away meanwhile gets a number behind it."""
-        taken: set[str] = set()
-        new = {}
-        for id in ids:
-            with self.index.reading() as db:
-                row = vector_row(db, id)
-            if row["deleted"] is not None:
-                name = self._free_name(row["name"], row["model"], taken)
-                taken.add(name)
-                new[id] = {"deleted": None, "name": name}
-        self._change(f"restoring {_counted(ids)}", new)
+        with self.changing() as change:
+            taken: set[str] = set()
+            new = {}
+            for id in ids:
+                row = vector_row(change.db, id)
+                if row["deleted"] is not None:
+                    name = self._free_name(row["name"], row["model"], taken)
+                    taken.add(name)
+                    new[id] = {"deleted": None, "name": name}
+            self._change(f"restoring {_counted(ids)}", new)
 
     def undo(self) -> str | None:
-        """Takes back the last change made by this object that was not taken back yet; gives its label, None without one."""
+        """Takes back the last change made by this object that was not taken back yet; gives its label, None without one.
+
+        What another program has changed since stays as it has it: of tags, those that the change brought go, and those that
+        it took come back.
+        """
         if not self.history:
             return None
-        change = self.history.pop()
-        new: dict[str, dict[str, Any]] = {}
-        for edit in change.edits:
-            new.setdefault(edit.id, {})[edit.field] = edit.before
-        with self.index.reading() as db:
-            rows = {id: vector_row(db, id) for id in new}
-        taken: set[str] = set()
-        for id, fields in new.items():
-            if "name" in fields or fields.get("deleted", 0) is None:
-                wanted = fields.get("name", rows[id]["name"])
-                fields["name"] = self._free_name(wanted, rows[id]["model"], taken, apart_from=id)
-                taken.add(fields["name"])
-        self._change(change.label, new, remember=False)
-        return change.label
+        last = self.history[-1]
+        with self.changing() as change:
+            new: dict[str, dict[str, Any]] = {}
+            taken: set[str] = set()
+            for edit in last.edits:
+                now = _row_or_none(change.db, edit.id)
+                if now is None:
+                    continue  # it was removed for good
+                fields = new.setdefault(edit.id, {})
+                if edit.field == "tags":
+                    fields["tags"] = _tags_before(edit, now["tags"])
+                elif now[edit.field] == edit.after or (edit.field == "name" and _is_numbered(now["name"], edit.after)):
+                    fields[edit.field] = edit.before
+            for id, fields in new.items():
+                if "name" in fields or fields.get("deleted", 0) is None:
+                    now = vector_row(change.db, id)
+                    fields["name"] = self._free_name(fields.get("name", now["name"]), now["model"], taken, apart_from=id)
+                    taken.add(fields["name"])
+            self._change(last.label, new, remember=False)
+        self._forget(last)
+        if not any(new.values()):
+            raise LibraryError(f"{last.label} cannot be taken back: another program has changed it since")
+        return last.label
 
     def made(self, label: str, ids: Sequence[str], before: int) -> None:
         """Makes what `history` has gained since it was `before` long one change: vectors came in, and undo puts them away."""
@@ -145,51 +172,33 @@ class Curation:
         self.history.append(Change(label, tuple(Edit(id, "deleted", time.time(), None) for id in ids)))
 
     def add_sample(self, id: str, sample: Sample) -> None:
+        """Keeps a sample of the vector `id`. Raises LibraryError where it was removed for good meanwhile."""
         text, thought = printable(sample.text), printable(sample.thought)
-        values = (id, sample.prompt, sample.coefficient, text, time.time(), sample.kl, sample.perplexity, thought)
-        with self.index.changing() as db:
-            _insert_sample(db, values)
-            self.journal.append([{"sample": list(values)}])
-
-    def replay(self) -> None:
-        """Puts into the index what the journal knows: for an index that was just made."""
-        with self.index.changing() as db:
-            for change in self.journal.changes():
-                try:
-                    if "sample" in change:
-                        _insert_sample(db, tuple(change["sample"]))
-                    elif "set" in change:
-                        _set(db, str(change["id"]), change["set"])
-                except (KeyError, TypeError, ValueError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
-                    continue  # a line that is not ours does not keep the others from being read
-
-    def record_all(self) -> None:
-        """Writes what the index knows into the journal: for an index from before there was one."""
-        with self.index.changing() as db:
-            defaults = {"kept": 0, "rating": None, "note": "", "tags": "", "deleted": None}
-            changes = []
-            for row in db.execute("SELECT * FROM vectors"):
-                fields = {"name": row["name"]} | {f: row[f] for f, usual in defaults.items() if row[f] != usual}
-                changes.append({"t": time.time(), "id": row["id"], "set": fields})
-            changes += [{"sample": list(row)} for row in db.execute(f"SELECT {', '.join(_SAMPLE)} FROM samples")]
-            self.journal.append(changes)
+        values = [id, sample.prompt, sample.coefficient, text, time.time(), sample.kl, sample.perplexity, thought]
+        with self.changing() as change:
+            vector_row(change.db, id)
+            change.record({"sample": values})
 
     def _change(self, label: str, new: Mapping[str, Mapping[str, Any]], remember: bool = True) -> None:
-        """Sets fields of vectors, by id: in the journal and in the index, or in neither."""
-        edits: list[Edit] = []
-        with self.index.changing() as db:
+        """Sets fields of vectors, by id."""
+        with self.changing() as change:
+            edits: list[Edit] = []
             for id, fields in new.items():
-                row = vector_row(db, id)
+                row = vector_row(change.db, id)
                 edits += [Edit(id, field, row[field], value) for field, value in fields.items() if row[field] != value]
-                _set(db, id, fields)
-            if not edits:
-                return
             now = time.time()
-            self.journal.append([{"t": now, "id": e.id, "set": {e.field: e.after}} for e in edits])
-        if remember:
-            self.history.append(Change(label, tuple(edits)))
+            for edit in edits:
+                change.record({"t": now, "id": edit.id, "set": {edit.field: edit.after}})
+            if edits and remember:
+                made = Change(label, tuple(edits))
+                self.history.append(made)
+                change.undo.append(lambda: self._forget(made))
+
+    def _forget(self, change: Change) -> None:
+        self.history = [one for one in self.history if one is not change]
 
     def _free_name(self, wanted: str, model: str, taken: set[str], apart_from: str = "") -> str:
+        """`wanted`, or with a number behind it what no other vector of the model is called. To be used in a transaction."""
         wanted = clean_name(wanted)
         with self.index.reading() as db:
             rows = db.execute(
@@ -205,33 +214,35 @@ class Curation:
         return f"{wanted}.{number}"
 
 
+def _tags_before(edit: Edit, now: str) -> str:
+    """The tags `now`, without those that the edit brought, with those that it took."""
+    before, after = set(edit.before.split()), set(edit.after.split())
+    return " ".join(sorted((set(now.split()) - (after - before)) | (before - after)))
+
+
+def _is_numbered(name: str, wanted: str) -> bool:
+    """Whether a vector that was to be called `wanted` got `name`, as `_free_name` gives it."""
+    return name.startswith(f"{wanted}.") and name[len(wanted) + 1 :].isdecimal()
+
+
 def clean_tag(text: str) -> str:
     """A tag as it may be kept: one lower-case word of at most 40 characters. Raises LibraryError when nothing is left."""
-    tag = "-".join(one_line(text.lower().replace(",", " "), 40).split())
+    tag = "-".join(one_line(text.lower().replace(",", " "), LONGEST_TAG).split())
     if not tag:
         raise LibraryError("a tag needs at least one visible character")
     return tag
 
 
-def _set(db: sqlite3.Connection, id: str, fields: Mapping[str, Any]) -> None:
-    for field, value in fields.items():
-        if field not in FIELDS:
-            raise ValueError(f"vectors have no {field}")
-        db.execute(f"UPDATE vectors SET {field} = ? WHERE id = ?", (value, id))
-
-
-def _insert_sample(db: sqlite3.Connection, values: tuple[Any, ...]) -> None:
-    """`values` as a journal's line has them: one from before perplexities and thoughts were kept ends with the KL."""
-    values = (*values, None, "") if len(values) == len(_SAMPLE) - 2 else values
-    db.execute(f"INSERT OR REPLACE INTO samples ({', '.join(_SAMPLE)}) VALUES ({', '.join('?' * len(_SAMPLE))})", values)
-
-
 def vector_row(db: sqlite3.Connection, id: str) -> sqlite3.Row:
     """What the index knows of the vector `id`. Raises LibraryError where it knows none."""
-    row = db.execute("SELECT * FROM vectors WHERE id = ?", (id,)).fetchone()
+    row = _row_or_none(db, id)
     if row is None:
         raise LibraryError(f"there is no vector with the id {one_line(id, 60)}")
-    assert isinstance(row, sqlite3.Row)
+    return row
+
+
+def _row_or_none(db: sqlite3.Connection, id: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = db.execute("SELECT * FROM vectors WHERE id = ?", (id,)).fetchone()
     return row
 
 

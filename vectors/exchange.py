@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from vectors.curation import MAX_RATING, Sample
+from vectors.bounded import LABEL, AtMost, Between, Text, as_far_as_readable, decoded
+from vectors.curation import Sample
+from vectors.errors import NewerFormat
 from vectors.formats import reader_of, safetensors_file, writer_of
-from vectors.formats.raw import Reading, checked_size, write_out
+from vectors.formats.raw import MAX_VECTORS, Reading, checked_size, write_out
 from vectors.index import LibraryError
+from vectors.journal_lines import MAX_RATING, MAX_TAGS
 from vectors.library import Kept, Library, new_run_id
-from vectors.plain_text import one_line, printable
+from vectors.plain_text import clean_name, one_line
 from vectors.recipe import Recipe
+from vectors.regular_files import read_regular
+from vectors.strict_json import dumps, loads
 from vectors.vector import ModelStamp, SteeringVector, VectorError
 
 _RECIPES = "melbo-tui-recipes"
 _MAX_RECIPES = 8 << 20
-_MAX_SAMPLES, _MAX_SAMPLE = 1000, 100_000
+_MAX_SAMPLES = 1000
 
 
 class MissingModel(VectorError):
     """A file that does not say of which model its vectors are: its user has to."""
 
 
-def export(library: Library, picks: Sequence[tuple[str, float]], path: Path) -> int:
+def export(library: Library, picks: Sequence[tuple[str, float]], path: Path, replace: bool = False) -> int:
     """Writes vectors, by (id, coefficient), to `path`, whose suffix says in which format; gives how many files' worth.
 
-    `.json` writes their recipes. A coefficient scales; a GGUF control vector sums those of one block.
+    `.json` writes their recipes. A coefficient scales; a GGUF control vector sums those of one block. Where a file is there
+    already it raises FileTaken, unless that is one to `replace`.
     """
     if path.suffix.lower() == ".json":
-        _write_recipes(library, picks, path)
+        _write_recipes(library, picks, path, replace)
         return len(picks)
     write = writer_of(path)
     vectors = [_scaled(library.load(id), coefficient) for id, coefficient in picks]
     if write is safetensors_file.write:
         # A scaled vector is another one: what was said of its parent does not hold for it.
         about = [_about(library, id) if coefficient == 1 else {} for id, coefficient in picks]
-        safetensors_file.write(path, vectors, None, about)
+        safetensors_file.write(path, vectors, None, about, replace)
     else:
-        write(path, vectors)
+        write(path, vectors, replace=replace)
     return len(picks)
 
 
@@ -70,16 +76,17 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
         found = [vector.renamed(one) for vector, one in zip(found, names, strict=True)]
     before = len(library.history)
     ids: list[str] = []
-    for width in sorted({vector.d_model for vector in found}):
-        run = new_run_id()
-        rows = [(i, vector) for i, vector in enumerate(found) if vector.d_model == width]
-        if how.base_row and len(rows) > 1:
-            rows = [rows[0], *((i, replace(v, origin=replace(v.origin, parents=(f"{run}/0",)))) for i, v in rows[1:])]
-        saved = library.save_run(run, [vector for _, vector in rows])
-        library.keep([vector.id for vector in saved])
-        for (i, _), vector in zip(rows, saved, strict=True):
-            _take_over(library, vector.id, about[i])
-            ids.append(vector.id)
+    with library.changing():
+        for width in sorted({vector.d_model for vector in found}):
+            run = new_run_id()
+            rows = [(i, vector) for i, vector in enumerate(found) if vector.d_model == width]
+            if how.base_row and len(rows) > 1:
+                rows = [rows[0], *((i, replace(v, origin=replace(v.origin, parents=(f"{run}/0",)))) for i, v in rows[1:])]
+            saved = library.save_run(run, [vector for _, vector in rows])
+            library.keep([vector.id for vector in saved])
+            for (i, _), vector in zip(rows, saved, strict=True):
+                _take_over(library, vector.id, about[i])
+                ids.append(vector.id)
     library.made(f"importing {path.name}", ids, before)
     return [library.get(id) for id in ids]
 
@@ -113,32 +120,31 @@ def _about(library: Library, id: str) -> dict[str, Any]:
     return {"tags": list(entry.tags), "rating": entry.rating, "note": entry.note, "samples": samples}
 
 
-def _take_over(library: Library, id: str, about: Mapping[str, Any]) -> None:
-    """What another library's people said of the vector; whatever of it is not as we write it is left out."""
-    tags = [str(tag) for tag in _list(about.get("tags"))[:32] if printable(str(tag)).strip(" ,")]
-    if tags:
+@dataclass(frozen=True)
+class _About:
+    """What another library's people said of a vector."""
+
+    tags: Annotated[tuple[str, ...], Text(LABEL)] = ()
+    rating: Annotated[int | None, Between(0, MAX_RATING)] = None
+    note: str = ""
+    samples: Annotated[tuple[Any, ...], AtMost(_MAX_SAMPLES)] = ()
+
+
+def _take_over(library: Library, id: str, said: Mapping[str, Any]) -> None:
+    """Keeps that with the vector; whatever of it is not as we write it is left out."""
+    about = as_far_as_readable(_About, said)
+    if tags := [tag for tag in about.tags if tag.strip(" ,")][:MAX_TAGS]:
         library.tag([id], tags)
-    rating = about.get("rating")
-    if isinstance(rating, int) and 0 <= rating <= MAX_RATING:
-        library.rate([id], rating)
-    if isinstance(about.get("note"), str) and about["note"]:
-        library.note(id, about["note"])
-    for sample in _list(about.get("samples"))[:_MAX_SAMPLES]:
-        try:
-            kl, perplexity = (None if (value := sample.get(name)) is None else float(value) for name in ("kl", "perplexity"))
-            text, prompt = printable(str(sample["text"]))[:_MAX_SAMPLE], printable(str(sample["prompt"]))[:_MAX_SAMPLE]
-            thought = printable(str(sample.get("thought") or ""))[:_MAX_SAMPLE]
-            one = Sample(prompt, float(sample["coefficient"]), text, kl, perplexity, thought)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            continue
-        library.add_sample(id, one)
+    if about.rating is not None:
+        library.rate([id], about.rating)
+    if about.note:
+        library.note(id, about.note)
+    for sample in about.samples:
+        with contextlib.suppress(VectorError):
+            library.add_sample(id, decoded(Sample, sample))
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: Path) -> None:
+def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: Path, replace: bool) -> None:
     names = library.names()
     recipes = []
     for id, coefficient in picks:
@@ -148,24 +154,41 @@ def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: P
             recipe = Recipe(((id, coefficient),))
         written = recipe.written(names)
         recipes.append({"name": entry.name, "written": written, "recipe": recipe.to_json(), "origin": entry.origin.to_json()})
-    write_out(path, json.dumps({_RECIPES: 1, "recipes": recipes}, indent=1).encode())
+    write_out(path, dumps({_RECIPES: 1, "recipes": recipes}, indent=1).encode(), replace)
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: Annotated[str, Text(clean=clean_name)]
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class _Recipes:
+    recipes: Annotated[tuple[_Named, ...], AtMost(MAX_VECTORS)]
 
 
 def _read_recipes(library: Library, path: Path) -> list[Kept]:
     checked_size(path, _MAX_RECIPES)
     try:
-        data = json.loads(path.read_bytes())
-        if int(data[_RECIPES]) > 1:
-            raise VectorError(f"{path.name}: written by a newer melbo-tui; update to read it")
-        recipes = [(one_line(str(one["name"]), 100), Recipe.from_json(one["recipe"])) for one in data["recipes"]]
-    except (KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        if isinstance(error, VectorError):
-            raise
-        raise VectorError(f"{path.name}: holds no recipes, or damaged ones ({one_line(str(error), 80)})") from error
-    for _, recipe in recipes:
-        for parent in recipe.parents:
-            try:
-                library.get(parent)
-            except LibraryError as error:
-                raise VectorError(f"{path.name}: needs a vector that is not here ({error}): import it first") from error
-    return [library.save_mixture(recipe, name) for name, recipe in recipes]
+        data = loads(read_regular(path, _MAX_RECIPES))
+        version = data.get(_RECIPES) if isinstance(data, dict) else None
+        if not isinstance(version, int):
+            raise VectorError(f"it has no {_RECIPES}")
+        if version > 1:
+            raise NewerFormat(f"{path.name}: written by a newer melbo-tui; update to read it")
+        recipes = decoded(_Recipes, data).recipes
+    except NewerFormat:
+        raise
+    except (OSError, ValueError) as error:
+        raise VectorError(f"{path.name}: holds no recipes, or damaged ones ({one_line(str(error), 160)})") from error
+    for parent in {parent: None for one in recipes for parent in one.recipe.parents}:
+        try:
+            library.get(parent)
+        except LibraryError as error:
+            raise VectorError(f"{path.name}: needs a vector that is not here ({error}): import it first") from error
+    before = len(library.history)
+    with library.changing():
+        kept = [library.save_mixture(one.recipe, one.name) for one in recipes]
+    library.made(f"importing {path.name}", [entry.id for entry in kept], before)
+    return kept

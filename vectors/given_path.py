@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from vectors.errors import FileTaken
 from vectors.plain_text import one_line
 from vectors.vector import VectorError
 
@@ -25,11 +27,18 @@ def given_path(text: str) -> Path:
     return path
 
 
-def file_to_write(text: str) -> Path:
-    """That path, as a file that can be written. Raises VectorError where its folder does not exist."""
+def file_to_write(text: str, replace: bool = False) -> Path:
+    """That path, as a file that can be written. Raises VectorError where its folder does not exist, or it is no file.
+
+    Raises FileTaken where there is a file already, unless that is one to `replace`.
+    """
     path = given_path(text)
     if not path.parent.is_dir():
         raise VectorError(f"{path}: its folder does not exist")
     if path.is_dir():
         raise VectorError(f"{path}: is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise VectorError(f"{path}: is a pipe, a socket or a device, and no file can take its place")
+    if os.path.lexists(path) and not replace:
+        raise FileTaken(f"{path}: there is such a file already")
     return path

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from vectors import disk
+from vectors.index_schema import VERSION, version_of
 from vectors.plain_text import one_line
 
-VERSION = 3
-JOURNALLED = 2  # the first version beside which there is a journal
+__all__ = ["VERSION", "Index", "LibraryError"]
+_PATIENCE = 30.0  # seconds that one process waits for another's transaction
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS vectors (
-    id TEXT PRIMARY KEY,
-    file TEXT NOT NULL,
-    row INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    kept INTEGER NOT NULL DEFAULT 0,
-    model TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    d_model INTEGER NOT NULL,
-    block INTEGER NOT NULL,
-    method TEXT NOT NULL,
-    norm REAL NOT NULL,
-    prompt TEXT NOT NULL,
-    created REAL NOT NULL,
-    origin TEXT NOT NULL,
-    rating INTEGER,
-    note TEXT NOT NULL DEFAULT '',
-    deleted REAL,
-    tags TEXT NOT NULL DEFAULT ''
-);
-CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, problem TEXT);
-CREATE TABLE IF NOT EXISTS samples (
-    vector TEXT NOT NULL, prompt TEXT NOT NULL, coefficient REAL NOT NULL, text TEXT NOT NULL, created REAL NOT NULL,
-    kl REAL, perplexity REAL, thought TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (vector, prompt, coefficient)
-);
-CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY);
-CREATE INDEX IF NOT EXISTS by_name ON vectors (name);
-CREATE INDEX IF NOT EXISTS by_file ON vectors (file);
-"""
-# The columns that each version's index lacks of the next one's.
-_ADDED = {
-    1: (("vectors", "tags", "TEXT NOT NULL DEFAULT ''"), ("samples", "kl", "REAL")),
-    2: (("samples", "perplexity", "REAL"), ("samples", "thought", "TEXT NOT NULL DEFAULT ''")),
-}
+_REBUILD = "`melbo-tui vectors rebuild` makes it anew from the files"
 
 
 class LibraryError(Exception):
@@ -57,69 +28,104 @@ class LibraryError(Exception):
 class Index:
     """Short-lived connections to one SQLite file, so that any thread and any other process may use it at any time.
 
-    `found` is the version of the index that was there, 0 where there was none. An older one is brought to this version,
-    and a copy of how it was stays beside it.
+    `found` is the version of the index that was there, 0 where there was none. The index can be made again from the files
+    and the journal, so its transactions must be whole, but the last of them may be missing after a power cut.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._here = threading.local()
         with self.reading() as db:
-            self.found = int(db.execute("PRAGMA user_version").fetchone()[0])
+            self.found = version_of(db)
         if self.found > VERSION:
             raise LibraryError(f"{path}: written by a newer melbo-tui (index {self.found}); update to open this library")
-        if self.found == VERSION:
-            return
-        if self.found:
-            self._back_up()
-        with self.changing() as db:
-            version = int(db.execute("PRAGMA user_version").fetchone()[0])  # another process may have been here first
-            while 0 < version < VERSION:
-                for table, column, kind in _ADDED[version]:
-                    if column not in {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}:
-                        db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-                version += 1
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-        except sqlite3.Error as error:
-            raise LibraryError(f"the library {self.path.parent} cannot be opened ({error})") from error
-        db.row_factory = sqlite3.Row
-        try:
-            db.execute("PRAGMA synchronous = FULL")
-            yield db
-        except sqlite3.DatabaseError as error:
-            # Only a file that is no database raises the bare class; its subclasses are told apart below.
-            if type(error) is sqlite3.DatabaseError:
-                remedy = "`melbo-tui vectors rebuild` makes it anew from the files"
-                raise LibraryError(f"the index {self.path} is damaged ({error}); {remedy}") from error
-            raise LibraryError(f"the library {self.path.parent} cannot be used ({error})") from error
-        except sqlite3.Error as error:
-            raise LibraryError(f"the library {self.path.parent} cannot be used ({error})") from error
-        except UnicodeEncodeError as error:
-            raise LibraryError(f"{one_line(error.object, 60)!r} has bytes that are no text, and cannot be kept") from error
-        finally:
-            db.close()
+        """A connection to read with: within a transaction of the same thread the transaction's own, which sees its changes."""
+        within = getattr(self._here, "db", None)
+        if within is not None:
+            yield within
+            return
+        with self._telling():
+            db = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
+            with closing(db):
+                db.row_factory = sqlite3.Row
+                yield db
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is kept, or, on any exception, none."""
+        """One transaction, the only one of all processes: all of it is kept, or, on any exception, none."""
         with self.reading() as db:
-            db.execute("BEGIN IMMEDIATE")
+            # NORMAL: after a power cut the index is whole. The journal, which is flushed every time, has what it lacks.
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA journal_mode = TRUNCATE")
+            db.execute("PRAGMA cache_spill = OFF")  # what is not yet committed keeps nobody from reading
+            _begin(db)
+            self._here.db = db
             try:
                 yield db
+                db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # SQLite has rolled back by itself where the disk is full
+                    with contextlib.suppress(sqlite3.Error):  # of two errors the first one tells what happened
+                        db.execute("ROLLBACK")
                 raise
-            db.execute("COMMIT")
+            finally:
+                self._here.db = None
 
-    def _back_up(self) -> None:
-        copy = self.path.with_name(f"{self.path.name}.v{self.found}.bak")
+    @property
+    def is_changing(self) -> bool:
+        """Whether this thread is in a transaction."""
+        return getattr(self._here, "db", None) is not None
+
+    def back_up(self, end: str) -> None:
+        """Copies the index, as it was committed last, to a file beside it whose name ends with `end`."""
+        copy = self.path.with_name(f"{self.path.name}.{end}")
         if copy.exists():
             return
-        with self.reading() as db, closing(sqlite3.connect(copy)) as other:
-            db.backup(other)
+        try:
+            with self._telling(), closing(sqlite3.connect(self.path)) as db, closing(sqlite3.connect(copy)) as other:
+                db.backup(other)
+        except LibraryError:
+            with contextlib.suppress(OSError):
+                copy.unlink(missing_ok=True)
+            raise
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Whatever SQLite raises, as one LibraryError that says what to do."""
+        folder = self.path.parent
+        try:
+            yield
+        except UnicodeDecodeError as error:  # of a column that is text, and holds other bytes
+            raise LibraryError(f"the index {self.path} is damaged (bytes that are no text); {_REBUILD}") from error
+        except sqlite3.Error as error:
+            # Only a file that is no database raises the bare class; its subclasses are told apart in disk.refused.
+            if type(error) is sqlite3.DatabaseError:
+                raise LibraryError(f"the index {self.path} is damaged ({one_line(str(error), 80)}); {_REBUILD}") from error
+            if _is_busy(error):
+                waited = f"another process has been changing the library {folder} for {_PATIENCE:g} seconds"
+                raise LibraryError(f"{waited}; try again when it is done") from error
+            raise LibraryError(disk.refused(f"the library {folder} cannot be used", folder, error)) from error
+        except UnicodeEncodeError as error:
+            raise LibraryError(f"{one_line(error.object, 60)!r} has bytes that are no text, and cannot be kept") from error
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    """Begins a transaction as soon as no other process has one. Many short waits: SQLite's own grow, and starve a writer."""
+    end = time.monotonic() + _PATIENCE
+    db.execute("PRAGMA busy_timeout = 0")
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            break
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > end:
+                raise
+        time.sleep(random.uniform(0.0002, 0.003))
+    db.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -1,63 +1,171 @@
-"""What people did to vectors, one JSON line a change, appended and flushed before the index takes it in.
+"""What people did to vectors: `changes.jsonl`, a JSON line for what was changed at once, in the order it was changed.
 
-The index is only a faster form of the files and of this: where it is lost, it is made again from them.
+The index is only a faster form of the files and of this. A line counts when its newline is there: what a writer was killed
+over, or the disk was full over, was never reported saved, and is closed off so that the next line stands by itself.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vectors import disk
+from vectors.atomic import flush_folder, write_atomically
 from vectors.index import LibraryError
+from vectors.regular_files import check_regular, open_regular, read_regular
+from vectors.strict_json import dumps, loads
 
-_MAX_LINE = 1 << 20
+_MAX_LINE, _MAX_FILE = 64 << 20, 1 << 40
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the journal: so many bytes from its start, their CRC-32, and the file's `stamp` when it was all of it."""
+
+    bytes: int = 0
+    crc: int = 0
+    stamp: str = ""
 
 
 class Journal:
-    """`changes.jsonl` in the library's folder. Appending is done under the index's write lock, one process at a time."""
+    """The journal at `path`. Only who holds the index's write lock appends, so that its order is that of the transactions.
+
+    Every method raises LibraryError with one clear line.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, changes: Sequence[Mapping[str, Any]]) -> None:
-        """Writes `changes` behind what is there; when this returns they are on disk. Raises LibraryError."""
-        data = "".join(json.dumps(change, ensure_ascii=True) + "\n" for change in changes).encode()
+    def stamp(self) -> str:
+        """Another one whenever the file is another one, or was changed; empty where there is none."""
         try:
-            with self.path.open("ab") as out:
-                whole = out.tell()
-                if whole and not _ends_with_a_line(self.path):
-                    data = b"\n" + data  # a writer was killed, or the disk was full, in the middle of a line
-                try:
-                    out.write(data)
-                    out.flush()
-                    os.fsync(out.fileno())
-                except OSError:
-                    os.truncate(self.path, whole)
-                    raise
+            return stamp_of(self.path)
+        except FileNotFoundError:
+            return ""
         except OSError as error:
-            raise LibraryError(f"the change could not be saved in {self.path.parent} ({error.strerror or error})") from error
+            raise self._unreadable(error) from error
 
-    def changes(self) -> Iterator[dict[str, Any]]:
-        """All changes from the first; lines that were cut off by a crash are left out."""
+    def size(self) -> int:
+        return int(self.stamp().partition(":")[0] or 0)
+
+    def append(self, end: Position, changes: Sequence[Mapping[str, Any]]) -> Position:
+        """Writes `changes`, as one line, behind `end`, the file's end; gives the new one. When this returns it is on disk."""
+        data = _line(changes[0] if len(changes) == 1 else {"all": list(changes)})
+        if len(data) > _MAX_LINE:
+            raise LibraryError(f"a change of {len(data) >> 20} MiB is too large to be kept: change fewer vectors at once")
+        return self._append(end, data)
+
+    def add_all(self, changes: Iterable[Mapping[str, Any]]) -> Position:
+        """Writes `changes`, a line each, behind all that is there, the file anew; gives its end."""
         try:
-            with self.path.open("rb") as lines:
-                while line := lines.readline(_MAX_LINE):
-                    try:
-                        change = json.loads(line)
-                    except ValueError:
-                        continue
-                    if isinstance(change, dict):
-                        yield change
+            old = read_regular(self.path, _MAX_FILE) if self.path.exists() else b""
+            data = old + (b"" if not old or old.endswith(b"\n") else b"\n") + b"".join(map(_line, changes))
+            write_atomically(self.path, data)
+            return Position(len(data), zlib.crc32(data), stamp_of(self.path))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close_off(self, end: Position) -> Position:
+        """Ends a line that was cut off at `end`, the file's end."""
+        return self._append(end, b"\n")
+
+    def cut(self, size: int) -> None:
+        """Takes away what stands behind the first `size` bytes: a change that was not saved after all."""
+        try:
+            os.truncate(self.path, size)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def read(self, start: Position, upto: int | None = None) -> Iterator[tuple[Position, bytes]]:
+        """The lines from `start` on, each with the place behind it. The last has no newline where it was cut off."""
+        place, crc = start.bytes, start.crc
+        try:
+            with open_regular(self.path) as file:
+                file.seek(place)
+                while (upto is None or place < upto) and (line := file.readline(_MAX_LINE)):
+                    place, crc = place + len(line), zlib.crc32(line, crc)
+                    yield Position(place, crc), line
         except FileNotFoundError:
             return
         except OSError as error:
-            raise LibraryError(f"{self.path}: cannot be read ({error.strerror or error})") from error
+            raise self._unreadable(error) from error
+
+    def ends_at(self, position: Position) -> bool:
+        """Whether `position` is the end of the journal as it is now."""
+        return self.stamp() == position.stamp or (self.size() == position.bytes and self.begins_as(position))
+
+    def begins_as(self, position: Position) -> bool:
+        """Whether the bytes before `position` are those that were there: nothing but lines behind it may be new."""
+        left, crc = position.bytes, 0
+        try:
+            with open_regular(self.path) as file:
+                while left and (block := file.read(min(left, _BLOCK))):
+                    left, crc = left - len(block), zlib.crc32(block, crc)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return not left and crc == position.crc
+
+    def changes(self, upto: int | None = None) -> Iterator[dict[str, Any]]:
+        """All changes from the first."""
+        for _, line in self.read(Position(), upto):
+            yield from parsed(line)
+
+    def _append(self, end: Position, data: bytes) -> Position:
+        try:
+            if not (new := not self.path.exists()):
+                check_regular(self.path)
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            try:
+                try:
+                    left = memoryview(data)
+                    while left:
+                        left = left[os.write(handle, left) :]
+                    os.fsync(handle)
+                except BaseException:
+                    os.ftruncate(handle, end.bytes)
+                    raise
+            finally:
+                os.close(handle)
+            if new:
+                flush_folder(self.path.parent)
+            return Position(end.bytes + len(data), zlib.crc32(data, end.crc), stamp_of(self.path))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> LibraryError:
+        folder = self.path.parent
+        return LibraryError(disk.refused(f"the change could not be saved in {folder}", folder, error))
+
+    def _unreadable(self, error: OSError) -> LibraryError:
+        return LibraryError(f"{self.path}: cannot be read ({error.strerror or error})")
 
 
-def _ends_with_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+def _line(change: Mapping[str, Any]) -> bytes:
+    return dumps(change).encode() + b"\n"
+
+
+def parsed(line: bytes) -> Iterator[dict[str, Any]]:
+    """The changes that a line holds, none where it is none of ours: one that was cut off, or edited."""
+    try:
+        change = loads(line)
+    except ValueError:
+        return
+    for one in change["all"] if isinstance(change, dict) and isinstance(change.get("all"), list) else [change]:
+        if isinstance(one, dict):
+            yield one
+
+
+def stamp_of(path: Path, link: bool = False) -> str:
+    """`size:time of its last change` of a file, which a copy of it has too, or, with `link`, of a link that leads nowhere.
+
+    Raises OSError.
+    """
+    stat = path.lstat() if link and not path.exists() else path.stat()
+    return f"{stat.st_size}:{stat.st_mtime_ns}"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from vectors import deferred_numpy as np
 
 
 def check_compatible(vectors: Sequence[SteeringVector]) -> None:

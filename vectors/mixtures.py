@@ -2,54 +2,76 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from vectors.plain_text import clean_name, one_line, well_formed
+from vectors.bounded import Block, Id, Norm, Text, check, decoded
+from vectors.errors import NewerFormat
+from vectors.plain_text import clean_name, one_line
 from vectors.recipe import Recipe
+from vectors.regular_files import read_regular
+from vectors.strict_json import dumps, loads
 from vectors.vector import Origin, VectorError
 
 VERSION = 1
-_MAX_BYTES = 1 << 20
+DEEPEST = 50  # mixtures of mixtures
+_MAX_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
 class Mixture:
-    id: str
-    name: str
+    id: Id
+    name: Annotated[str, Text(clean=clean_name)]
     recipe: Recipe
-    block: int
-    norm: float
+    block: Block
+    norm: Norm
     origin: Origin
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def encode(self) -> bytes:
-        data = {
-            "version": VERSION, "id": self.id, "name": self.name, "recipe": self.recipe.to_json(), "block": self.block,
-            "norm": self.norm, "origin": self.origin.to_json(),
-        }  # fmt: skip
-        return json.dumps(data, indent=1).encode()
+        """Raises VectorError where that would be more than can be read again."""
+        data = dumps(
+            {
+                "version": self.version, "id": self.id, "name": self.name, "recipe": self.recipe.to_json(), "block": self.block,
+                "norm": self.norm, "origin": self.origin.to_json(),
+            },
+            indent=1,
+        ).encode()  # fmt: skip
+        if len(data) > _MAX_BYTES:
+            raise VectorError(f"{one_line(self.name, 40)}: its recipe is too large to be kept")
+        return data
 
 
 def read_mixture(path: Path) -> Mixture:
     """The mixture in `path`. Raises VectorError with one clear line."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise VectorError(f"{path.name}: too large for a mixture's recipe")
-        data = json.loads(path.read_bytes())
-        if int(data["version"]) > VERSION:
-            raise VectorError(f"{path.name}: written by a newer melbo-tui (mixture {data['version']}); update to read it")
-        return Mixture(
-            well_formed(str(data["id"])),
-            clean_name(str(data["name"])),
-            Recipe.from_json(data["recipe"]),
-            int(data["block"]),
-            float(data["norm"]),
-            Origin.from_json(data["origin"]),
-        )
+        data = loads(read_regular(path, _MAX_BYTES))
+        if isinstance(data, dict) and isinstance(version := data.get("version"), int) and version > VERSION:
+            raise NewerFormat(f"{path.name}: written by a newer melbo-tui (mixture {version}); update to read it")
+        return decoded(Mixture, data)
+    except NewerFormat:
+        raise
     except OSError as error:
         raise VectorError(f"{path.name}: the mixture's recipe cannot be read ({error.strerror or error})") from error
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
-        if isinstance(error, VectorError):
-            raise
-        raise VectorError(f"{path.name}: the mixture's recipe is damaged ({one_line(str(error), 80)})") from error
+    except ValueError as error:
+        raise VectorError(f"{path.name}: the mixture's recipe is damaged ({one_line(str(error), 160)})") from error
+
+
+def depth(recipe: Recipe, recipe_of: Callable[[str], Recipe | None]) -> int:
+    """How many mixtures lie between a mixture by `recipe` and its plainest parent: 0 where no parent is a mixture.
+
+    `recipe_of` gives a parent's recipe, None for what is none. Raises VectorError beyond DEEPEST, as of one that needs itself.
+    """
+    level, found = 0, set(recipe.parents)
+    # Level by level, each parent once a level: by paths, which double with every level, it would never end.
+    while recipes := [one for id in found if (one := recipe_of(id)) is not None]:
+        level += 1
+        if level > DEEPEST:
+            raise VectorError(f"a mixture of mixtures of mixtures, more than {DEEPEST} deep: average its parents' own parents")
+        found = {parent for one in recipes for parent in one.parents}
+    return level

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vectors.bounded import Coefficient, Id, Norm, check, decoded
 from vectors.mixture import projected_off, rescaled, weighted_sum
-from vectors.plain_text import one_line, well_formed
 from vectors.vector import SteeringVector, VectorError
 
 MAX_TERMS = 1000
@@ -21,19 +20,18 @@ class Recipe:
     `off` empty and `norm` None leave these out. Negatives, differences and averages are sums too.
     """
 
-    terms: tuple[tuple[str, float], ...]
-    norm: float | None = None
-    off: tuple[str, ...] = ()
+    terms: tuple[tuple[Id, Coefficient], ...]
+    norm: Norm | None = None
+    off: tuple[Id, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.terms:
             raise VectorError("nothing to combine: pick at least one vector")
         if len(self.terms) + len(self.off) > MAX_TERMS:
             raise VectorError(f"a mixture has at most {MAX_TERMS} parents")
-        if not all(math.isfinite(coefficient) for _, coefficient in self.terms):
-            raise VectorError("a coefficient must be a finite number")
-        if self.norm is not None and not (math.isfinite(self.norm) and self.norm > 0):
+        if self.norm is not None and not self.norm > 0:
             raise VectorError("a norm must be a positive number")
+        check(self)
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -65,15 +63,7 @@ class Recipe:
     @classmethod
     def from_json(cls, data: Any) -> Recipe:
         """Reads `to_json`'s form. Raises VectorError on anything else."""
-        try:
-            terms = tuple((well_formed(str(id)), float(coefficient)) for id, coefficient in data["terms"])
-            norm = data.get("norm")
-            off = tuple(well_formed(str(id)) for id in data.get("off") or ())
-            return cls(terms, None if norm is None else float(norm), off)
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            if isinstance(error, VectorError):
-                raise
-            raise VectorError(f"the recipe is not readable ({one_line(str(error), 80)})") from error
+        return decoded(cls, data)
 
 
 def average(ids: Sequence[str], norm: float | None = None) -> Recipe:

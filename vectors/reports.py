@@ -5,23 +5,35 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from vectors.bounded import MOST_TEXT, AtMost, Id, Moment, Prose, Settings, Text, Unfit, check, decoded
+from vectors.errors import VectorError
 from vectors.index import LibraryError
 from vectors.json_folder import JsonFolder
 from vectors.plain_text import one_line, printable
 
-Cell = str | float | int | None
+MOST_ROWS, MOST_COLUMNS = 1_000_000, 10_000
+Cell = str | int | float | None
+# A line that names what a report is about, and texts of it.
+_Line = Annotated[str, Text(MOST_TEXT, one_line)]
+
+
+def _form(text: str) -> str:
+    """`text` as a form; ours have no width, which could be any. Raises ValueError for others."""
+    if not re.fullmatch(r"\+?(\.\d)?[defg%]?", text):
+        raise ValueError(f"{one_line(text, 20)} is no form of ours")
+    return text
 
 
 @dataclass(frozen=True)
 class Column:
     """`form` says how numbers are written, as a format specification: `.2f`, `.0%`, `d`."""
 
-    name: str
-    form: str = ""
+    name: _Line
+    form: Annotated[str, Text(20, _form)] = ""
 
     def shown(self, cell: Cell) -> str:
         """`cell` as people read it, in one line; nothing where it is None or no finite number."""
@@ -34,16 +46,16 @@ class Column:
 class Plot:
     """A table as a chart: column `y` over column `x`, a line for each value of column `by`. Without `x`, a dot a row."""
 
-    y: str
-    x: str = ""
-    by: str = ""
+    y: _Line
+    x: _Line = ""
+    by: _Line = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    title: _Line
+    columns: Annotated[tuple[Column, ...], AtMost(MOST_COLUMNS)]
+    rows: Annotated[tuple[Annotated[tuple[Cell, ...], Text(MOST_TEXT, printable)], ...], AtMost(MOST_ROWS)]
     plots: tuple[Plot, ...] = ()
 
     def shown(self) -> list[list[str]]:
@@ -76,16 +88,16 @@ class Report:
     by then.
     """
 
-    metric: str
+    metric: _Line
     tables: tuple[Table, ...]
-    findings: tuple[str, ...] = ()
-    model: str = ""
-    vectors: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    created: float = 0.0
+    findings: tuple[Prose, ...] = ()
+    model: _Line = ""
+    vectors: tuple[_Line, ...] = ()
+    prompts: tuple[Prose, ...] = ()
+    settings: Settings = field(default_factory=dict)
+    created: Moment = 0.0
     complete: bool = False
-    ids: tuple[str, ...] = ()
+    ids: tuple[Id, ...] = ()
 
     @property
     def asked(self) -> str:
@@ -99,19 +111,14 @@ class Report:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Report:
-        """Reads `asdict`'s form, made safe to show. Raises KeyError, TypeError or ValueError for what is none."""
-        return cls(
-            str(data["metric"]),
-            tuple(_table(table) for table in data["tables"]),
-            tuple(printable(str(text)) for text in data["findings"]),
-            one_line(str(data["model"])),
-            tuple(one_line(str(name)) for name in data["vectors"]),
-            tuple(printable(str(text)) for text in data["prompts"]),
-            dict(data["settings"]),
-            float(data["created"]),
-            bool(data["complete"]),
-            tuple(one_line(str(id), 200) for id in data.get("ids", ())),
-        )
+        """Reads `asdict`'s form, made safe to show. Raises VectorError for what is none."""
+        report = decoded(cls, data)
+        for i, table in enumerate(report.tables):
+            try:
+                _check_read(table)
+            except Unfit as error:
+                raise error.inside(i).inside("tables") from None
+        return report
 
 
 def whom(names: Sequence[str]) -> str:
@@ -123,30 +130,19 @@ def _plain(cell: Cell) -> Cell:
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
-def _form(text: str) -> str:
-    """`text` as a form; ours have no width, which could be any. Raises ValueError for others."""
-    if not re.fullmatch(r"\+?(\.\d)?[defg%]?", text):
-        raise ValueError(f"{one_line(text, 20)} is no form of ours")
-    return text
-
-
-def _table(data: Mapping[str, Any]) -> Table:
-    columns = tuple(Column(one_line(str(column["name"])), _form(str(column["form"]))) for column in data["columns"])
-    rows = tuple(tuple(_cell(cell) for cell in row) for row in data["rows"])
-    for row in rows:
-        for column, cell in zip(columns, row, strict=True):
-            column.shown(cell)  # a form that numbers cannot be written in is told here
-    plots = tuple(Plot(str(plot["y"]), str(plot["x"]), str(plot["by"])) for plot in data.get("plots", ()))
-    names = {"", *(column.name for column in columns)}
-    if any(not plot.y or not {plot.y, plot.x, plot.by} <= names for plot in plots):
-        raise ValueError("a plot of columns that are not there")
-    return Table(one_line(str(data["title"])), columns, rows, plots)
-
-
-def _cell(cell: Any) -> Cell:
-    if cell is None or isinstance(cell, (int, float)):
-        return cell
-    return printable(str(cell))
+def _check_read(table: Table) -> None:
+    """Raises Unfit for a table, read from a file, that cannot be shown."""
+    for i, row in enumerate(table.rows):
+        if len(row) != len(table.columns):
+            raise Unfit(f"has {len(row)} cells, not {len(table.columns)}", f"rows[{i}]")
+        for column, cell in zip(table.columns, row, strict=True):
+            try:
+                column.shown(cell)
+            except (OverflowError, ValueError) as error:
+                raise Unfit(f"cannot be written as {column.form!r} ({error})", f"rows[{i}]") from None
+    names = {"", *(column.name for column in table.columns)}
+    if any(not plot.y or not {plot.y, plot.x, plot.by} <= names for plot in table.plots):
+        raise Unfit("are of columns that are not there", "plots")
 
 
 class Reports:
@@ -156,10 +152,10 @@ class Reports:
         self._files = JsonFolder(folder / "reports", "report")
 
     def save(self, id: str, report: Report) -> None:
-        plain = asdict(report)
-        for table in plain["tables"]:
-            table["rows"] = [list(map(_plain, row)) for row in table["rows"]]
-        self._files.save(id, plain)
+        tables = tuple(replace(table, rows=tuple(tuple(map(_plain, row)) for row in table.rows)) for table in report.tables)
+        report = replace(report, tables=tables)
+        check(report)
+        self._files.save(id, asdict(report))
 
     def load(self, id: str) -> Report:
         data = self._files.load(id)
@@ -167,7 +163,7 @@ class Reports:
             raise LibraryError(f"there is no report {one_line(id, 60)} in the library")
         try:
             return Report.from_json(data)
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except VectorError as error:
             raise self._files.damaged(id, error) from error
 
     def listed(self, most: int = 200) -> list[tuple[str, Report]]:

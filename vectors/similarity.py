@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from vectors.formats import safetensors_file
 from vectors.index import LibraryError
 from vectors.library import Library
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 NEAR = 0.95
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from vectors.bounded import Always, AtMost, Coefficient, Id, Label, Prose, check, decoded
+from vectors.errors import VectorError
 from vectors.index import LibraryError
 from vectors.json_folder import JsonFolder
-from vectors.plain_text import one_line, printable
+from vectors.plain_text import one_line
 
+_MOST_TERMS = 1000
 STEERED, UNSTEERED = "steered", "unsteered"  # who gives an answer
 
 
@@ -18,11 +22,14 @@ STEERED, UNSTEERED = "steered", "unsteered"  # who gives an answer
 class Term:
     """What one vector did while an answer was given; `positions` as the command line writes them."""
 
-    id: str
-    name: str
-    coefficient: float
-    operation: str = "add"
-    positions: str = "all"
+    id: Id
+    name: Label
+    coefficient: Coefficient
+    operation: Label = "add"
+    positions: Label = "all"
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -32,25 +39,24 @@ class Turn:
     `earlier` are the answers that it had before it was asked again, the oldest first.
     """
 
-    message: str
-    steering: tuple[Term, ...] = ()
-    answers: Mapping[str, str] = field(default_factory=dict)
+    message: Prose
+    steering: Annotated[tuple[Term, ...], AtMost(_MOST_TERMS), Always] = ()
+    answers: Annotated[Mapping[Label, Prose], Always] = field(default_factory=dict)
     earlier: tuple[Turn, ...] = ()
-    thoughts: Mapping[str, str] = field(default_factory=dict)
+    thoughts: Mapping[Label, Prose] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Turn:
-        """Raises KeyError, TypeError or ValueError for what is none."""
-        return cls(
-            printable(str(data["message"])),
-            tuple(
-                Term(str(t["id"]), one_line(str(t["name"])), float(t["coefficient"]), str(t["operation"]), str(t["positions"]))
-                for t in data["steering"]
-            ),
-            {str(who): printable(str(text)) for who, text in dict(data["answers"]).items()},
-            tuple(cls.from_json({**turn, "earlier": ()}) for turn in data.get("earlier", ())),
-            {str(who): printable(str(text)) for who, text in dict(data.get("thoughts", {})).items()},
-        )
+        """Reads `asdict`'s form, made safe to show. Raises VectorError for what is none."""
+        return decoded(cls, data)
+
+
+@dataclass(frozen=True)
+class _Conversation:
+    turns: tuple[Turn, ...]
 
 
 def messages_for(who: str, turns: Sequence[Turn]) -> list[tuple[str, str]]:
@@ -77,18 +83,39 @@ class Talks:
 
     def __init__(self, folder: Path) -> None:
         self._files = JsonFolder(folder / "talks", "conversation")
+        self._known: dict[str, list[Turn]] = {}  # as this object has read or written them last
 
-    def save(self, talk: str, turns: Sequence[Turn]) -> None:
-        self._files.save(talk, [asdict(turn) for turn in turns])
+    def save(self, talk: str, turns: Sequence[Turn]) -> str:
+        """Writes the conversation, and gives the id it is kept under.
+
+        That is another one than `talk` where another program has gone on with the conversation meanwhile: both are kept then.
+        """
+        data = [asdict(turn) for turn in turns]
+        ours = [Turn.from_json(turn) for turn in data]  # as they will be read
+        with self._files.locked():
+            try:
+                kept = self._read(talk) or []
+            except LibraryError:
+                kept = [Turn("damaged: another program's, for all that can be told")]
+            if kept not in (self._known.get(talk), ours[: len(kept)]):
+                talk = f"{talk}-{secrets.token_hex(2)}"
+            self._files.save(talk, data)
+            self._known[talk] = ours
+        return talk
 
     def load(self, talk: str) -> list[Turn]:
-        data = self._files.load(talk)
-        if data is None:
+        turns = self._read(talk)
+        if turns is None:
             latest = ", ".join(f"{one.id} ({one_line(one.message, 30)})" for one in self.listed(3)) or "none"
             raise LibraryError(f"there is no conversation {one_line(talk, 60)}; the latest are: {latest}")
+        self._known[talk] = turns
+        return list(turns)
+
+    def _read(self, talk: str) -> list[Turn] | None:
+        data = self._files.load(talk)
         try:
-            return [Turn.from_json(turn) for turn in data]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return None if data is None else list(decoded(_Conversation, {"turns": data or []}).turns)
+        except VectorError as error:
             raise self._files.damaged(talk, error) from error
 
     def listed(self, most: int = 200) -> list[Heading]:
@@ -98,7 +125,7 @@ class Talks:
             if len(found) == most:
                 break
             try:
-                turns = self.load(id)
+                turns = self._read(id)
             except LibraryError:  # one that is damaged does not hide the others
                 continue
             if turns:

@@ -1,23 +1,35 @@
-"""Care of a library: find what is damaged, make the index anew, empty the trash."""
+"""Care of a library: find what is damaged, tell what needs care, make the index anew."""
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
+from vectors import disk, indexed
+from vectors.checkpoints import Checkpoints
 from vectors.formats import safetensors_file
 from vectors.index import LibraryError
-from vectors.library import Library, new_run_id
-from vectors.recipe import Recipe
+from vectors.index_schema import VERSION
+from vectors.kept import origin_of
+from vectors.library import Library
+from vectors.plain_text import one_line
+from vectors.trash import empty_trash, superfluous
 from vectors.vector import VectorError
+
+__all__ = ["care", "check", "empty_trash", "rebuild"]
+
+_SECONDS = 60.0  # a temporary file that is older is nobody's any more
 
 
 def check(library: Library) -> list[str]:
     """Reads everything; a line for each thing that is wrong, none where all is well."""
     found = list(library.problems())
     with library.index.reading() as db:
-        known = list(db.execute("SELECT name, id, file, row FROM vectors ORDER BY file, row"))
+        readable = f"SELECT name, id, file, row, origin FROM vectors WHERE {indexed.VECTOR} ORDER BY file, row"
+        known = list(db.execute(readable))
     held: dict[str, int] = {}  # how many vectors each run's file holds; it is read once
     for file in sorted({row["file"] for row in known if not row["file"].endswith(".json")}):
         try:
@@ -30,86 +42,83 @@ def check(library: Library) -> list[str]:
             try:
                 library.load(row["id"])
             except (LibraryError, VectorError) as error:
-                found.append(f"{row['name']}: {error}")
+                found.append(f"{one_line(row['name'], 80)}: {error}")
         elif row["file"] in held and row["row"] >= held[row["file"]]:
-            found.append(f"{row['name']}: is not in {row['file']}")
+            found.append(one_line(f"{row['name']}: is not in {row['file']}", 200))
+        else:
+            found += _strange_origin(row)
     return found
+
+
+def _strange_origin(row: sqlite3.Row) -> list[str]:
+    try:
+        origin_of(row["origin"])
+        return []
+    except VectorError as error:
+        return [f"{one_line(row['name'], 80)}: {error}; `melbo-tui vectors rebuild` reads its file again"]
+
+
+def care(library: Library) -> list[str]:
+    """A line for each thing that somebody should look at, without reading the vectors: none where all is well."""
+    found = library.problems()
+    if library.is_behind():
+        found.append("the index is behind the files and the journal: any change of the library takes them in")
+    found += _counted(superfluous(library), "left over from emptying the trash: `melbo-tui vectors empty-trash` removes them")
+    found += _counted(_leftovers(library.folder), "left by a program that was killed: they can be deleted")
+    found += _counted(
+        sorted(library.folder.glob("index.sqlite3.*[0-9k]")), "an earlier index: it can be deleted if all is well"
+    )
+    unfinished = Checkpoints(library.folder).unfinished()
+    if unfinished:
+        found.append(f"unfinished runs: {', '.join(unfinished)}; `melbo-tui train --resume RUN` goes on with one")
+    return found + ([line] if (line := disk.nearly_full(library.folder)) else [])
 
 
 def rebuild(folder: Path) -> Library:
     """Makes the index anew from the files and the journal; the old one stays beside it under another name."""
-    index = folder.expanduser() / "index.sqlite3"
-    try:
-        for part in (index, *(index.with_name(index.name + end) for end in ("-journal", "-wal", "-shm"))):
-            if part.exists():
-                part.rename(part.with_name(f"{part.name}.before-{time.strftime('%Y%m%d-%H%M%S')}"))
-    except OSError as error:
-        raise LibraryError(f"the old index {index} cannot be moved away ({error.strerror or error})") from error
-    return Library(folder)
-
-
-def empty_trash(library: Library) -> int:
-    """Removes what is in the trash for good and gives its number. Mixtures of it get numbers of their own first."""
-    trash = {entry.id for entry in library.entries(trash=True)}
-    if not trash:
-        return 0
-    _make_independent(library, trash)
-    with library.index.reading() as db:
-        files = {row["file"] for row in db.execute("SELECT DISTINCT file FROM vectors WHERE deleted IS NOT NULL")}
-    for file in sorted(files):
-        _without(library, file, trash)
-    return len(trash)
-
-
-def _make_independent(library: Library, trash: set[str]) -> None:
-    """Gives mixtures that need a vector of the trash, directly or through others, a file with their numbers."""
-    for entry in library.entries(kept_only=False):
-        recipe = library.recipe(entry.id) if entry.method == "mixture" else None
-        if recipe is not None and _needs(library, recipe, trash):
-            vector = library.load(entry.id)
-            file = f"{new_run_id()}.safetensors"
-            library.write(Path("runs") / file, safetensors_file.encode([vector]), "a mixture's numbers")
-            with library.index.changing() as db:
-                old = db.execute("SELECT file FROM vectors WHERE id = ?", (entry.id,)).fetchone()["file"]
-                db.execute("UPDATE vectors SET file = ?, row = 0 WHERE id = ?", (file, entry.id))
-                db.execute("INSERT OR REPLACE INTO files VALUES (?, NULL)", (file,))
-                db.execute("DELETE FROM files WHERE name = ?", (old,))
-            (library.folder / "mixtures" / old).unlink(missing_ok=True)
-
-
-def _needs(library: Library, recipe: Recipe, ids: set[str]) -> bool:
-    for parent in recipe.parents:
-        if parent in ids:
-            return True
-        deeper = library.recipe(parent)
-        if deeper is not None and _needs(library, deeper, ids):
-            return True
-    return False
-
-
-def _without(library: Library, file: str, trash: set[str]) -> None:
-    """Leaves the vectors of the trash out of `file`: what stays gets a new file, then the old one goes."""
-    path = library.path_of(file)
-    with library.index.reading() as db:
-        rows = list(db.execute("SELECT id, row FROM vectors WHERE file = ? ORDER BY row", (file,)))
-    gone, stay = [row for row in rows if row["id"] in trash], [row for row in rows if row["id"] not in trash]
-    fresh = f"{path.stem.split('~')[0]}~{new_run_id()[-4:]}.safetensors"
-    if stay:
-        vectors = safetensors_file.read(path)
+    folder = folder.expanduser()
+    index = folder / "index.sqlite3"
+    end = time.strftime("before-%Y%m%d-%H%M%S")
+    if not _is_sound(index):
         try:
-            losses = safetensors_file.read_tensor(path, "losses")[[row["row"] for row in stay]]
-        except VectorError:  # imported vectors have none
-            losses = None
-        kept = [replace(vectors[row["row"]], id=row["id"]) for row in stay]
-        library.write(Path("runs") / fresh, safetensors_file.encode(kept, losses), "what stays")
-    with library.index.changing() as db:
-        ids = [row["id"] for row in gone]
-        for table, column in (("vectors", "id"), ("samples", "vector")):
-            db.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(id,) for id in ids])
-        db.executemany("INSERT OR IGNORE INTO gone VALUES (?)", [(id,) for id in ids])
-        db.executemany("UPDATE vectors SET file = ?, row = ? WHERE id = ?", [(fresh, i, r["id"]) for i, r in enumerate(stay)])
-        db.execute("DELETE FROM files WHERE name = ?", (file,))
-        if stay:
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, NULL)", (fresh,))
-        library.journal.append([{"t": time.time(), "purged": ids}])
-    path.unlink(missing_ok=True)
+            for part in (index, *(index.with_name(index.name + end) for end in ("-journal", "-wal", "-shm"))):
+                if part.exists():
+                    part.rename(part.with_name(f"{part.name}.{end}"))
+        except OSError as error:
+            raise LibraryError(f"the old index {index} cannot be moved away ({error.strerror or error})") from error
+        return Library(folder)
+    library = Library(folder)
+    library.index.back_up(end)
+    library.rebuild()  # in its place: other processes may be using it
+    return library
+
+
+def _is_sound(index: Path) -> bool:
+    """Whether the index is one that can be read, and no page of it is damaged."""
+    try:
+        with closing(sqlite3.connect(index)) as db:
+            check, version = (db.execute(f"PRAGMA {ask}").fetchone()[0] for ask in ("quick_check", "user_version"))
+            return bool(check == "ok" and 0 < version <= VERSION)
+    except sqlite3.Error:
+        return False
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """Temporary files of writers that were killed."""
+    found = []
+    for path in (*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")):
+        try:
+            if time.time() - path.stat().st_mtime > _SECONDS:
+                found.append(path)
+        except OSError:
+            continue  # it has just gone
+    return sorted(found)
+
+
+def _counted(paths: Sequence[Path], what: str) -> list[str]:
+    """One line for all of `paths`, with what they take of the disk."""
+    if not paths:
+        return []
+    size = sum(path.stat().st_size for path in paths if path.exists())
+    others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return [f"{paths[0].name}{others} ({size / 1e6:.1f} MB): {what}"]

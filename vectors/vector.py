@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from vectors.bounded import (
+    MAX_BLOCKS,
+    MAX_WIDTH,
+    Between,
+    Block,
+    Id,
+    Label,
+    Moment,
+    Norm,
+    Prose,
+    Settings,
+    Text,
+    check,
+    decoded,
+)
+from vectors.errors import VectorError as VectorError
+from vectors.plain_text import one_line
 
-from vectors.plain_text import one_line, printable
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
-Direction = npt.NDArray[np.float32]
-
-
-class VectorError(ValueError):
-    """A vector that cannot be made, combined or used; the message says what is wrong and what to do."""
+Direction: TypeAlias = "npt.NDArray[np.float32]"
+# A folder's name, or a hub's id with its owner, is shorter.
+_Name = Annotated[str, Text(300, partial(one_line, limit=300))]
 
 
 @dataclass(frozen=True)
@@ -25,12 +43,15 @@ class ModelStamp:
     `fingerprint` is a hash of a few of the model's weights: it tells two models of the same name or width apart.
     """
 
-    name: str
-    d_model: int
-    n_blocks: int
-    fingerprint: str = ""
-    revision: str = ""
-    adapter: str = ""
+    name: _Name
+    d_model: Annotated[int, Between(0, MAX_WIDTH)]
+    n_blocks: Annotated[int, Between(0, MAX_BLOCKS)]
+    fingerprint: Label = ""
+    revision: _Name = ""
+    adapter: _Name = ""
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def label(self) -> str:
         return model_label(self.name, self.adapter)
@@ -45,18 +66,21 @@ def model_label(name: str, adapter: str) -> str:
 class Origin:
     """Where a vector came from, whole enough to find it again: everything here is JSON."""
 
-    method: str
+    method: Label
     model: ModelStamp
-    source: int
-    target: int | None = None
-    prompts: tuple[str, ...] = ()
-    system: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    source: Block
+    target: Block | None = None
+    prompts: tuple[Prose, ...] = ()
+    system: Prose | None = None
+    settings: Settings = field(default_factory=dict)
     seed: int | None = None
-    radius: float | None = None
+    radius: Norm | None = None
     loss: float | None = None
-    parents: tuple[str, ...] = ()
-    created: float = 0.0
+    parents: tuple[Id, ...] = ()
+    created: Moment = 0.0
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,32 +88,7 @@ class Origin:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Origin:
         """Reads `to_json`'s form, made safe to show, for files come from strangers. Raises VectorError on anything else."""
-
-        def number(name: str) -> float | None:
-            return None if data.get(name) is None else float(data[name])
-
-        def whole(name: str) -> int | None:
-            return None if data.get(name) is None else int(data[name])
-
-        try:
-            stamp = data["model"]
-            texts = {k: one_line(str(stamp.get(k) or ""), 200) for k in ("name", "fingerprint", "revision", "adapter")}
-            return cls(
-                method=one_line(str(data["method"]), 60),
-                model=ModelStamp(d_model=int(stamp["d_model"]), n_blocks=int(stamp["n_blocks"]), **texts),
-                source=int(data["source"]),
-                target=whole("target"),
-                prompts=tuple(printable(str(prompt)) for prompt in data.get("prompts") or ()),
-                system=None if data.get("system") is None else printable(str(data["system"])),
-                settings=dict(data.get("settings") or {}),
-                seed=whole("seed"),
-                radius=number("radius"),
-                loss=number("loss"),
-                parents=tuple(one_line(str(parent), 200) for parent in data.get("parents") or ()),
-                created=number("created") or 0.0,
-            )
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise VectorError(f"the vector's origin is not readable ({one_line(str(error), 80)})") from error
+        return decoded(cls, data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ class SteeringVector:
     """`direction` [d_model] float32, added to the OUTPUT of decoder block `block` (0-based).
 
     Operators read like the mathematics (`0.5 * (a + b)`, `-a / 2`); what they make is named after its recipe.
-    Raises VectorError when the direction is not one finite row of numbers.
+    Raises VectorError when the direction is not one finite row of numbers, or no model has such a block.
     """
 
     direction: Direction
@@ -112,8 +111,10 @@ class SteeringVector:
             raise VectorError(f"a steering vector is one row of numbers, not an array of shape {direction.shape}")
         if not np.isfinite(direction).all():
             raise VectorError("the vector holds numbers that are not finite (NaN or infinity)")
-        if self.block < 0:
-            raise VectorError(f"block {self.block} does not exist: decoder blocks count from 0")
+        if not 0 <= self.block < MAX_BLOCKS:
+            raise VectorError(
+                f"block {self.block} does not exist: decoder blocks count from 0, and no model has {MAX_BLOCKS:,}"
+            )
         direction.setflags(write=False)
         object.__setattr__(self, "direction", direction)
 

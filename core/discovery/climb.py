@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from core.discovery.objective import Problem
+from core.errors import SettingsError
 from core.language_model import LanguageModel
 from core.requests import Prompt
 
@@ -91,6 +92,7 @@ class Climb(ABC):
     """Vectors on their way, put down by `state` and taken up again by `restore`."""
 
     state_names: ClassVar[tuple[str, ...]]
+    rows_vary: ClassVar[bool] = False  # whether the state's tensors have other rows as it goes on
     first: int
     steps: int
 
@@ -112,13 +114,25 @@ class Climb(ABC):
         return {name: getattr(self, name).detach().cpu().clone() for name in self.state_names}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from `state`. Raises SettingsError where that is no state of this work."""
         with torch.no_grad():
             for name in self.state_names:
                 now: Tensor = getattr(self, name)
                 if now.requires_grad:  # an optimizer holds this very tensor
-                    now.copy_(state[name])
+                    now.copy_(fitting(state, name, now))
                 else:
-                    setattr(self, name, state[name].to(now.device))
+                    setattr(self, name, fitting(state, name, now, self.rows_vary).to(now.device))
+
+
+def fitting(state: Mapping[str, Tensor], name: str, now: Tensor, rows_vary: bool = False) -> Tensor:
+    """The tensor `name` of a state that was kept, to take the place of `now`. Raises SettingsError where it cannot."""
+    kept = state.get(name)
+    if kept is not None and kept.dtype == now.dtype:
+        if now.ndim == 0 and kept.numel() == 1:
+            return kept.reshape(())  # a file's tensors have one dimension at least
+        if kept.shape == now.shape or (rows_vary and kept.ndim == now.ndim and kept.shape[1:] == now.shape[1:]):
+            return kept
+    raise SettingsError(f"the interrupted run's state does not fit it ({name})", "start it anew")
 
 
 class Batch(Climb):
@@ -154,9 +168,14 @@ class Batch(Climb):
         super().restore(state)
         if self.optimizer is not None:
             moments = {name.removeprefix(_OPTIMIZER): t for name, t in state.items() if name.startswith(_OPTIMIZER)}
+            shapes = {group.shape for one in self.optimizer.param_groups for group in one["params"]}
+            if any(moment.numel() != 1 and moment.shape not in shapes for moment in moments.values()):
+                raise SettingsError("the interrupted run's optimizer does not fit it", "start it anew")
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": {0: moments} if moments else {}, "param_groups": groups})
-        self.step = int(state["step"])
+        self.step = int(fitting(state, "step", torch.tensor(0)))
+        if not 0 <= self.step <= self.steps:
+            raise SettingsError(f"the interrupted run cannot have made {self.step} of {self.steps} steps", "start it anew")
 
 
 @dataclass

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Climb, Found, Job, Step
+from core.discovery.climb import Climb, Found, Job, Step, fitting
 from core.discovery.goal import Goal
 from core.discovery.lbfgs import LBFGS
 from core.discovery.projections import Basis, unit
+from core.errors import SettingsError
 
 if TYPE_CHECKING:
     from core.discovery.ortho import Settings
@@ -34,6 +35,7 @@ class Rolling(Climb):
     since draw `begun` entered.
     """
 
+    rows_vary = True
     state_names = ("theta", "at", "losses", "ready", "ready_shares", "ready_losses", "clock", "begun")
 
     def __init__(self, job: Job, goal: Goal) -> None:
@@ -90,7 +92,14 @@ class Rolling(Climb):
     def restore(self, state: Mapping[str, Tensor]) -> None:
         super().restore(state)
         for name in LBFGS.state_names:
-            setattr(self.memory, name, state[_MEMORY + name].to(self.theta.device))
+            kept = fitting(state, _MEMORY + name, getattr(self.memory, name), self.rows_vary)
+            setattr(self.memory, name, kept.to(self.theta.device))
+        remembered = [getattr(self.memory, name) for name in LBFGS.state_names]
+        trained = {len(rows) for rows in (self.theta, self.at, self.losses, *remembered)}
+        ready = {len(rows) for rows in (self.ready, self.ready_shares, self.ready_losses)}
+        inside = not len(self.at) or 0 <= int(self.at.min()) <= int(self.at.max()) < self.steps
+        if len(trained) > 1 or len(ready) > 1 or not inside:
+            raise SettingsError("the interrupted run's state does not fit it", "start it anew")
         for row in self.ready:
             self.basis.extend(row[None])
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vectors.plain_text import one_line
+
 Trial = Mapping[str, Any]
 
 
@@ -22,10 +24,13 @@ class ScoreLine:
 
 
 def sum_up(trials: Iterable[Trial]) -> list[ScoreLine]:
-    """A line for every property, way and radius that was tried, in that order."""
+    """A line for every property, way and radius that was tried, in that order.
+
+    Raises ArithmeticError, LookupError, TypeError or ValueError for trials that are none of ours.
+    """
     groups: dict[tuple[str, str, float], list[Trial]] = {}
     for trial in trials:
-        groups.setdefault((trial["kind"], trial["way"], trial["scale"]), []).append(trial)
+        groups.setdefault((str(trial["kind"]), one_line(str(trial["way"])), float(trial["scale"])), []).append(trial)
     order = {kind: i for i, kind in enumerate(_SUMS)}
     lines = [
         ScoreLine(kind, way, scale, len(group), _SUMS[kind](group), _mean(group, "search_seconds"))

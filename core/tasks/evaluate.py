@@ -14,10 +14,11 @@ from core.pace import Pace
 from core.prompting import prompt_ids
 from core.session import Emit, Session, Task
 from core.steering import check_fits
+from core.tasks.saving import Saving
 from core.tasks.starting import base_vector
 from vectors.index import LibraryError
 from vectors.library import new_run_id
-from vectors.reports import Reports, whom
+from vectors.reports import Report, Reports, whom
 from vectors.vector import VectorError
 
 _TELL_SECONDS, _SAVE_SECONDS = 1.0, 15.0
@@ -34,6 +35,13 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
     told_at = saved_at = time.monotonic()
     tell_after = _TELL_SECONDS
 
+    saving = Saving(session, task, emit, "the tables")
+    made: list[Report] = []  # the last
+
+    def save() -> None:
+        if session.library is not None and made:
+            Reports(session.library.folder).save(id, made[-1])
+
     def told(complete: bool, keep: bool) -> None:
         assert last is not None
         report = replace(
@@ -46,8 +54,9 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
             complete=complete,
             ids=tuple(term.vector.id for term in request.vectors),
         )
-        if keep and session.library is not None:
-            Reports(session.library.folder).save(id, report)
+        made[:] = [report]
+        if keep:
+            saving.attempt(save)
         emit(Reported(task, id, report))
 
     emit(Progressed(task, stage, 0, 1))
@@ -73,6 +82,10 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
     finally:
         if last is not None:
             told(whole, True)
+        if not whole and saving.trouble is not None:
+            raise saving.trouble
+    if saving.trouble is not None:
+        yield from saving.at_last(save, lambda: emit(Progressed(task, "waiting for space on the disk", 1, 1)))
 
 
 def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:

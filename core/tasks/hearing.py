@@ -15,6 +15,8 @@ from core.requests import Train
 from core.session import Emit, Task
 from core.steering import SteerTerm
 from core.tasks.reply import speak
+from core.tasks.saving import Saving
+from vectors.curation import Sample
 from vectors.library import Library
 from vectors.vector import Origin, SteeringVector
 
@@ -39,8 +41,10 @@ class Hearing:
     emit: Emit
     library: Library | None
     tell: Callable[[str], None]
+    saving: Saving
     pace: Pace = field(init=False)
     silent: list[tuple[int, SteeringVector]] = field(default_factory=list)  # with their draws
+    unsaved: list[tuple[str, Sample]] = field(default_factory=list)  # with their vectors' ids
     control_norm: float | None = None  # of the random vectors that were sampled beside
 
     def __post_init__(self) -> None:
@@ -77,11 +81,18 @@ class Hearing:
                 self._batch = speak(self.model, rows, self.task, self.emit)
             completions = yield from self._hear(self._batch, len(self._some), "sampling the new vectors")
             self._batch = None
-            if self.library is not None:
-                for draw, vector in self._some:
-                    self.library.add_sample(vector.id, completions[str(draw)].sample(self.request.prompts[0].shown()))
+            prompt = self.request.prompts[0].shown()
+            self.unsaved += [(vector.id, completions[str(draw)].sample(prompt)) for draw, vector in self._some]
+            self.saving.attempt(self.save)
             self.silent = self.silent[len(self._some) :]
         self._heard_at = time.monotonic()
+
+    def save(self) -> None:
+        """Puts the samples into the library that it does not have. Raises LibraryError."""
+        while self.unsaved:
+            if self.library is not None:
+                self.library.add_sample(*self.unsaved[0])
+            del self.unsaved[0]
 
     def parting(self) -> Task:
         """Samples the rest for a bounded time, after the user has stopped the run; what is not done then stays without."""

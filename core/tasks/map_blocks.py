@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -18,6 +19,8 @@ from core.prompting import pinned, prompt_ids
 from core.requests import MapBlocks, parse_tokens
 from core.segment import Segment
 from core.session import Emit, Session, Task
+from core.tasks.saving import Saving
+from core.unfinished import AtlasHeader, Whose
 from vectors.atlases import Atlas, Atlases
 from vectors.library import new_run_id
 
@@ -33,9 +36,9 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
         if kept is None:
             raise SettingsError("atlases are kept in the library, and there is none")
         left = kept.load(request.resume)
-        if left.header.get("fingerprint") != model.stamp.fingerprint:
+        if left.told(Whose).fingerprint != model.stamp.fingerprint:
             raise SettingsError(f"atlas {left.id} is of {left.model}, not of {model.stamp.label()}")
-        request = MapBlocks.from_json(left.header["request"])
+        request = left.told(AtlasHeader).request
     request = replace(request, prompts=tuple(pinned(model, prompt) for prompt in request.prompts))
     count = len(model.blocks)
     todo = atlas.pairs(count, request.every)
@@ -46,10 +49,12 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
     if not segments[0].replayed:
         emit(Warned(task, f"every step runs the whole model, because {segments[0].reason}"))
     done = left if left is not None else _empty(session, request, segments, len(todo))
+    if done.values.shape != (count, count, request.top):
+        raise SettingsError(f"atlas {done.id} has not the {count} blocks of {model.stamp.label()}", "start a new one")
     fresh = [pair for pair in todo if not np.isfinite(done.values[(*pair, 0)])]
     before = None
     if _DIRECTIONS in done.state:
-        before = int(done.state[_SOURCE][0]), torch.from_numpy(done.state[_DIRECTIONS]).to(model.device)
+        before = _before(done, model.d_model, model.device)
     pace = Pace(sum(target - source for source, target in fresh))
     saved_at = time.monotonic()
     yield
@@ -57,28 +62,48 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
     def shrunk(rows: int) -> None:
         emit(Warned(task, halved(rows)))
 
-    try:
-        for cell in atlas.cells(segments, Objective(tokens=parse_tokens(request.tokens)), fresh, request.top, request.steps,
-                                request.seed, before, shrunk):  # fmt: skip
-            if cell is None:
-                yield
-                continue
-            values = done.values.copy()
-            values[cell.source, cell.target] = cell.values.cpu().numpy()
-            state = {_DIRECTIONS: cell.directions.cpu().numpy(), _SOURCE: np.array([cell.source])}
-            done = replace(done, values=values, state=state)
-            pace.tick(cell.target - cell.source)
-            gain = float(done.gains[cell.source, cell.target])
-            emit(AtlasGrown(task, done.id, cell.source, cell.target, tuple(cell.values.tolist()), gain))
-            rate = done.pairs_done / pace.done * pace.rate if pace.rate else None
-            emit(Progressed(task, "mapping the blocks", done.pairs_done, len(todo), rate, pace.eta))
-            if kept is not None and time.monotonic() - saved_at > _SAVE_SECONDS:
-                kept.save(done)
-                saved_at = time.monotonic()
-            yield
-    finally:
+    saving, whole = Saving(session, task, emit, "the pairs"), False
+
+    def save() -> None:
         if kept is not None and done.pairs_done:
             kept.save(done)
+
+    with kept.held(done.id) if kept is not None else nullcontext():
+        try:
+            for cell in atlas.cells(segments, Objective(tokens=parse_tokens(request.tokens)), fresh, request.top, request.steps,
+                                    request.seed, before, shrunk):  # fmt: skip
+                if cell is None:
+                    yield
+                    continue
+                values = done.values.copy()
+                values[cell.source, cell.target] = cell.values.cpu().numpy()
+                state = {_DIRECTIONS: cell.directions.cpu().numpy(), _SOURCE: np.array([cell.source])}
+                done = replace(done, values=values, state=state)
+                pace.tick(cell.target - cell.source)
+                gain = float(done.gains[cell.source, cell.target])
+                emit(AtlasGrown(task, done.id, cell.source, cell.target, tuple(cell.values.tolist()), gain))
+                rate = done.pairs_done / pace.done * pace.rate if pace.rate else None
+                emit(Progressed(task, "mapping the blocks", done.pairs_done, len(todo), rate, pace.eta))
+                if time.monotonic() - saved_at > _SAVE_SECONDS:
+                    saving.attempt(save)
+                    saved_at = time.monotonic()
+                yield
+            whole = True
+        finally:
+            if not saving.attempt(save) and not whole and saving.trouble is not None:
+                raise saving.trouble
+        if saving.trouble is not None:
+            yield from saving.at_last(save, lambda: emit(Progressed(task, "waiting for space on the disk", 1, 1)))
+
+
+def _before(done: Atlas, width: int, device: torch.device) -> tuple[int, torch.Tensor]:
+    """The source block of the pair that was measured last, and its directions, from which the next pair is begun."""
+    directions, source = done.state[_DIRECTIONS], done.state.get(_SOURCE)
+    if source is None or source.dtype.kind != "i" or source.size != 1 or directions.dtype != np.float32:
+        raise SettingsError(f"atlas {done.id} holds no state to go on from", "start a new one")
+    if directions.ndim != 2 or directions.shape[1] != width or not np.isfinite(directions).all():
+        raise SettingsError(f"atlas {done.id} holds directions of shape {directions.shape}", "start a new one")
+    return int(source[0]), torch.from_numpy(directions).to(device)
 
 
 def _empty(session: Session, request: MapBlocks, segments: list[Segment], pairs: int) -> Atlas:

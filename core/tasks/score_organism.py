@@ -16,6 +16,9 @@ from core.model_source import ModelSpec, resolve
 from core.pace import Pace
 from core.session import Emit, Session, Task
 from core.tasks.load import loaded
+from core.tasks.saving import Saving
+from core.unfinished import ScoreHeader, Whose
+from vectors.bounded import decoded
 from vectors.checkpoints import Checkpoints
 from vectors.library import new_run_id
 
@@ -30,10 +33,14 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     header: dict[str, Any] = {"request": request.to_json(), "model": model.stamp.label(), "trials": {}}
     score = request.resume or new_run_id()
     if request.resume is not None:
-        header = dict(kept.load(score).header)
-        if header.get("fingerprint") != model.stamp.fingerprint:
-            raise SettingsError(f"score {score} is of another adapter: {header.get('model')}", "start a new one")
-        request = ScoreOrganism.from_json(header["request"])
+        left = kept.load(score)
+        if (whose := left.told(Whose)).fingerprint != model.stamp.fingerprint:
+            raise SettingsError(f"score {score} is of another adapter: {whose.model}", "start a new one")
+        told = left.told(ScoreHeader)
+        header = {**left.header, "trials": dict(told.trials)}
+        if told.fluency is not None:
+            header["fluency"] = told.fluency
+        request = told.request
     header["fingerprint"] = model.stamp.fingerprint
     trials = plan(request.ways, request.n_prompts, request.seeds, request.vectors, request.scales)
     fresh = [trial for trial in trials if trial.key not in header["trials"]]
@@ -45,6 +52,7 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
         done = len(header["trials"])
         emit(Progressed(task, stage, done, len(trials), None, pace.eta))
 
+    saving = Saving(session, task, emit, "the trials")
     tell("loading the unadapted model")
     yield
     dtype = str(model.dtype).removeprefix("torch.")
@@ -53,14 +61,16 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     if "fluency" not in header:
         tell("measuring what is fluent")
         header["fluency"] = asdict((yield from measure_fluency(base)))
-    subject = Subject(model, base, Fluency(**header["fluency"]))
+    subject = Subject(model, base, decoded(Fluency, header["fluency"]))
     for trial in fresh:
         facts = yield from _told(attempt(subject, trial), partial(tell, trial.key))
         header["trials"][trial.key] = {**asdict(trial), **facts}
-        kept.save(score, header, {})
+        saving.attempt(lambda: kept.save(score, header, {}))
         pace.tick(weight[trial.key])
         emit(TrialDone(task, score, trial.key, header["trials"][trial.key]))
         yield
+    if saving.trouble is not None:
+        yield from saving.at_last(lambda: kept.save(score, header, {}), lambda: tell("waiting for space on the disk"))
     tell("done")
 
 

@@ -60,6 +60,14 @@ def base_vector(session: Session, name: str | None) -> SteeringVector | None:
     return base
 
 
+def draw_of(vector: SteeringVector) -> int:
+    """Which of its run's draws a vector came from. Raises SettingsError where its file does not say."""
+    draw = vector.origin.settings.get("draw")
+    if not isinstance(draw, int) or draw < 0:
+        raise SettingsError(f"{vector.id}: its file does not say from which draw it came", "start the run anew")
+    return draw
+
+
 def doubts(problem: Problem) -> Iterator[str]:
     """What makes the run slower or its vectors poorer, in a sentence each."""
     segment = problem.segments[0]

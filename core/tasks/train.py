@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from core.events import (
 from core.halving import halved
 from core.language_model import LanguageModel
 from core.mixed_precision import precision_of
+from core.out_file import OutFile
 from core.pace import Pace, Turns
 from core.prompting import pinned, prompt_ids
 from core.requests import Train, default_blocks, parse_tokens
@@ -38,19 +39,23 @@ from core.segment import Segment
 from core.session import Emit, Session, Task
 from core.tasks.hearing import STEPS_A_TOKEN, Hearing
 from core.tasks.reply import restored
-from core.tasks.starting import base_vector, doubts, settings_of, starting_draws
+from core.tasks.saving import Saving
+from core.tasks.starting import base_vector, doubts, draw_of, settings_of, starting_draws
+from core.unfinished import RunHeader, Whose
 from vectors.checkpoints import Checkpoint, Checkpoints
-from vectors.formats import safetensors_file
 from vectors.library import new_run_id
-from vectors.plain_text import stem_of
+from vectors.plain_text import natural, stem_of
 from vectors.vector import Origin, SteeringVector
 
 # A run that is killed loses at most the steps of so many seconds.
 _CHECKPOINT_SECONDS = 15.0
+_New = tuple[int, float, tuple[tuple[str, float], ...]]  # a vector's draw, objective and facts, to be told of
 
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
-    yield from _Run(session, request, task, emit).steps()
+    one = _Run(session, request, task, emit)
+    with one.checkpoints.held(one.run_id) if one.checkpoints is not None else nullcontext():
+        yield from one.steps()
 
 
 class _Run:
@@ -60,13 +65,17 @@ class _Run:
         self.session, self.task, self.emit = session, task, emit
         self.model: LanguageModel = session.model
         self.checkpoints = Checkpoints(session.library.folder) if session.library is not None else None
-        self.left = self._checkpoint(request.resume) if request.resume is not None else None
-        request = request if self.left is None else Train.from_json(self.left.header["request"])
+        self.left: Checkpoint | None = None
+        self.told: RunHeader | None = None
+        if request.resume is not None:
+            self.left, self.told = self._checkpoint(request.resume)
+        request = request if self.told is None else self.told.request
         self.request = request = replace(request, prompts=tuple(pinned(self.model, prompt) for prompt in request.prompts))
         source, target = default_blocks(len(self.model.blocks))
         self.target = target if request.target is None else request.target
         self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
         self.run_id = self.left.run if self.left is not None else new_run_id()
+        self.out = OutFile(request.out, self.run_id, request.force) if request.out is not None else None
         self.stem = request.name or stem_of(request.prompts[0].text)
         self.method = METHODS[request.method]
         self.base = base_vector(session, request.settings.get("base"))
@@ -79,12 +88,16 @@ class _Run:
         self.first_number = library.next_number(self.stem, self.model.stamp.label()) if library is not None else 1
         self.vectors: list[SteeringVector] = []
         self.losses: list[np.ndarray] = []
+        self.saved = self.copied = 0  # so many of the vectors are in the library, and in the file that was asked for
         self.failed: dict[int, str] = {}
         self.settings = settings_of(request, self.model, self.source)
         self.step_count = int(self.settings.step_count)
         wanted = str(request.settings.get("precision", "auto"))
         self.precision = precision_of(self.model, wanted, self.settings.bears_bfloat16)
-        self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell)
+        self.unannounced: list[_New] = []  # of the last of the vectors
+        kinds = "the vectors", "the vectors for the file", "the steps", "the samples"
+        self.saving, self.copying, self.noting, samples = (Saving(session, task, emit, kind) for kind in kinds)
+        self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell, samples)
         self.turns = Turns(Pace(request.count * self.step_count), self.hearing.pace, STEPS_A_TOKEN)
         self.saved_at = time.monotonic()
 
@@ -120,8 +133,8 @@ class _Run:
             )
         )
         try:
-            if self.left is not None:
-                yield from self._take_up(job, self.left)
+            if self.left is not None and self.told is not None:
+                yield from self._take_up(job, self.left, self.told)
             norm = self._control_norm(job)
             if norm is not None:
                 yield from self.hearing.controls(norm, self.source, self.origin)
@@ -129,10 +142,13 @@ class _Run:
             yield from self._discover(job)
         except GeneratorExit:  # the program ends, or the model goes: there is time for no more
             self._save_state(job)
+            self._raise_unsaved()
             raise
         except Cancelled:  # stopped by the user, who may want to go on some day
             self._save_state(job)
             yield from self.hearing.parting()
+            yield from self._all_saved()
+            self._raise_unsaved()
             raise
         if self.checkpoints is not None:
             self.checkpoints.drop(self.run_id)
@@ -151,25 +167,33 @@ class _Run:
                 self.emit(RunStopped(self.task, event.reason))
             if time.monotonic() - self.saved_at > _CHECKPOINT_SECONDS:
                 self._save_state(job)
+                if self.unannounced:
+                    yield from self._announced()
             yield
         if late is not None:
             self._stepped(late)
+        yield from self._all_saved()
         yield from self.hearing.rest()
+        yield from self._all_saved()
 
     # Interruptions
 
-    def _checkpoint(self, run: str) -> Checkpoint:
+    def _checkpoint(self, run: str) -> tuple[Checkpoint, RunHeader]:
         if self.checkpoints is None:
             raise SettingsError("runs are kept in the library, and there is none")
         left = self.checkpoints.load(run)
-        own = str(left.header.get("fingerprint"))
-        if own != self.model.stamp.fingerprint:
-            raise SettingsError(f"run {run} was made on {left.header.get('model')}, not on {self.model.stamp.label()}")
-        return left
+        whose = left.told(Whose)
+        if whose.fingerprint != self.model.stamp.fingerprint:
+            raise SettingsError(f"run {run} was made on {whose.model}, not on {self.model.stamp.label()}")
+        return left, left.told(RunHeader)
 
     def _save_state(self, job: Job) -> None:
         """Writes down how far the run has come, so that it can be taken up again."""
         self.saved_at = time.monotonic()
+        # How far it has come counts the vectors: it must not be written where they are not.
+        if not self.saving.attempt(self._save_vectors):
+            return
+        self.copying.attempt(self._copy_out)
         if self.checkpoints is None:
             return
         stamp, spec = self.model.stamp, self.session.spec
@@ -179,24 +203,45 @@ class _Run:
             request = replace(request, settings={**request.settings, "precision": self.precision})
         header = {
             "request": request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
-            "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done, "failed": self.failed,
+            "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done,
+            "failed": {str(draw): cause for draw, cause in self.failed.items()},
             "first_number": self.first_number, "created": self.origin.created, "control_norm": self.hearing.control_norm,
         }  # fmt: skip
         live = job.live.state() if job.live is not None else {}
-        self.checkpoints.save(self.run_id, header, {name: tensor.numpy() for name, tensor in live.items()})
+        checkpoints, tensors = self.checkpoints, {name: tensor.numpy() for name, tensor in live.items()}
+        self.noting.attempt(lambda: checkpoints.save(self.run_id, header, tensors))
 
-    def _take_up(self, job: Job, left: Checkpoint) -> Task:
+    def _all_saved(self) -> Task:
+        """Saves and announces what could not be before. Raises LibraryError where it cannot be even now."""
+
+        def waiting() -> None:
+            self._tell("waiting for space on the disk")
+
+        yield from self.saving.at_last(self._save_vectors, waiting)
+        if self.unannounced:
+            yield from self._announced()
+        yield from self.copying.at_last(self._copy_out, waiting)
+        yield from self.hearing.saving.at_last(self.hearing.save, waiting)
+
+    def _raise_unsaved(self) -> None:
+        for saving in (self.saving, self.copying, self.noting, self.hearing.saving):
+            if saving.trouble is not None:
+                raise saving.trouble
+
+    def _take_up(self, job: Job, left: Checkpoint, told: RunHeader) -> Task:
         """Brings back what the interrupted run had found, and the batch it was at."""
         library = self.session.library
         assert library is not None
-        job.done = int(left.header["done"])
+        if told.done > len(job.draws):
+            raise SettingsError(f"run {left.run} cannot have finished {told.done} of {len(job.draws)} vectors", "start it anew")
+        job.done = told.done
         vectors, losses = library.run(self.run_id)
         # A run killed between saving vectors and noting so finds them once more, the same.
-        rows = [draw for vector in vectors if (draw := int(vector.origin.settings["draw"])) < job.done]
+        rows = [draw for vector in vectors if (draw := draw_of(vector)) < job.done]
         self.vectors = vectors[: len(rows)]
         self.losses = [losses[: len(rows)]] if losses is not None and rows else []
-        self.failed = {int(i): str(cause) for i, cause in left.header["failed"].items()}
-        self.first_number = int(left.header["first_number"])
+        self.failed = {number: cause for i, cause in told.failed.items() if (number := natural(i)) is not None}
+        self.first_number = told.first_number
         if left.tensors:
             job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}
         job.earlier = torch.zeros_like(job.draws[: job.done])
@@ -217,18 +262,16 @@ class _Run:
 
     def _control_norm(self, job: Job) -> float | None:
         """The norm of the random controls, None where it is not known before the first vectors are there."""
-        if job.radius is not None or self.left is None:
+        if job.radius is not None or self.told is None:
             return job.radius
-        kept = self.left.header.get("control_norm")  # a run of an earlier version did not write it down
-        if kept is None and self.vectors:
-            return float(np.median([vector.norm for vector in self.vectors]))
-        return None if kept is None else float(kept)
+        kept = self.told.control_norm  # a run of an earlier version did not write it down
+        return float(np.median([vector.norm for vector in self.vectors])) if kept is None and self.vectors else kept
 
     def _shrunk(self, rows: int) -> None:
         self.emit(Warned(self.task, halved(rows)))
 
     def _radius(self, problem: Problem) -> Generator[None, None, float | None]:
-        given = self.request.radius if self.left is None else self.left.header["radius"]
+        given = self.request.radius if self.told is None else self.told.radius
         if given is not None:
             self.emit(RadiusChosen(self.task, float(given), automatic=False))
             return float(given)
@@ -259,45 +302,53 @@ class _Run:
         """Saves what was found, tells of it, and lets it speak."""
         losses = found.losses.detach().cpu().numpy()
         objective, vectors = found.objective.tolist(), found.vectors.detach().cpu()
-        fresh: list[int] = []
         facts = dict(found.facts)
         if self.likeness is not None:
             facts["kl_to_base"] = self.likeness.kl(vectors)
-        known = [{name: float(values[row]) for name, values in facts.items()} for row in range(len(vectors))]
         for row in range(len(vectors)):
-            draw = found.first + row
+            draw, known = found.first + row, {name: float(values[row]) for name, values in facts.items()}
             if cause := found.cause(row):
                 self.failed[draw] = cause
                 self.emit(VectorFailed(self.task, draw, cause))
                 continue
-            settings = {**self.origin.settings, **known[row], "draw": draw}
-            block = int(known[row].get("block", self.source))
-            origin = replace(self.origin, source=block, loss=-objective[row], settings=settings)
+            settings = {**self.origin.settings, **known, "draw": draw}
+            origin = replace(self.origin, source=int(known.get("block", self.source)), loss=-objective[row], settings=settings)
             name = f"{self.stem}-{self.first_number + draw:02d}"
-            self.vectors.append(SteeringVector(vectors[row].numpy(), block, origin, name))
+            self.vectors.append(SteeringVector(vectors[row].numpy(), origin.source, origin, name))
             self.losses.append(losses[row : row + 1])
-            fresh.append(row)
-        if fresh:
-            self._save_vectors()
+            self.unannounced.append((draw, objective[row], tuple(known.items())))
         self._save_state(job)
-        new = self.vectors[len(self.vectors) - len(fresh) :]
-        for row, vector in zip(fresh, new, strict=True):
-            draw, told = found.first + row, tuple(known[row].items())
-            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective[row], vector.norm, told))
+        yield from self._announced()
+        self.turns.first.begin()
+
+    def _announced(self) -> Task:
+        """Tells of the vectors that were saved last, and lets them speak."""
+        told: list[_New] = []
+        if self.saving.trouble is None:
+            told, self.unannounced = self.unannounced, []
+        new = self.vectors[len(self.vectors) - len(told) :]
+        for (draw, objective, facts), vector in zip(told, new, strict=True):
+            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective, vector.norm, facts))
             self.hearing.silent.append((draw, vector))
         yield
         if new:
             norm = float(np.median([vector.norm for vector in new]))
             yield from self.hearing.controls(norm, self.source, self.origin)
         yield from self.hearing.join()
-        self.turns.first.begin()
 
     def _save_vectors(self) -> None:
-        losses = np.concatenate(self.losses)
+        """Saves the run's vectors where there are new ones. Raises LibraryError."""
+        if not self.unannounced or self.saved == len(self.vectors):
+            return
         if self.session.library is not None:
-            self.vectors = self.session.library.save_run(self.run_id, self.vectors, losses)
-        if self.request.out is not None:
-            safetensors_file.write(Path(self.request.out), self.vectors, losses)
+            self.vectors = self.session.library.save_run(self.run_id, self.vectors, np.concatenate(self.losses))
+        self.saved = len(self.vectors)
+
+    def _copy_out(self) -> None:
+        """Writes the vectors to the file that was asked for. Raises VectorError."""
+        if self.out is not None and self.copied != len(self.vectors):
+            self.out.write(self.vectors, np.concatenate(self.losses))
+        self.copied = len(self.vectors)
 
     def _origin(self, job: Job) -> Origin:
         request = self.request
@@ -318,7 +369,7 @@ class _Run:
             request.seed,
             job.radius,
             parents=(self.base.id,) if self.base is not None else (),
-            created=time.time() if self.left is None else float(self.left.header["created"]),
+            created=time.time() if self.told is None else self.told.created,
         )
 
     def _tell(self, stage: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from core.requests import MapBlocks
 from core.session import Session
+from core.unfinished import AtlasHeader
+from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, open_library
@@ -20,7 +23,7 @@ _SHADES = "0123456789"
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     about = "Maps how strongly every block's output, pushed, changes every later block's: power steering between all pairs."
-    parser = subparsers.add_parser("atlas", help="map which blocks amplify a push", description=about, parents=[common])
+    parser = subparsers.add_parser("atlas", help=COMMANDS["atlas"], description=about, parents=[common])
     parser.set_defaults(run=run)
     add_prompts(parser, "")
     parser.add_argument("--top", type=int, default=3, metavar="K", help="singular values a pair (default: 3)")
@@ -43,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None:
         check_nothing_new(args)
         left = atlases.load(args.resume) if args.resume else atlases.latest(complete=False)
-        same_model(args, left.header)
-        request = MapBlocks.from_json({**left.header["request"], "resume": left.id})
+        told = left.told(AtlasHeader)
+        same_model(args, told.spec)
+        request = replace(told.request, resume=left.id)
     else:
         request = MapBlocks(prompts_of(args), args.top, args.every, args.steps, args.tokens, args.seed)
     runner = Runner(args, Session(library))
@@ -70,7 +74,7 @@ def report(atlas: Atlas, json: bool) -> None:
     known = np.isfinite(gains)
     if not known.any():
         return
-    say(f"atlas {atlas.id} of {atlas.model}, {atlas.pairs_done} of {atlas.header.get('pairs')} pairs")
+    say(f"atlas {atlas.id} of {atlas.model}, {atlas.pairs_done} of {atlas.pairs} pairs")
     say(f"prompt: {' | '.join(atlas.prompts)}")
     logs = np.log(np.where(known, gains, 1))
     low, high = logs[known].min(), logs[known].max()

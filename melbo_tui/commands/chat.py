@@ -12,12 +12,14 @@ from core.events import Event, Said
 from core.requests import Reply, ReplyRow
 from core.session import Session
 from core.steering import OPERATIONS, Positions, SteerTerm, terms_of
+from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.naming import completed
 from melbo_tui.commands.output import fail, note, say, say_json
 from melbo_tui.commands.prompts import add_asking, add_thoughts, template_of
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.commands.streams import complain, write
 from melbo_tui.wording import thought_for
+from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import printable
 from vectors.talks import STEERED, UNSTEERED, Talks, Turn, messages_for
@@ -27,7 +29,7 @@ _THOUGHT_TOKENS = 2048  # whoever talks to one model wants to see its answer
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser(
-        "chat", help="talk to the steered model", description="Talks to the model under steering.", parents=[common]
+        "chat", help=COMMANDS["chat"], description="Talks to the model under steering.", parents=[common]
     )
     parser.set_defaults(run=run)
     completed(
@@ -91,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     # One message is as a rule a script's, and nothing to come back to.
     kept = args.message is None or args.resume is not None
     system = [("system", args.system)] if args.system is not None else []
+    trouble: LibraryError | None = None
     template = template_of(args, [term.vector.origin for term in steering])
     for message in args.message if args.message is not None else _typed():
         history = {key: (*system, *messages_for(key, turns), ("user", message)) for key in who}
@@ -103,7 +106,14 @@ def run(args: argparse.Namespace) -> int:
         answers, thoughts = ({key: getattr(one, part) for key, one in said.items()} for part in ("text", "thought"))
         turns.append(Turn(message, terms_of(steering), answers, thoughts=thoughts))
         if kept:
-            talks.save(talk, turns)
+            try:
+                talk, trouble = talks.save(talk, turns), None
+            except LibraryError as error:  # the next answer is saved with this one
+                if trouble is None:
+                    note(str(error))
+                trouble = error
+    if trouble is not None:
+        raise trouble
     return 0
 
 

@@ -19,17 +19,20 @@ from core.model.quantising import check_quantiser
 from core.model_source import ModelSpec, resolve
 from core.model_store import cache_folder, present_folder
 from melbo_tui import __version__
+from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json
+from melbo_tui.log import log_file
 from melbo_tui.settings import library_folder, settings_file
 from vectors.index import LibraryError
 from vectors.library import Library
+from vectors.upkeep import check as care
 
 _PACKAGES = ("textual", "torch", "transformers", "plotext", "safetensors", "gguf", "peft", "accelerate", "bitsandbytes")
 _OPTIONAL = {"peft", "accelerate", "bitsandbytes"}
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("doctor", help="what is wrong and how to mend it", parents=[common])
+    parser = subparsers.add_parser("doctor", help=COMMANDS["doctor"], parents=[common])
     parser.set_defaults(run=run)
 
 
@@ -86,12 +89,14 @@ def examine(library: str | None) -> tuple[dict[str, str], list[str]]:
     facts["settings"] = str(settings_file())
     facts["cache"] = str(cache_folder())
     _check_writable(cache_folder(), "cache", "set MELBO_TUI_CACHE", problems)
+    facts["log"] = str(log_file())
+    _check_writable(log_file().parent, "log's folder", "set MELBO_TUI_LOG", problems)
     folder = library_folder(library)
     facts["library"] = str(folder)
     try:
         opened = Library(folder)
         facts["library"] += f" ({len(opened.entries(kept_only=False))} vectors)"
-        problems += opened.problems()
+        problems += [f"the library needs care: {wrong}" for wrong in care(opened)]
     except LibraryError as error:
         problems.append(f"{error}; choose another with --library")
     return facts, problems

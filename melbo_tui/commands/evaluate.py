@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,12 +15,13 @@ from core.requests import THOUGHT_TOKENS, Prompt
 from core.session import Session
 from core.steering import SteerTerm
 from core.text_files import lines_of, questions_of
-from melbo_tui.commands import score
+from melbo_tui.commands import COMMANDS, score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import PROMPT_FILE, add_asking, add_prompts, add_thoughts, prompt_of, prompts_of
 from melbo_tui.commands.running import Runner, open_library
+from melbo_tui.wording import moment
 from vectors.index import LibraryError
 from vectors.reports import Report, Reports
 from vectors.vector import Origin
@@ -30,7 +30,7 @@ _ROWS = 40
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("evaluate", help="what vectors do, in numbers", description="What vectors do, in numbers.")
+    parser = subparsers.add_parser("evaluate", help=COMMANDS["evaluate"], description="What vectors do, in numbers.")
     actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
     for name, metric in METRICS.items():
         about = f"{metric.about} Random vectors of the same norm stand beside."
@@ -133,9 +133,8 @@ def show(id: str, report: Report, rows: int = _ROWS) -> None:
 
 
 def _listed(id: str, report: Report) -> tuple[str, ...]:
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(report.created))
     whole = "" if report.complete else "stopped"
-    return (id, made, report.metric, report.model, str(len(report.vectors)), whole, ", ".join(report.vectors))
+    return (id, moment(report.created), report.metric, report.model, str(len(report.vectors)), whole, ", ".join(report.vectors))
 
 
 def _show(args: argparse.Namespace) -> int:

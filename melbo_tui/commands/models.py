@@ -13,11 +13,12 @@ from core.model.claims import json_object
 from core.model.config import shape_of
 from core.model_source import DEFAULT_NAMES, ModelSource, resolve
 from core.model_store import cache_folder, present_folder
+from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json, table
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("models", help="what models are here", description="What models are here.")
+    parser = subparsers.add_parser("models", help=COMMANDS["models"], description="What models are here.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="what is here", parents=[common]).set_defaults(run=_list)
     show = actions.add_parser("show", help="what one would take", parents=[common])

@@ -19,3 +19,8 @@ def add_option(group: Any, name: str, option: Option, choices: Sequence[str] | N
     else:
         more |= {"type": option.kind, "metavar": option.metavar}
     group.add_argument(option.flag, action="append" if option.repeatable else "store", default=None, **more)
+
+
+def add_force(group: Any) -> None:
+    """`--force`, beside an `--out`."""
+    group.add_argument("--force", action="store_true", help="replace the file that --out names, where there is one")

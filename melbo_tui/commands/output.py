@@ -9,12 +9,13 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.events import Event, Progressed, Reported
 from melbo_tui.commands.streams import can_write, complain, write
-from melbo_tui.wording import duration
 from vectors.plain_text import one_line, printable
+
+if TYPE_CHECKING:
+    from core.events import Event, Progressed
 
 _LOGGED_EVERY = 30.0  # seconds
 
@@ -51,6 +52,8 @@ def say_done(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:
 
 
 def event_json(event: Event) -> dict[str, Any]:
+    from core.events import Reported
+
     if isinstance(event, Reported):
         return {"event": "Reported", "id": event.id, **event.report.to_json()}
     return {"event": type(event).__name__, **dataclasses.asdict(event)}
@@ -93,6 +96,8 @@ class ProgressLine:
 
 
 def _progress(event: Progressed) -> list[str]:
+    from melbo_tui.wording import duration
+
     facts = [event.stage]
     if event.total:
         facts.append(f"{round(event.done, 1):g} of {event.total:g}" if event.total > 1 else f"{event.done / event.total:.0%}")

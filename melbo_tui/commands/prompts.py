@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from core.errors import SettingsError
@@ -67,10 +67,10 @@ def check_nothing_new(args: argparse.Namespace, *others: Any) -> None:
         raise SettingsError("unfinished work is taken up as it was asked for at first", "give --resume alone")
 
 
-def same_model(args: argparse.Namespace, header: Mapping[str, Any]) -> None:
-    """Takes the model that the work was begun on, where the command names none."""
-    if header.get("spec") is not None and args.model is None:
-        args.spec = ModelSpec(**header["spec"])
+def same_model(args: argparse.Namespace, spec: ModelSpec | None) -> None:
+    """Takes the model that the work was begun on, where it is known and the command names none."""
+    if spec is not None and args.model is None:
+        args.spec = spec
 
 
 def _argument(text: str) -> dict[str, Any]:

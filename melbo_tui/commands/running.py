@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 
 from core.errors import Cancelled
 from core.events import Event, ModelLoaded, Progressed, Warned
+from core.log import LOG
 from core.requests import LoadModel, Request
 from core.session import Session
 from melbo_tui.commands.output import ProgressLine, event_json, fail, note, say_json
@@ -25,6 +26,7 @@ def open_library(args: argparse.Namespace, quietly: bool = False) -> Library:
     """The library that the command is about; what is damaged in it is told, unless `quietly`."""
     library = Library(library_folder(args.library))
     for problem in () if quietly else library.problems():
+        LOG.warning("in the library: %s", problem)
         fail(f"in the library: {problem}")
     return library
 

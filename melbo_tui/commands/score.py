@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +13,7 @@ from core.evaluation.requests import ScoreOrganism
 from core.evaluation.score_table import TITLES, ScoreLine, sum_up
 from core.events import Event, TrialDone
 from core.session import Session
+from core.unfinished import ScoreHeader
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.wording import duration
@@ -47,7 +48,7 @@ def _organism(args: argparse.Namespace) -> int:
         if asked:
             raise SettingsError("a score goes on as it was begun", "leave out the other options")
         score = args.resume or _latest(kept)
-        request = ScoreOrganism.from_json({**kept.load(score).header["request"], "resume": score})
+        request = replace(kept.load(score).told(ScoreHeader).request, resume=score)
     else:
         request = ScoreOrganism(**asked)
     runner = Runner(args, Session(library))
@@ -87,17 +88,17 @@ def _latest(kept: Checkpoints) -> str:
 
 def report(kept: Checkpoints, score: str, json: bool) -> int:
     """The table of a score: a line a method and radius, random vectors last."""
-    header = kept.load(score).header
+    told = kept.load(score).told(ScoreHeader)
     try:
-        lines = sum_up(header["trials"].values())
-    except (KeyError, TypeError, AttributeError) as error:
+        lines = sum_up(told.trials.values())
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise LibraryError(f"score {score} is damaged: its trials cannot be read") from error
+    fluency = told.fluency or {}
     if json:
-        say_json({"event": "Score", "score": score, "model": header.get("model"), "fluency": header.get("fluency"),
-                  "lines": [asdict(line) for line in lines], "trials": list(header["trials"].values())})  # fmt: skip
+        say_json({"event": "Score", "score": score, "model": told.model, "fluency": told.fluency,
+                  "lines": [asdict(line) for line in lines], "trials": list(told.trials.values())})  # fmt: skip
         return 0
-    fluency = header.get("fluency") or {}
-    say(f"score {score} of {header.get('model')}; fluent: perplexity to {fluency.get('perplexity', 0):.1f} under the unadapted "
+    say(f"score {score} of {told.model}; fluent: perplexity to {fluency.get('perplexity', 0):.1f} under the unadapted "
         f"model, repetition to {fluency.get('repetition', 0):.2f}")  # fmt: skip
     for kind, group in groupby(lines, key=lambda line: line.property):
         listed = list(group)

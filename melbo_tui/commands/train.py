@@ -12,10 +12,13 @@ from core.discovery import METHODS, Method
 from core.discovery.options import OPTIONS
 from core.errors import SettingsError
 from core.events import RadiusChosen
+from core.out_file import OutFile
 from core.requests import Train
 from core.session import Session
 from core.text_files import lines_of
-from melbo_tui.commands.options import add_option
+from core.unfinished import AskedRun
+from melbo_tui.commands import COMMANDS
+from melbo_tui.commands.options import add_force, add_option
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import (
     PROMPT_FILE,
@@ -30,11 +33,12 @@ from melbo_tui.run_state import RunState, verdict
 from melbo_tui.wording import answer_of
 from vectors.checkpoints import Checkpoints
 from vectors.given_path import file_to_write
+from vectors.index import LibraryError
 from vectors.library import Library
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("train", help="find steering vectors", description="Finds steering vectors.")
+    parser = subparsers.add_parser("train", help=COMMANDS["train"], description="Finds steering vectors.")
     methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
     for name, method in METHODS.items():
         one = methods.add_parser(name, help=method.summary, description=method.summary, parents=[common])
@@ -81,6 +85,7 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
         "--name", metavar="NAME", help="the vectors are called NAME-01, NAME-02 ... (default: from the prompt)"
     )
     results.add_argument("--out", metavar="FILE.safetensors", help="write the vectors and their losses there too")
+    add_force(results)
     results.add_argument(
         "--sample-tokens", type=int, default=40, metavar="N", help="length of the samples' answers, 0 for none (default: 40)"
     )
@@ -97,7 +102,7 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
 
 PROMPT_SETS = ("positive", "negative")
 # Options that bear the name of the request's field they fill.
-_PASSED_ON = "method source target radius ratio seed tokens batch init name sample_tokens thought_tokens controls".split()
+_PASSED_ON = "method source target radius ratio seed tokens batch init name sample_tokens thought_tokens controls force".split()
 
 
 def run(args: argparse.Namespace) -> int:
@@ -121,7 +126,7 @@ def _request(args: argparse.Namespace) -> Train:
     # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
     prompts = prompts_of(args, settings.get("negative", [])[:1])
     vectors = args.vectors if args.vectors is not None or args.init is None else _rows_of(args.init)
-    out = str(file_to_write(args.out)) if args.out else None
+    out = str(file_to_write(args.out, args.force)) if args.out else None
     given = {name: getattr(args, name) for name in _PASSED_ON}
     return Train(prompts=prompts, vectors=vectors, steps=getattr(args, "steps", None), settings=settings, out=out, **given)
 
@@ -130,12 +135,18 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
     """The request of the interrupted run that `--resume` names, its model put in place of the default one."""
     check_nothing_new(args, args.init, args.vectors)
     checkpoints = Checkpoints(library.folder)
-    runs = [args.resume] if args.resume else reversed(checkpoints.unfinished())
-    for left in map(checkpoints.load, runs):
-        request = Train.from_json(left.header["request"])
-        if args.resume or request.method == args.method:
-            same_model(args, left.header)
-            return replace(request, resume=left.run)
+    for left in [checkpoints.load(args.resume)] if args.resume else checkpoints.readable():
+        try:
+            told = left.told(AskedRun)
+        except (LibraryError, SettingsError):
+            if args.resume:
+                raise
+            continue  # one that is damaged hides no other
+        if args.resume or told.request.method == args.method:
+            same_model(args, told.spec)
+            if told.request.out is not None:
+                OutFile(told.request.out, left.run, told.request.force)  # refused before the model takes its time to load
+            return replace(told.request, resume=left.run)
     raise SettingsError(f"no interrupted {args.method} run is left to go on with")
 
 

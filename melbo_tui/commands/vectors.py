@@ -10,9 +10,10 @@ from typing import Any
 from core.errors import SettingsError
 from core.model.config import stamp_of
 from core.model.template_arguments import arguments_of, written
-from melbo_tui.commands import curate
+from melbo_tui.commands import COMMANDS, curate
 from melbo_tui.commands.naming import add_picks, completed, find, picked
-from melbo_tui.commands.output import fail, say, say_done, say_json, table
+from melbo_tui.commands.options import add_force
+from melbo_tui.commands.output import fail, note, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
 from melbo_tui.wording import age, story, thought_for
@@ -25,7 +26,7 @@ from vectors.query import SORTS, Line, chosen, ordered
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("vectors", help="what the library keeps", description="What the library keeps.")
+    parser = subparsers.add_parser("vectors", help=COMMANDS["vectors"], description="What the library keeps.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
@@ -57,6 +58,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     exporting = action("export", _export, "Write vectors to a file: .safetensors, .gguf, .npy, or .json for recipes.")
     add_picks(exporting)
     exporting.add_argument("--out", required=True, metavar="FILE")
+    add_force(exporting)
     similar = action("similar", _similar, "Show which vectors point the same way.")
     completed(similar.add_argument("names", nargs="+", metavar="NAME"))
     similar.add_argument("--top", type=int, default=10, metavar="N", help="how many neighbours (default: 10)")
@@ -159,11 +161,11 @@ def _import(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     library = open_library(args)
-    path = file_to_write(args.out)
+    path = file_to_write(args.out, args.force)
     picks = picked(library, args)
     if not picks:
         raise SettingsError("nothing to export", "give names, --run RUN or --filter FILTER")
-    count = exchange.export(library, [(entry.id, coefficient) for entry, coefficient in picks], path)
+    count = exchange.export(library, [(entry.id, coefficient) for entry, coefficient in picks], path, args.force)
     return say_done(args, f"wrote {count} to {path}", [entry.name for entry, _ in picks])
 
 
@@ -202,11 +204,14 @@ def _similar(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     library = open_library(args, quietly=True)
     found = upkeep.check(library)
+    care = [line for line in upkeep.care(library) if line not in found]
     if args.json:
-        say_json({"problems": found})
+        say_json({"problems": found, "care": care})
     else:
         for line in found:
             fail(line)
+        for line in care:
+            note(line)
         say(f"{len(found)} problems" if found else "all is well")
     return 1 if found else 0
 

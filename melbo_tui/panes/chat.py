@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from textual import on
@@ -18,11 +18,13 @@ from core.events import Event, ModelLoaded, Said, TaskEnded, Warned
 from core.model.template_arguments import arguments_of, parse_line, written
 from core.requests import Reply, ReplyRow
 from core.steering import Positions, terms_of
+from melbo_tui.attempts import why_not
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.rack import Rack, Slot
 from melbo_tui.panes.talk import LiveTurn, Talk, recipe
 from melbo_tui.widgets.ask_template import ask_template
 from melbo_tui.widgets.dialogs import Choose
+from melbo_tui.wording import moment
 from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import one_line
@@ -31,6 +33,7 @@ from vectors.talks import STEERED, UNSTEERED, Talks, Term, messages_for
 from vectors.vector import SteeringVector
 
 _MAX_NEW_TOKENS, _THOUGHT_TOKENS = 400, 2048
+_SAVE_AGAIN = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class ChatPane(Pane):
         self._cleared: list[LiveTurn] = []
         self._talk = self._cleared_talk = new_run_id()
         self._reply: _Reply | None = None
+        self._unsaved: dict[str, list[LiveTurn]] = {}  # conversations, which a full disk did not take
         self._beside = False
         self._template: dict[str, Any] = {}
 
@@ -84,6 +88,7 @@ class ChatPane(Pane):
 
     def on_mount(self) -> None:
         self._show()
+        self.set_interval(_SAVE_AGAIN, self._save_again)
 
     def shown(self) -> None:
         self.query_one("#message", Input).focus()
@@ -115,7 +120,8 @@ class ChatPane(Pane):
 
     def put_away(self) -> None:
         if self._reply is not None:
-            self._save(self._reply)
+            self._unsaved[self._reply.talk] = self._reply.turns
+        self.attempt(self._save_all)
 
     @on(Rack.Changed)
     def _steering_changed(self) -> None:
@@ -167,9 +173,8 @@ class ChatPane(Pane):
         def read() -> None:
             for one in self._talks.listed():
                 if one.id != self._talk or not self.turns:
-                    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.changed))
                     answers = f"{one.turns} answers" if one.turns > 1 else "1 answer"
-                    kept.append((one.id, f"{when}  {answers:<10}  {one_line(one.message, 80)}"))
+                    kept.append((one.id, f"{moment(one.changed)}  {answers:<10}  {one_line(one.message, 80)}"))
 
         if not self.attempt(read):
             return
@@ -264,7 +269,7 @@ class ChatPane(Pane):
         self._stop()
         self.turns, self._talk = opened, talk
         rack = self.query_one(Rack)
-        if not rack.slots:
+        if not rack.slots and opened:
             slots = [slot for term in opened[-1].steering if (slot := self._slot(term)) is not None]
             rack.put_back(slots)
         self._show()
@@ -288,7 +293,7 @@ class ChatPane(Pane):
             return None
         return vector
 
-    @property
+    @cached_property
     def _talks(self) -> Talks:
         return Talks(self.melbo.library.folder)
 
@@ -301,8 +306,22 @@ class ChatPane(Pane):
 
     def _save(self, reply: _Reply) -> None:
         """Puts the conversation that was answered in the library, so that it outlives the program."""
-        kept = [turn.kept() for turn in reply.turns]
-        self.attempt(lambda: self._talks.save(reply.talk, kept))
+        self._unsaved[reply.talk] = reply.turns
+        self.attempt(self._save_all)
+
+    def _save_all(self) -> None:
+        """Saves the conversations that are not kept yet. Raises LibraryError, and has them tried again."""
+        for talk, turns in list(self._unsaved.items()):
+            kept_as = self._talks.save(talk, [turn.kept() for turn in turns])
+            del self._unsaved[talk]
+            if kept_as != talk:
+                self._talk = kept_as if self._talk == talk else self._talk
+                self._cleared_talk = kept_as if self._cleared_talk == talk else self._cleared_talk
+                self.notify("Another program went on with this conversation too: yours is kept beside it.")
+
+    def _save_again(self) -> None:
+        if self._unsaved and not why_not(self._save_all):
+            self.notify("The conversation is saved now.")
 
     def _history(self, who: str) -> tuple[tuple[str, str], ...]:
         """The conversation as `who` had it, up to the message that is to be answered."""

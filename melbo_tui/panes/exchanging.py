@@ -12,6 +12,7 @@ from melbo_tui.attempts import why_not
 from melbo_tui.panes.vector_list import VectorList, called
 from melbo_tui.widgets.dialogs import Ask
 from vectors import exchange
+from vectors.errors import FileTaken
 from vectors.formats import writer_of
 from vectors.formats.raw import MissingBlock, Reading
 from vectors.given_path import file_to_write, given_path
@@ -40,9 +41,11 @@ class ExchangingList(VectorList):
                 path = file_to_write(text)
                 if path.suffix.lower() != ".json":
                     writer_of(path)
+            except FileTaken as error:
+                return f"{error}: choose another name"
             except VectorError as error:
                 return str(error)
-            return "there is such a file already: choose another name" if path.exists() else ""
+            return ""
 
         def write(text: str) -> str:
             picks = [(entry.id, 1.0) for entry in picked]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.widgets import DataTable
@@ -16,7 +17,9 @@ from melbo_tui.panes.heard import Heard
 from melbo_tui.panes.measuring import Measuring
 from melbo_tui.run_state import RunState
 from melbo_tui.wording import CHOOSE_A_VECTOR
-from vectors.library import Kept
+
+if TYPE_CHECKING:
+    from vectors.library import Kept
 
 _MORE_TOKENS = 200
 

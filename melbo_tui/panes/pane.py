@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from textual.containers import Container
+from textual.worker import Worker
 
 from core.events import Event
 from melbo_tui.attempts import why_not
-from melbo_tui.widgets.dialogs import Ask
+from melbo_tui.faults import log_worker
 from vectors.plain_text import clean_name
-from vectors.vector import SteeringVector
 
 if TYPE_CHECKING:
     from melbo_tui.app import MelboApp
+    from vectors.vector import SteeringVector
 
 
 class Pane(Container):
@@ -29,6 +30,9 @@ class Pane(Container):
     def take(self, event: Event) -> None:
         """Takes an engine event in."""
 
+    async def complete(self) -> None:
+        """Composes what the first frame did without."""
+
     def shown(self) -> None:
         """The pane has come to the front."""
 
@@ -39,6 +43,9 @@ class Pane(Container):
         """Unfolds the thoughts, or folds them."""
         self.unfolded = not self.unfolded
         self.show_answers()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        log_worker(event)
 
     def show_answers(self) -> None:
         """Draws anew what shows answers."""
@@ -68,6 +75,7 @@ class Pane(Container):
 
     def ask_name(self, id: str, name: str, then: Callable[[str], None]) -> None:
         """Asks for a new name for the vector, which keeps it; `then` is given the name once the library has it."""
+        from melbo_tui.widgets.dialogs import Ask
 
         def check(text: str) -> str:
             try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from core.events import CONTROL, UNSTEERED
 from melbo_tui.charts import Color, Series
 from melbo_tui.run_state import RunState
@@ -78,6 +76,8 @@ def _radius(run: RunState, colors: Colors) -> list[Series]:
     chosen = run.radius
     if chosen is None or not chosen.curve:
         return []
+    import numpy as np
+
     near = [point for point in chosen.curve if point[1] <= _MOST_NONLINEAR]
     at = float(np.interp(chosen.radius, *_columns(chosen.curve)))
     return [_series(near, colors["main"]), _series([(chosen.radius, at)], colors["other"], dots=True)]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from melbo_tui.widgets.shelf_table import Column, Group, Row
-from melbo_tui.wording import NO_SAMPLE, age, short_name
+from melbo_tui.wording import NO_SAMPLE, age, moment, short_name
 from vectors.library import Library
 from vectors.plain_text import one_line
 from vectors.query import Line, chosen, ordered
@@ -92,6 +91,5 @@ def fitting_columns(wanted: Sequence[str], width: int, lines: Sequence[Line] = (
 
 def _title(members: Sequence[Line]) -> str:
     first = members[0].entry
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(first.created))
     count = f"{len(members)} vectors" if len(members) > 1 else "1 vector"
-    return one_line(f"{made} · {first.method} · {first.prompt or first.model} · {count}")
+    return one_line(f"{moment(first.created)} · {first.method} · {first.prompt or first.model} · {count}")

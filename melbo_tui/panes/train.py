@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -24,6 +25,7 @@ from core.events import (
     Warned,
 )
 from core.requests import MeasurePrompt, Prompt, Train
+from core.unfinished import AskedRun
 from melbo_tui.breadth import is_wide
 from melbo_tui.messages import LibraryChanged
 from melbo_tui.panes.found import FoundTable
@@ -35,8 +37,10 @@ from melbo_tui.panes.train_form import TrainForm
 from melbo_tui.panes.welcome import Welcome
 from melbo_tui.run_state import RunState
 from melbo_tui.widgets.prompt_entry import PromptEntry
-from vectors.checkpoints import Checkpoint, Checkpoints
 from vectors.index import LibraryError
+
+if TYPE_CHECKING:
+    from vectors.checkpoints import Checkpoint
 
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 
@@ -62,20 +66,23 @@ class TrainPane(FoundActions):
 
     def __init__(self) -> None:
         super().__init__("train")
+        self.set_class(True, "-form-shown")  # before its widgets are there, each of which would be styled anew
         self._measuring: Timer | None = None
 
     def compose(self) -> ComposeResult:
+        settings = self.melbo.settings
         with Horizontal():
-            yield TrainForm(self.melbo.settings.prompt, self._check_base)
+            yield TrainForm({**settings.form, "prompt": settings.prompt}, self._check_base)
             with Vertical(id="results"):
                 yield PlotPair()
                 yield Welcome()
-                yield FoundTable()
-                yield Heard()
 
     def on_mount(self) -> None:
-        self.query_one(TrainForm).fill(self.melbo.settings.form)
         self._show_run()
+
+    async def complete(self) -> None:
+        await self.query_one("#results").mount(FoundTable(), Heard())
+        await self.query_one(TrainForm).complete()
 
     def shown(self) -> None:
         if self.run is None:
@@ -159,14 +166,18 @@ class TrainPane(FoundActions):
             if left is None:
                 self.notify("No interrupted run is left to go on with.")
                 return
-            self._begin(replace(Train.from_json(left.header["request"]), resume=left.run))
+            self._begin(replace(left.told(AskedRun).request, resume=left.run))
         except (LibraryError, SettingsError) as error:
             self.notify(str(error), severity="error", markup=False)
 
     def _interrupted(self) -> Checkpoint | None:
         """The latest run of this model that was not finished."""
         model = self.melbo.model
-        return Checkpoints(self.melbo.library.folder).latest(model.fingerprint) if model is not None else None
+        if model is None:
+            return None
+        from vectors.checkpoints import Checkpoints
+
+        return Checkpoints(self.melbo.library.folder).latest(model.fingerprint)
 
     def _interrupted_quietly(self) -> Checkpoint | None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -9,6 +11,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Button, Collapsible, Input, Static
 
 from core.discovery import METHODS
@@ -35,7 +38,7 @@ from vectors.plain_text import one_line
 class TrainForm(Vertical):
     """Posts `Started` with a checked request, `PromptChanged` when the prompt should be measured anew, `Left` on Escape.
 
-    `base` checks the name of a family's base vector.
+    `texts` are what the fields hold first, by their keys; `base` checks the name of a family's base vector.
     """
 
     BINDINGS = [Binding("escape", "leave", "Leave", show=False)]  # the fields show it
@@ -53,29 +56,45 @@ class TrainForm(Vertical):
     class Left(Message):
         pass
 
-    def __init__(self, prompt: str, base: Check) -> None:
+    def __init__(self, texts: Mapping[str, str], base: Check) -> None:
         super().__init__(id="form")
         self.border_title = "New run"
-        self._first_prompt, self._check_base = prompt, base
+        self._texts, self._check_base = texts, base
         self._model: ModelLoaded | None = None
         self._measured: PromptMeasured | None = None
         self._trouble = ""
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="fields", can_focus=False):
-            yield from first_fields(self._first_prompt, self._check_base)
-            with Collapsible(title="More settings", id="more"):
-                yield from more_fields()
+            yield from self._filled(first_fields(self._texts.get("prompt", ""), self._check_base))
+            with Collapsible(title="More settings", id="more", collapsed=self.app.size.height < 34):
+                yield from self._filled(more_fields())
         yield Static("", id="explanation", markup=False)
         with Horizontal(id="buttons"):
             yield Button("Start", variant="primary", id="start", compact=True)
             yield Button("Pause", id="pause", compact=True, disabled=True)
             yield Button("Cancel", id="cancel", compact=True, disabled=True)
 
+    def _filled(self, widgets: Iterable[Widget]) -> Iterator[Widget]:
+        """The fields among them hold their texts; those that the method has no use for are not displayed."""
+        method = self._texts.get("method", "")
+        for widget in widgets:
+            if isinstance(widget, Field):
+                text = str(self._texts.get(widget.key, widget.text))
+                if text != widget.text:
+                    widget.text = text
+                widget.display = _has(method if method in METHODS else "melbo", widget.key)
+            yield widget
+
+    async def complete(self) -> None:
+        """Composes what the first frame did without, and marks the fields whose texts cannot be."""
+        for field in self.query(Field):
+            await field.complete()
+            if field.key in self._texts:
+                field.check()
+
     def on_mount(self) -> None:
-        self._show_method()
         self._explain(METHODS[self._method].summary)
-        self.query_one("#more", Collapsible).collapsed = self.app.size.height < 34
 
     # What the form knows of the world
 
@@ -191,9 +210,8 @@ class TrainForm(Vertical):
 
     def _show_method(self) -> None:
         """Shows the fields that the method has."""
-        for name, methods in ONLY_FOR.items():
-            self._field(name).display = self._method in methods
-        self._field("radius").display = METHODS[self._method].needs_radius
+        for field in self.query(Field):
+            field.display = _has(self._method, field.key)
 
     @on(Field.Changed)
     def _field_changed(self, event: Field.Changed) -> None:
@@ -276,6 +294,11 @@ class TrainForm(Vertical):
         auto_source, auto_target = default_blocks(self._model.n_blocks)
         source, target = auto_source if source is None else source, auto_target if target is None else target
         line.update(depth_line(self._model.n_blocks, source, target, 14) + f" {source} → {target}")
+
+
+def _has(method: str, field: str) -> bool:
+    """Whether the method has a use for the field."""
+    return METHODS[method].needs_radius if field == "radius" else method in ONLY_FOR.get(field, METHODS)
 
 
 def depth_line(n_blocks: int, source: int, target: int, width: int) -> str:

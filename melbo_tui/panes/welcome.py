@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.widgets import Static
 
-from core.events import ModelLoaded
-from vectors.checkpoints import Checkpoint
+if TYPE_CHECKING:
+    from core.events import ModelLoaded
+    from vectors.checkpoints import Checkpoint
 
 
 class Welcome(Static):
@@ -24,8 +27,7 @@ class Welcome(Static):
                 f"{model.name} does with your prompt, and each one is let speak here beside random controls."
             )
             if interrupted is not None:
-                done = interrupted.header.get("done", 0)
-                text = (
-                    f"A run was interrupted after {done} vectors: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
-                )
+                done = interrupted.header.get("done")
+                after = f" after {done} vectors" if isinstance(done, int) else ""
+                text = f"A run was interrupted{after}: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
         self.update(text)

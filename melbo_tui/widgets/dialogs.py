@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Markdown, OptionList, SelectionList, Static
+from textual.widgets import Input, OptionList, SelectionList, Static
 from textual.widgets.option_list import Option
 
 from melbo_tui.attempts import told
@@ -183,6 +183,8 @@ class Help(ModalScreen[None]):
         self._title, self._page = title, page
 
     def compose(self) -> ComposeResult:
+        from textual.widgets import Markdown
+
         with Vertical() as box:
             box.border_title = self._title
             box.border_subtitle = "Esc closes"

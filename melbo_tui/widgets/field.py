@@ -55,8 +55,16 @@ class Field(Horizontal):
             self.add_class("-tall")
 
     def compose(self) -> ComposeResult:
-        yield Label(self._label)
-        yield self.entry
+        if self.display:
+            yield from self._parts()
+
+    async def complete(self) -> None:
+        """Composes one that was not displayed when the form was, which is most of the time that composing a form takes."""
+        if not self.children:
+            await self.mount(*self._parts())
+
+    def _parts(self) -> tuple[Widget, ...]:
+        return Label(self._label), self.entry
 
     @property
     def text(self) -> str:
@@ -65,7 +73,7 @@ class Field(Horizontal):
         if isinstance(entry, TextArea):
             return entry.text
         assert isinstance(entry, (Input, Select))
-        return str(entry.value)
+        return str(entry.value if entry.is_attached or isinstance(entry, Input) else entry._value)
 
     @text.setter
     def text(self, text: str) -> None:
@@ -73,8 +81,10 @@ class Field(Horizontal):
         if isinstance(entry, TextArea):
             entry.text = text
         elif isinstance(entry, Select):
-            if text in [value for _, value in entry._options]:
+            if text in [value for _, value in entry._options] and entry.is_attached:
                 entry.value = text
+            elif text in [value for _, value in entry._options]:
+                entry._value = text  # which it takes when it is mounted
         elif isinstance(entry, Input):
             entry.value = text
 

@@ -91,7 +91,7 @@ async def opened(
 ) -> AsyncIterator[tuple[MelboApp, Pilot[None], ScriptedEngine]]:
     app = MelboApp(ModelSpec(), library, ScriptedEngine)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await pilot.pause()
+        await until(pilot, lambda: app._loading is not None)  # what comes after the first frame is there
         engine = app.engine
         assert isinstance(engine, ScriptedEngine)
         if loaded:

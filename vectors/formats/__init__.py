@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from vectors.formats import gguf_file, npy_file, pt_file, refusal_folder, safetensors_file, svec_file
 from vectors.formats.raw import Reading
 from vectors.vector import SteeringVector, VectorError
 
 
+class Write(Protocol):
+    def __call__(self, path: Path, vectors: Sequence[SteeringVector], *, replace: bool = True) -> None: ...
+
+
 @dataclass(frozen=True)
 class Format:
-    """`read` gives what the file holds; `write` writes atomically. Both raise VectorError with one clear line."""
+    """`read` gives what the file holds; `write` writes atomically, over another file only where its last argument says so.
+
+    Both raise VectorError with one clear line.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     read: Callable[[Path, Reading], list[SteeringVector]] | None = None
-    write: Callable[[Path, Sequence[SteeringVector]], None] | None = None
+    write: Write | None = None
 
 
 FORMATS = (
@@ -42,7 +50,7 @@ def reader_of(path: Path) -> Callable[[Path, Reading], list[SteeringVector]]:
     raise VectorError(f"{path.name}: no format that can be read here (known: {_suffixes('read')}, refusal_direction's folders)")
 
 
-def writer_of(path: Path) -> Callable[[Path, Sequence[SteeringVector]], None]:
+def writer_of(path: Path) -> Write:
     """What writes `path`, by its suffix. Raises VectorError for what cannot be written."""
     for known in FORMATS:
         if path.suffix.lower() in known.suffixes and known.write is not None:

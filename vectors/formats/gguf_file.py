@@ -9,15 +9,20 @@ import struct
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-
-from vectors.formats.raw import MAX_BLOCKS, MAX_WIDTH, Reading, checked_size, made, write_out
+from vectors.bounded import MAX_BLOCKS, MAX_WIDTH
+from vectors.formats.raw import Reading, checked_size, made, write_out
 from vectors.mixture import check_compatible
-from vectors.plain_text import one_line
+from vectors.plain_text import natural, one_line
+from vectors.regular_files import open_regular
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 _ARCHITECTURE = "controlvector"
 _DIRECTION = "direction."
@@ -37,12 +42,12 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
         hint = bytes(field.parts[-1]).decode("utf-8", "replace") if field is not None else ""
         directions: dict[int, npt.NDArray[np.float32]] = {}
         for tensor in reader.tensors:
-            number = tensor.name.removeprefix(_DIRECTION)
-            if not tensor.name.startswith(_DIRECTION) or not number.isdecimal():
+            number = natural(tensor.name.removeprefix(_DIRECTION))
+            if not tensor.name.startswith(_DIRECTION) or number is None:
                 raise VectorError(f"{path.name}: tensor {one_line(tensor.name, 40)!r} is no direction of a control vector")
             if tensor.data.dtype not in (np.float32, np.float16) or tensor.data.ndim != 1 or tensor.data.size > MAX_WIDTH:
                 raise VectorError(f"{path.name}: {one_line(tensor.name, 40)} is no row of floating-point numbers")
-            directions[int(number)] = np.array(tensor.data, dtype=np.float32)
+            directions[number] = np.array(tensor.data, dtype=np.float32)
     except VectorError:
         raise
     except Exception as error:  # the reader raises whatever numpy does
@@ -57,7 +62,7 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
     ]
 
 
-def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
+def write(path: Path, vectors: Sequence[SteeringVector], replace: bool = True) -> None:
     """One control vector of all `vectors`: those of one block are summed."""
     from gguf import GGUFWriter
 
@@ -83,14 +88,14 @@ def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        write_out(path, temporary.read_bytes())
+        write_out(path, temporary.read_bytes(), replace)
 
 
 def _screen(path: Path) -> None:
     """Walks the header and raises VectorError where it claims what no control vector has: the reader would believe it."""
     size = checked_size(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if file.read(4) != b"GGUF":
                 raise VectorError(f"{path.name}: not a GGUF file")
             version, tensors, fields = struct.unpack("<IQQ", _bytes(file, 20))

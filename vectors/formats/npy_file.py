@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from vectors.formats.raw import Reading, check_shape, checked_size, rows_as_vectors, write_out
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
 
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from vectors import deferred_numpy as np
+
 
 def read(path: Path, how: Reading) -> list[SteeringVector]:
-    checked_size(path)
+    checked_size(path)  # which also says that it is a regular file
     try:
         # Mapped, so that a header's claims cost no memory; arrays of objects, which are pickles, cannot be mapped.
         rows = np.load(path, allow_pickle=False, mmap_mode="r")
@@ -26,9 +30,9 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
     return rows_as_vectors(path, np.asarray(rows), how, {})
 
 
-def write(path: Path, vectors: Sequence[SteeringVector]) -> None:
+def write(path: Path, vectors: Sequence[SteeringVector], replace: bool = True) -> None:
     if len({v.d_model for v in vectors}) > 1:
         raise VectorError("the vectors have different widths, and one array holds one width: export them apart")
     data = io.BytesIO()
     np.save(data, np.stack([v.direction for v in vectors]), allow_pickle=False)
-    write_out(path, data.getvalue())
+    write_out(path, data.getvalue(), replace)

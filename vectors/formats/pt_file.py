@@ -9,14 +9,17 @@ from __future__ import annotations
 import pickletools
 import zipfile
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from vectors.formats.raw import MAX_NUMBERS, Reading, check_shape, checked_size, rows_as_vectors
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 _MAX_PICKLE = 1 << 20
 _MAX_MEMBERS = 1000

@@ -7,19 +7,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from vectors.atomic import write_atomically
+from vectors import disk
+from vectors.atomic import write_atomically, write_new
+from vectors.bounded import LABEL, MAX_BLOCKS, MAX_WIDTH
+from vectors.errors import FileTaken
 from vectors.plain_text import clean_name, one_line
+from vectors.regular_files import check_regular
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 # Bounds on what a stranger's file may claim; a library of 10,000 vectors of d 16,384 stays below them.
 MAX_VECTORS = 100_000
-MAX_WIDTH = 65_536
 MAX_NUMBERS = 1 << 28
-MAX_BLOCKS = 10_000
 MAX_FILE = 2 << 30
 
 
@@ -78,29 +84,32 @@ def made(
     """An imported vector; its origin says from which file, and `model` what that calls its model, if it does."""
     if not 0 <= block < MAX_BLOCKS:
         raise VectorError(f"{path.name}: block {block} does not exist: decoder blocks count from 0")
-    stamp = ModelStamp(one_line(model, 200), int(direction.size), 0)
-    origin = Origin("import", stamp, block, settings={"file": one_line(path.name, 200), **settings}, created=time.time())
+    stamp = ModelStamp(one_line(model, LABEL), int(direction.size), 0)
+    origin = Origin("import", stamp, block, settings={"file": one_line(path.name, LABEL), **settings}, created=time.time())
     return SteeringVector(np.asarray(direction, dtype=np.float32), block, origin, clean_name(name))
 
 
 def checked_size(path: Path, most: int = MAX_FILE) -> int:
-    """The file's size in bytes. Raises VectorError where there is no such file, or it is too large to be meant."""
+    """The file's size in bytes. Raises VectorError where there is no file, or it is too large to be meant."""
     try:
-        size = path.stat().st_size
+        size = check_regular(path)
     except FileNotFoundError as error:
         raise VectorError(f"{path}: there is no such file") from error
     except OSError as error:
         raise VectorError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not path.is_file():
-        raise VectorError(f"{path.name}: is no file")
     if size > most:
         raise VectorError(f"{path.name}: too large to be a file of steering vectors ({size >> 20} MiB)")
     return size
 
 
-def write_out(path: Path, data: bytes) -> None:
-    """Writes a file that a user asked for, atomically. Raises VectorError where that is not possible."""
+def write_out(path: Path, data: bytes, replace: bool = True) -> None:
+    """Writes a file that a user asked for, atomically. Raises VectorError where that is not possible.
+
+    Without `replace`, only where nothing has that name; FileTaken where something has.
+    """
     try:
-        write_atomically(path, data)
+        (write_atomically if replace else write_new)(path, data)
+    except FileExistsError as error:
+        raise FileTaken(f"{path}: there is such a file already") from error
     except OSError as error:
-        raise VectorError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise VectorError(disk.refused(f"{path}: cannot be written", path.parent, error)) from error

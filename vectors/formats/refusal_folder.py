@@ -5,30 +5,39 @@ Its layer k is the INPUT of block k: the output of block k - 1.
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from vectors.bounded import MAX_BLOCKS, Between, decoded
 from vectors.formats import pt_file
-from vectors.formats.raw import Reading, checked_size, made
+from vectors.formats.raw import Reading, made
 from vectors.plain_text import one_line
+from vectors.regular_files import read_regular
+from vectors.strict_json import loads
 from vectors.vector import SteeringVector, VectorError
 
 _NUMBERS, _WORDS = "direction.pt", "direction_metadata.json"
+_MOST = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    layer: Annotated[int, Between(0, MAX_BLOCKS)]
+    pos: int = -1
 
 
 def read(path: Path, how: Reading) -> list[SteeringVector]:
     for name in (_NUMBERS, _WORDS):
         if (path / name).is_symlink():
             raise VectorError(f"{path.name}/{name}: is a link; a folder from a stranger may not point elsewhere")
-    checked_size(path / _WORDS, 1 << 16)
     try:
-        about = json.loads((path / _WORDS).read_bytes())
-        layer, position = int(about["layer"]), int(about.get("pos", -1))
-    except (AttributeError, KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        about = decoded(_Metadata, loads(read_regular(path / _WORDS, _MOST)))
+    except (OSError, ValueError) as error:
         raise VectorError(f"{path.name}/{_WORDS}: not readable ({one_line(str(error), 80)})") from error
-    block = layer - 1 if how.block is None else how.block
+    block = about.layer - 1 if how.block is None else how.block
     if block < 0:
-        raise VectorError(f"{path.name}: layer {layer} is the embeddings, which no block puts out: give the block")
+        raise VectorError(f"{path.name}: layer {about.layer} is the embeddings, which no block puts out: give the block")
     direction = pt_file.read_single(path / _NUMBERS)
-    settings: dict[str, object] = {"layer": layer, "position": position}
+    settings: dict[str, object] = {"layer": about.layer, "position": about.pos}
     return [made(direction, block, "", path.resolve().name or "refusal", path, settings)]

@@ -7,22 +7,29 @@ beside these, what people said of the vector. Files without that key are read to
 
 from __future__ import annotations
 
-import json
+import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from vectors.formats.raw import MissingBlock, Reading, check_shape, rows_as_vectors, write_out
-from vectors.plain_text import clean_name, one_line, well_formed
+from vectors.bounded import AtMost, Block, Id, Norm, Settings, Text, decoded
+from vectors.errors import NewerFormat
+from vectors.formats.raw import MAX_VECTORS, MissingBlock, Reading, check_shape, rows_as_vectors, write_out
+from vectors.plain_text import clean_name, one_line
+from vectors.regular_files import open_regular
+from vectors.strict_json import dumps, loads
 from vectors.vector import Origin, SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
 
 KEY = "melbo-tui"
 VERSION = 1
@@ -31,17 +38,30 @@ MAX_HEADER = 32 << 20
 MAX_TENSORS = 1000
 
 
+def _name(text: str) -> str:
+    return clean_name(text or "vector")
+
+
 @dataclass(frozen=True)
 class Entry:
     """A row of a file as its header describes it, without its numbers."""
 
-    row: int
-    id: str
-    name: str
-    block: int
-    norm: float
+    id: Id
+    name: Annotated[str, Text(clean=_name)]
+    block: Block
     origin: Origin
-    about: Mapping[str, Any] = field(default_factory=dict)
+    norm: Norm = 0.0
+    about: Settings = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Version:
+    version: int
+
+
+@dataclass(frozen=True)
+class _Header:
+    vectors: Annotated[tuple[Entry, ...], AtMost(MAX_VECTORS)]
 
 
 def encode(
@@ -63,8 +83,12 @@ def encode(
         | ({"about": dict(one)} if one else {})
         for v, one in zip(vectors, said, strict=True)
     ]
-    header = {"version": VERSION, "vectors": rows}
-    return save(tensors, metadata={KEY: json.dumps(header, ensure_ascii=True)})
+    from safetensors.numpy import save  # which imports numpy
+
+    data = save(tensors, metadata={KEY: dumps({"version": VERSION, "vectors": rows})})
+    if struct.unpack_from("<Q", data)[0] > MAX_HEADER:
+        raise VectorError(f"what is known of {len(vectors)} vectors is too much for one file: write them to several")
+    return data
 
 
 def write(
@@ -72,9 +96,10 @@ def write(
     vectors: Sequence[SteeringVector],
     losses: npt.NDArray[np.float32] | None = None,
     about: Sequence[Mapping[str, Any]] | None = None,
+    replace: bool = True,
 ) -> None:
     """Writes `vectors` to `path`, atomically. Raises VectorError when that is not possible."""
-    write_out(path, encode(vectors, losses, about))
+    write_out(path, encode(vectors, losses, about), replace)
 
 
 def read(path: Path, how: Reading | None = None) -> list[SteeringVector]:
@@ -86,37 +111,25 @@ def read(path: Path, how: Reading | None = None) -> list[SteeringVector]:
     numbers = read_tensor(path, "vectors")
     if numbers.ndim != 2 or len(numbers) != len(entries):
         raise VectorError(f"{path.name}: the header describes {len(entries)} vectors, the data has shape {numbers.shape}")
-    return [SteeringVector(numbers[e.row], e.block, e.origin, e.name, e.id) for e in entries]
+    return [SteeringVector(row, e.block, e.origin, e.name, e.id) for e, row in zip(entries, numbers, strict=True)]
 
 
-def read_header(path: Path) -> list[Entry]:
-    """What `path` says of its vectors; no tensor is read."""
+def read_header(path: Path) -> Sequence[Entry]:
+    """What `path` says of its vectors, row by row; no tensor is read."""
     with _opened(path) as file:
         text = (file.metadata() or {}).get(KEY)
         shape = list(file.get_slice("vectors").get_shape()) if "vectors" in _names(file) else []
     if text is None:
         raise MissingBlock(f"{path.name}: no {KEY} header, so nothing in it says on which block its vectors act")
     try:
-        header = json.loads(text)
-        version = int(header["version"])
-        if version > VERSION:
-            raise VectorError(f"{path.name}: written by a newer melbo-tui (format {version}); update to read it")
-        entries = [
-            Entry(
-                row,
-                well_formed(str(entry["id"])),
-                clean_name(str(entry["name"] or "vector")),
-                int(entry["block"]),
-                float(entry.get("norm") or 0.0),
-                Origin.from_json(entry["origin"]),
-                entry["about"] if isinstance(entry.get("about"), dict) else {},
-            )
-            for row, entry in enumerate(header["vectors"])
-        ]
-    except VectorError:
+        header = loads(text)
+        if (version := decoded(_Version, header).version) > VERSION:
+            raise NewerFormat(f"{path.name}: written by a newer melbo-tui (format {version}); update to read it")
+        entries = decoded(_Header, header).vectors
+    except NewerFormat:
         raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise VectorError(f"{path.name}: the {KEY} header is damaged ({one_line(str(error), 80)})") from error
+    except ValueError as error:
+        raise VectorError(f"{path.name}: the {KEY} header is damaged ({one_line(str(error), 160)})") from error
     if len(shape) != 2 or shape[0] != len(entries):
         raise VectorError(f"{path.name}: the header describes {len(entries)} vectors, the data has shape {shape}")
     return entries
@@ -125,7 +138,7 @@ def read_header(path: Path) -> list[Entry]:
 def read_row(path: Path, row: int) -> npt.NDArray[np.float32]:
     """One vector [d_model] of the file, read without the others."""
     with _opened(path) as file:
-        return np.asarray(_slice(path, file, "vectors")[row : row + 1][0], dtype=np.float32)
+        return np.asarray(_row(path, file, "vectors", row), dtype=np.float32)
 
 
 def read_loss(path: Path, row: int) -> list[float]:
@@ -133,8 +146,14 @@ def read_loss(path: Path, row: int) -> list[float]:
     with _opened(path) as file:
         if "losses" not in _names(file):
             return []
-        values = _slice(path, file, "losses")[row : row + 1][0]
+        values = _row(path, file, "losses", row)
     return [float(value) for value in values if np.isfinite(value)]
+
+
+def read_losses(path: Path) -> npt.NDArray[np.float32] | None:
+    """The losses [n, steps] of all vectors; None where the file keeps none, as imported vectors have."""
+    with _opened(path) as file:
+        return np.asarray(_slice(path, file, "losses")[:], dtype=np.float32) if "losses" in _names(file) else None
 
 
 def read_tensor(path: Path, name: str) -> npt.NDArray[np.float32]:
@@ -170,11 +189,20 @@ def _slice(path: Path, file: Any, name: str) -> Any:
     return part
 
 
+def _row(path: Path, file: Any, name: str, row: int) -> Any:
+    """One row of a tensor [n, m]."""
+    part = _slice(path, file, name)
+    shape = part.shape if isinstance(part, np.ndarray) else part.get_shape()
+    if len(shape) != 2 or row >= shape[0]:
+        raise VectorError(f"{path.name}: has no row {row} in {one_line(name, 40)} (shape {list(shape)})")
+    return part[row : row + 1][0]
+
+
 def _bfloat16(path: Path, name: str, shape: Sequence[int]) -> npt.NDArray[np.float32]:
     """A tensor of bfloat16, which numpy lacks: the upper halves of float32 numbers. The file was checked on opening."""
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         length = struct.unpack("<Q", raw.read(8))[0]
-        start, end = json.loads(raw.read(length))[name]["data_offsets"]
+        start, end = loads(raw.read(length))[name]["data_offsets"]
         raw.seek(8 + length + start)
         halves = np.frombuffer(raw.read(end - start), dtype="<u2")
     return (halves.astype(np.uint32) << 16).view(np.float32).reshape(shape)
@@ -184,8 +212,8 @@ def _bfloat16(path: Path, name: str, shape: Sequence[int]) -> npt.NDArray[np.flo
 def _opened(path: Path) -> Iterator[Any]:
     """The file, opened after its claims were held against its size and our bounds."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
+            size = os.fstat(raw.fileno()).st_size
             start = raw.read(8)
             if len(start) < 8:
                 raise VectorError(f"{path.name}: empty or cut short, not a safetensors file")

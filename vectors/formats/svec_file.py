@@ -5,31 +5,49 @@ Its layer k is the INPUT of block k (the list of hidden states starts with the e
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-
-from vectors.formats.raw import MAX_BLOCKS, MAX_WIDTH, Reading, checked_size, made
-from vectors.plain_text import one_line
+from vectors.bounded import MAX_BLOCKS, MAX_WIDTH, AtMost, Between, Label, decoded
+from vectors.formats.raw import Reading, made
+from vectors.plain_text import natural, one_line
+from vectors.regular_files import read_regular
+from vectors.strict_json import loads
 from vectors.vector import SteeringVector, VectorError
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    from vectors import deferred_numpy as np
+
 _MOST = 16 << 20  # Python numbers are eight times as large as their text
+_GREATEST = 3.4028234663852886e38  # of float32
+
+
+@dataclass(frozen=True)
+class _Svec:
+    directions: Mapping[str, Annotated[tuple[float, ...], AtMost(MAX_WIDTH), Between(-_GREATEST, _GREATEST)]]
+    model_type: Label = ""
 
 
 def read(path: Path, how: Reading) -> list[SteeringVector]:
-    checked_size(path, _MOST)
     try:
-        data = json.loads(path.read_bytes())
-        layers = {int(layer): numbers for layer, numbers in data["directions"].items()}
-        model = str(data.get("model_type") or "")
-        rows = {layer: np.asarray(numbers, dtype=np.float32) for layer, numbers in layers.items()}
-    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        svec = decoded(_Svec, loads(read_regular(path, _MOST)))
+    except FileNotFoundError as error:
+        raise VectorError(f"{path}: there is no such file") from error
+    except (OSError, ValueError) as error:
         raise VectorError(f"{path.name}: not a .svec file, or a damaged one ({one_line(str(error), 80)})") from error
-    if not rows or any(row.ndim != 1 or not 0 < row.size <= MAX_WIDTH for row in rows.values()):
+    rows: dict[int, npt.NDArray[np.float32]] = {}
+    for name, numbers in svec.directions.items():
+        number = natural(name)
+        if number is None or number >= MAX_BLOCKS:
+            raise VectorError(f"{path.name}: its directions are of layers that no model has")
+        rows[number] = np.array(numbers, dtype=np.float32)
+    if not rows or not all(row.size for row in rows.values()):
         raise VectorError(f"{path.name}: its directions are no rows of numbers")
-    if not all(0 <= layer < MAX_BLOCKS for layer in rows):
-        raise VectorError(f"{path.name}: its directions are of layers that no model has")
     if how.block is not None and len(rows) > 1:
         raise VectorError(f"{path.name}: says for {len(rows)} layers where it acts; leave the block out")
     found = []
@@ -37,7 +55,7 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
         block = layer - 1 if how.block is None else how.block
         if how.block is None and layer == 0:
             continue  # the embeddings: no block's output
-        found.append(made(row, block, model, f"{path.stem}-b{block:02d}", path, {"layer": layer}))
+        found.append(made(row, block, svec.model_type, f"{path.stem}-b{block:02d}", path, {"layer": layer}))
     if not found:
         raise VectorError(f"{path.name}: only has a direction for the embeddings, which no block puts out")
     return found
