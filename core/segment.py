@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.cuda_graph import recordable
-from core.errors import SettingsError
+from core.errors import SettingsError, is_out_of_memory
 from core.language_model import LanguageModel
 from core.model.float32_arithmetic import HALF, float32_arithmetic
 from core.replay import Replay, record
@@ -54,6 +54,8 @@ class Segment:
         try:
             return record(self._model, self._ids, self._source, self._target, exact=True), ""
         except Exception as error:  # blocks that name their dtype by hand fail in a way of their own
+            if is_out_of_memory(error):
+                raise
             return None, f"its blocks do not run in float32 arithmetic ({type(error).__name__})"
 
     def _measure(self) -> None:
@@ -105,7 +107,9 @@ class Segment:
         try:
             with torch.no_grad():
                 rounded.base = rounded(nothing)[0].float()
-        except Exception:  # blocks that mix their numbers by hand may not bear it, each in its own way
+        except Exception as error:  # blocks that mix their numbers by hand may not bear it, each in its own way
+            if is_out_of_memory(error):
+                raise
             return self
         off = float((rounded.base - self.base).abs().max() / self.base.abs().max())
         return rounded if off <= _TOLERANCE[torch.bfloat16] else self
@@ -174,6 +178,8 @@ class Segment:
             with torch.no_grad():
                 replayed, full = self._whole(thetas).float(), self._full(thetas).float()
         except Exception as error:  # blocks of unknown architectures may refuse to run on their own in any way they like
+            if is_out_of_memory(error):
+                raise
             return f"its blocks cannot be run on their own ({type(error).__name__})"
         worst = float((replayed - full).abs().max() / full.abs().max())
         return "" if worst <= _TOLERANCE[self.dtype] else f"replayed blocks differ from the model's own forward by {worst:.1g}"

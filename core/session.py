@@ -8,9 +8,10 @@ import traceback
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from core.errors import Cancelled, MelboError, ModelError, first_line, is_out_of_memory
+from core.errors import OUT_OF_MEMORY_REMEDY, Cancelled, MelboError, ModelError, first_line, is_out_of_memory
 from core.events import Event, ModelLoaded, TaskEnded, Warned
 from core.log import LOG, failed, fault_remedy
+from core.redaction import redacted
 from core.requests import Request
 from vectors.index import LibraryError
 from vectors.vector import VectorError
@@ -84,7 +85,7 @@ def _versions() -> str:
 
 def failure(task: int, error: BaseException) -> TaskEnded:
     """The event for an exception that ended a task: what happened, and what to do about it."""
-    details = "".join(traceback.format_exception(error))
+    details = redacted("".join(traceback.format_exception(error)))
     if isinstance(error, Cancelled):
         return TaskEnded(task, "cancelled")
     if isinstance(error, MelboError):
@@ -92,5 +93,5 @@ def failure(task: int, error: BaseException) -> TaskEnded:
     if isinstance(error, (VectorError, LibraryError)):
         return TaskEnded(task, "failed", str(error), "", details)
     if is_out_of_memory(error):
-        return TaskEnded(task, "failed", "out of memory", "train fewer vectors at once, or use a smaller model", details)
+        return TaskEnded(task, "failed", "out of memory", OUT_OF_MEMORY_REMEDY, details)
     return TaskEnded(task, "failed", first_line(error), fault_remedy(), details)

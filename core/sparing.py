@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from core.errors import is_out_of_memory
 from core.replay import Replay
 
 _WORTH = 0.1  # parts with less than this share of the block's weights are left alone
@@ -40,7 +41,9 @@ def sparable(replay: Replay, last: int, tolerance: float) -> tuple[nn.Module, ..
             continue
         try:
             wrong = (seen((*parts, part)) - expected).norm() / own
-        except Exception:  # a part that takes or gives something else than one tensor fails in a way of its own
+        except Exception as error:  # a part that takes or gives something else than one tensor fails in a way of its own
+            if is_out_of_memory(error):
+                raise
             continue
         if float(wrong) <= tolerance:
             parts = (*parts, part)

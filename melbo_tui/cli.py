@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from core.errors import MelboError
+from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, is_out_of_memory
 from core.model.quantising import QUANTISED
 from core.model_source import ModelSpec
 from core.spinning import spin_briefly
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + stop.number if isinstance(stop, Stopped) else INTERRUPTED
     except streams.ReaderGone:
         return FAILED
-    except (MelboError, LibraryError, VectorError, MemoryError) as error:
+    except (MelboError, LibraryError, VectorError) as error:
         if debugging:
             import traceback
 
@@ -137,6 +137,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debugging:
             raise
+        if is_out_of_memory(error):
+            fail("out of memory", OUT_OF_MEMORY_REMEDY)
+            return FAILED
         from core.log import fault_remedy
 
         fail(f"{type(error).__name__}: {error}", fault_remedy())

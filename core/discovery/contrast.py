@@ -20,6 +20,7 @@ from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.projections import unit
 from core.divergence import divergence
 from core.errors import SettingsError
+from core.halving import RowsAtOnce
 from core.language_model import LanguageModel
 from core.model.float32_arithmetic import float32_arithmetic
 from core.prompting import prompt_ids
@@ -91,6 +92,7 @@ class _Selection(Batch):
     def __init__(self, job: Job, positive: list[tuple[int, ...]], negative: list[tuple[int, ...]]) -> None:
         settings: Settings = job.settings
         self.model, self.radius, self.batch = job.model, job.radius, settings.batch
+        self._at_once = RowsAtOnce(self.batch, relieve=self.model.fixed_shapes.clear)
         # A quarter of each set, but one at least, is kept for the judging.
         kept = [max(len(prompts) // 4, 1) for prompts in (positive, negative)]
         self.held = (positive[: kept[0]], negative[: kept[1]])
@@ -105,16 +107,22 @@ class _Selection(Batch):
 
     def advance(self) -> Step:
         rows = slice(self.step * self.batch, min((self.step + 1) * self.batch, len(self.candidates)))
-        vectors, blocks = self.candidates[rows], [block for block, _ in self.places[rows]]
-        ablated = [self._logits(ids, ablate=vectors) for ids in self.held[0]]
-        added = [self._logits(ids, add=(vectors, blocks)) for ids in self.held[1]]
-        harmed = [self._logits(ids, ablate=vectors) for ids in self.held[1]]
-        kl = torch.stack([divergence(plain, steered) for plain, steered in zip(self.plain[1], harmed, strict=True)])
-        self.scores[rows] = torch.stack([self._told(ablated), self._told(added), kl.mean(dim=0)], dim=1)
+        vectors = self.candidates[rows]
+        blocks = [block for block, _ in self.places[rows]]
+        judged = self._at_once.run(len(vectors), lambda some: self._judged(vectors[some], blocks[some]))
+        self.scores[rows] = torch.cat(judged)
         self.step += 1
         best = self._ranking()[self._best()]
         shown = torch.zeros(1, device=best.device)
         return Step(0, self.step - 1, self.steps, best[None], shown, vectors.norm(dim=-1).mean()[None])
+
+    def _judged(self, vectors: Tensor, blocks: list[int]) -> Tensor:
+        """The scores [n, 3] of candidates `vectors` [n, d_model] of `blocks`."""
+        ablated = [self._logits(ids, ablate=vectors) for ids in self.held[0]]
+        added = [self._logits(ids, add=(vectors, blocks)) for ids in self.held[1]]
+        harmed = [self._logits(ids, ablate=vectors) for ids in self.held[1]]
+        kl = torch.stack([divergence(plain, steered) for plain, steered in zip(self.plain[1], harmed, strict=True)])
+        return torch.stack([self._told(ablated), self._told(added), kl.mean(dim=0)], dim=1)
 
     def found(self) -> Found:
         best = self._best()

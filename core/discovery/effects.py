@@ -26,6 +26,7 @@ class Effects:
 
         def measure(change: Tensor, prompt: int, rows: slice) -> Tensor:
             before = seen.setdefault(prompt, [])
+            del before[rows.start :]  # of a trial for which memory was too small
             flat = change.flatten(1)
             left = []
             for row in flat:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from core.cuda_graph import Recorded, Work
-from core.errors import SettingsError, is_out_of_memory
+from core.errors import SettingsError
+from core.halving import RowsAtOnce
 from core.segment import Segment
 
 T = TypeVar("T")
@@ -63,9 +64,9 @@ class Objective:
 class Problem:
     """An objective on one or more prompts: the sum over prompts is climbed.
 
-    At most `most_rows` thetas run through the blocks at once; where memory runs out, that is halved, `on_shrink` hears
-    the new number, and the work goes on. What comes out does not depend on it. On a GPU, work of a shape that comes again is
-    recorded as a CUDA graph.
+    At most `most_rows` thetas run through the blocks at once; where memory runs out, that is halved, `on_shrink` is called
+    with the new number, and the work goes on. What comes out does not depend on it. On a GPU, work of a shape that comes
+    again is recorded as a CUDA graph.
     """
 
     def __init__(
@@ -77,8 +78,8 @@ class Problem:
     ) -> None:
         self.segments = [segment.watched(objective.tokens) for segment in segments]
         self.objective = objective
-        self.most_rows = most_rows
         self._on_shrink = on_shrink
+        self._rows = RowsAtOnce(most_rows, on_shrink, self._relieve)
         self._recorded: OrderedDict[tuple[str, int, int], Recorded] = OrderedDict()
 
     def in_precision(self, precision: str) -> Problem:
@@ -89,11 +90,16 @@ class Problem:
         """
         problem = copy(self)
         problem._recorded = OrderedDict()
+        problem._rows = RowsAtOnce(self.most_rows, self._on_shrink, problem._relieve)
         if precision == "bfloat16":
             problem.segments = [segment.rounded() for segment in self.segments]
         elif precision == "float32":
             problem.segments = [segment.in_float32() for segment in self.segments]
         return problem
+
+    @property
+    def most_rows(self) -> int:
+        return self._rows.most
 
     @property
     def device(self) -> torch.device:
@@ -111,7 +117,7 @@ class Problem:
 
             return self._run("change", prompt, thetas[rows], forward)[0]
 
-        return [torch.cat(self._in_chunks(len(thetas), partial(change, prompt))) for prompt in range(len(self.segments))]
+        return [torch.cat(self._rows.run(len(thetas), partial(change, prompt))) for prompt in range(len(self.segments))]
 
     def values(self, thetas: Tensor) -> Tensor:
         """The objective of each theta on each prompt, [prompts, batch]."""
@@ -147,7 +153,7 @@ class Problem:
 
         values, gradient = [], torch.zeros_like(thetas)
         for prompt in range(len(self.segments)):
-            parts = self._in_chunks(len(thetas), partial(one, prompt))
+            parts = self._rows.run(len(thetas), partial(one, prompt))
             values.append(torch.cat([value for value, _ in parts]))
             gradient += torch.cat([part for _, part in parts])
         return torch.stack(values), gradient
@@ -164,28 +170,10 @@ class Problem:
         self._recorded.move_to_end(key)
         return self._recorded[key](thetas)
 
-    def _in_chunks(self, count: int, work: Callable[[slice], T]) -> list[T]:
-        """`work` on rows 0..count, at most `most_rows` at once; out of memory halves that and tries again."""
-        parts: list[T] = []
-        first = 0
-        while first < count:
-            rows = slice(first, min(first + self.most_rows, count))
-            try:
-                parts.append(work(rows))
-                first = rows.stop
-                continue
-            except (MemoryError, RuntimeError) as error:
-                if rows.stop - rows.start == 1 or not is_out_of_memory(error):
-                    raise
-            # Outside the handler, or the traceback would hold on to the tensors that were too many.
-            self.most_rows = (rows.stop - rows.start) // 2
-            self._recorded.clear()
-            for segment in self.segments:
-                segment.free()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            self._on_shrink(self.most_rows)
-        return parts
+    def _relieve(self) -> None:
+        self._recorded.clear()
+        for segment in self.segments:
+            segment.free()
 
     def dominant_token(self) -> tuple[int, float] | None:
         """(position, share of the squared activations) of a seen token that outweighs all other seen ones, if there is one."""

@@ -19,6 +19,7 @@ from core.evaluation.damage import is_broken
 from core.evaluation.hearing import hear_rows
 from core.evaluation.refusal import refuses
 from core.generation import Completion, Row, Sampling
+from core.halving import RowsAtOnce, halved
 from core.language_model import LanguageModel
 from core.model.float32_arithmetic import float32_arithmetic
 from core.requests import THOUGHT_TOKENS, Prompt
@@ -113,7 +114,12 @@ class Bench:
     thought_tokens: int = THOUGHT_TOKENS
 
     def __post_init__(self) -> None:
-        self.warnings: list[str] = []  # what cut completions short, each once
+        self.warnings: list[str] = []  # what cut completions short, or made batches smaller, each once
+        self._at_once = RowsAtOnce(AT_ONCE, self._halved, self.model.fixed_shapes.clear)
+
+    def _halved(self, rows: int) -> None:
+        if halved(rows) not in self.warnings:
+            self.warnings.append(halved(rows))
 
     @cached_property
     def named(self) -> list[Subject]:
@@ -166,27 +172,31 @@ class Bench:
 
     def next_token(self, prompt: int, subjects: Sequence[Subject]) -> Tensor:
         """Logits [n, vocab], on the CPU, of the token behind the prompt under each of `subjects`."""
-        ids, found = self.ids[prompt], []
-        for some in _by(AT_ONCE, subjects):
+        ids = self.ids[prompt]
+
+        def logits(rows: slice) -> Tensor:
+            some = subjects[rows]
             steering = RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied()
             with steering, float32_arithmetic(self.model):
-                logits, _ = self.model.forward(self.model.ids_tensor(ids, len(some)))
-            found.append(logits.cpu())
-        return torch.cat(found)
+                return self.model.forward(self.model.ids_tensor(ids, len(some)))[0].cpu()
+
+        return torch.cat(self._at_once.run(len(subjects), logits))
 
     @torch.no_grad()
     def residuals(self, prompt: int, blocks: Sequence[int], subjects: Sequence[Subject]) -> dict[int, Tensor]:
         """The output [n, tokens, d_model] of each of `blocks`, float32 on the CPU, under each of `subjects`."""
         ids = self.ids[prompt]
-        found: dict[int, list[Tensor]] = {block: [] for block in blocks}
-        for some in _by(AT_ONCE, subjects):
+
+        def outputs(rows: slice) -> dict[int, Tensor]:
+            some = subjects[rows]
             with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied(), ExitStack() as stack:
                 stack.enter_context(float32_arithmetic(self.model))
                 seen = {block: stack.enter_context(recorded(self.model.blocks[block])) for block in blocks}
                 self.model.run_blocks(self.model.ids_tensor(ids, len(some)), max(blocks))
-            for block in blocks:
-                found[block].append(seen[block][0].float().cpu())
-        return {block: torch.cat(rows) for block, rows in found.items()}
+            return {block: seen[block][0].float().cpu() for block in blocks}
+
+        parts = self._at_once.run(len(subjects), outputs)
+        return {block: torch.cat([part[block] for part in parts]) for block in blocks}
 
     def hear(
         self, speeches: Sequence[Speech], report: Callable[[list[Answer | None]], Report], watched: bool = True
@@ -204,7 +214,7 @@ class Bench:
         ]
         answers: list[Answer | None] = [None] * len(rows)
         spent = [0] * len(rows)
-        for batch in hear_rows(self.model, rows):
+        for batch in hear_rows(self.model, rows, self._halved):
             for completion in batch:
                 if completion.warning and completion.warning not in self.warnings:
                     self.warnings.append(completion.warning)
@@ -237,11 +247,6 @@ def _called(term: SteerTerm) -> str:
 
 def _block(subject: Subject) -> int | None:
     return None if subject.term is None else subject.term.vector.block
-
-
-def _by(size: int, subjects: Sequence[Subject]) -> Iterator[Sequence[Subject]]:
-    for first in range(0, len(subjects), size):
-        yield subjects[first : first + size]
 
 
 def share(flags: Sequence[bool]) -> float | None:

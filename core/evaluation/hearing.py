@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -41,13 +41,22 @@ def heard(
     return [said[str(i)] for i in range(len(asked))]
 
 
-def hear_rows(model: LanguageModel, rows: Sequence[Row]) -> Iterator[list[Completion]]:
+def hear_rows(
+    model: LanguageModel, rows: Sequence[Row], on_shrink: Callable[[int], None] = lambda rows: None
+) -> Iterator[list[Completion]]:
     """What `generate` yields, for more rows than go into a batch: batch by batch, each of prompts of one length."""
     size = _AT_ONCE // 2 if any(row.watched for row in rows) else _AT_ONCE  # a watched row is two
+
+    def shrunk(rows: int) -> None:
+        nonlocal size
+        size = rows  # the batches to come are no larger
+        on_shrink(rows)
+
     for _, alike in groupby(sorted(rows, key=lambda row: len(row.ids)), key=lambda row: len(row.ids)):
         batch = list(alike)
-        for first in range(0, len(batch), size):
-            yield from generate(model, batch[first : first + size])
+        while batch:
+            some, batch = batch[:size], batch[size:]
+            yield from generate(model, some, shrunk)
 
 
 @torch.no_grad()

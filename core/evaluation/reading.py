@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from core.errors import SettingsError
+from core.halving import RowsAtOnce
 from core.language_model import LanguageModel
 from core.residual import recorded
 
@@ -28,6 +30,7 @@ class Reading:
         if (size := 4 * model.d_model * len(blocks) * tokens) > _MOST_BYTES:
             raise SettingsError(f"{tokens:,} tokens are {size >> 30} GiB of residuals", "take a part of them, or fewer vectors")
         self._model, self._ids, self._blocks, self._first = model, ids, blocks, first
+        self._tokens_at_once = _TOKENS_AT_ONCE
         self.seen: dict[int, list[Tensor]] = {block: [torch.zeros(0, model.d_model) for _ in ids] for block in blocks}
 
     def read(self) -> Iterator[int]:
@@ -35,19 +38,20 @@ class Reading:
         done = 0
         places = sorted(range(len(self._ids)), key=lambda place: len(self._ids[place]))
         for length, alike in groupby(places, key=lambda place: len(self._ids[place])):
-            texts, size = list(alike), max(_TOKENS_AT_ONCE // length, 1)
-            for start in range(0, len(texts), size):
-                batch = texts[start : start + size]
-                self._read(batch)
-                done += len(batch)
+            texts = list(alike)
+            at_once = RowsAtOnce(max(self._tokens_at_once // length, 1))
+            for read in at_once.parts(len(texts), partial(self._read, texts)):
+                done += read
                 yield done
+            self._tokens_at_once = min(self._tokens_at_once, at_once.most * length)
 
     @torch.no_grad()
-    def _read(self, batch: list[int]) -> None:
-        model = self._model
+    def _read(self, texts: list[int], some: slice) -> int:
+        model, batch = self._model, texts[some]
         with ExitStack() as stack:
             seen = {block: stack.enter_context(recorded(model.blocks[block])) for block in self._blocks}
             model.run_blocks(torch.cat([model.ids_tensor(self._ids[place]) for place in batch]), max(self._blocks))
         for block, outputs in seen.items():
             for place, row in zip(batch, outputs[0][:, self._first :].float().cpu(), strict=True):
                 self.seen[block][place] = row
+        return len(batch)

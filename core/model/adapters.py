@@ -5,10 +5,9 @@ peft itself only warns where an adapter's weights match nothing, and leaves the 
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,11 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.errors import Cancelled, ModelError, first_line
+from core.confined import Exceeded, Raised, confined
+from core.errors import Cancelled, ModelError, first_line, is_out_of_memory
+from core.model.building import held_to
 from core.model.checkpoint_files import tensor_shapes
+from core.model.claims import json_object
 
 # Below this share of an adapter's change, rounding to the model's dtype has eaten much of it.
 _MUCH_LOST = 0.9
+_MOST_NEW_TOKENS = 1_000_000
+_SPARE_RANK = 10_000  # some kinds count as rank what is no dimension of their tensors
 _ADAPTER = "default"  # peft's name for the only adapter of a model
 # Kinds that change no weight, in words: what they add has no place in one.
 _BESIDE_THE_WEIGHTS = {
@@ -86,12 +90,19 @@ def check_adapter(model: Any, folder: Path) -> bool:
 def _put_on(model: Any, folder: Path) -> tuple[Any, dict[str, torch.dtype], list[str]]:
     """peft's model with the whole adapter beside the weights, the dtypes that these had, and notes."""
     config, shapes = _read(folder)
+    _check_ranks(folder, config, shapes)
+    _check_patterns(folder, config, [name for name, _ in model.named_modules()])
     from peft import PeftModel  # takes a second or two, and most models have no adapter
 
-    notes = _resize(model, config, shapes)
-    dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
-    adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu")
-    _check_whole(adapted, folder)
+    size = (folder / "adapter_model.safetensors").stat().st_size
+    # A vocabulary that grows is built anew as a whole.
+    with held_to(
+        f"the adapter {folder.name}", size + model.get_input_embeddings().weight.numel(), config="adapter_config.json"
+    ):
+        notes = _resize(folder, model, config, shapes)
+        dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
+        adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu")
+        _check_whole(adapted, folder)
     return adapted, dtypes, notes
 
 
@@ -105,11 +116,13 @@ def _failures(folder: Path, quantised: bool = False) -> Iterator[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield kind
-    except (ModelError, Cancelled, MemoryError, torch.OutOfMemoryError):
+    except (ModelError, Cancelled):
         raise
     except NotImplementedError as error:
         raise _unmergeable(folder, kind, "peft has no merge for it") from error
     except Exception as error:  # peft and the layers below it fail in many ways on an adapter of another model
+        if is_out_of_memory(error):
+            raise
         if "merge" in str(error):
             raise _unmergeable(folder, kind, first_line(error)) from error
         raise ModelError(
@@ -118,7 +131,7 @@ def _failures(folder: Path, quantised: bool = False) -> Iterator[str]:
         ) from error
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+def _read(folder: Path) -> tuple[Mapping[str, Any], dict[str, tuple[int, ...]]]:
     """The adapter's settings, and the shapes of its tensors by name."""
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(
@@ -128,12 +141,47 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
         # The other form, adapter_model.bin, is a pickle.
         raise ModelError(f"{folder} holds no adapter_model.safetensors", "save the adapter with safe_serialization=True")
     try:
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("no object")
-    except ValueError as error:
-        raise ModelError(f"{folder.name}/adapter_config.json is not readable ({error})", "save the adapter again") from error
+        config = json_object(folder / "adapter_config.json")
+    except ModelError as error:
+        why = getattr(error.__cause__, "strerror", None) or error.__cause__
+        raise ModelError(f"{folder.name}/adapter_config.json is not readable ({why})", "save the adapter again") from error
     return config, tensor_shapes(folder / "adapter_model.safetensors")
+
+
+def _check_ranks(folder: Path, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuses ranks that no tensor has: peft would make weights of them before it looks at the tensors."""
+    patterns = config.get("rank_pattern")
+    ranks = [config.get("r"), *(patterns.values() if isinstance(patterns, dict) else ())]
+    widest = max((size for shape in shapes.values() for size in shape), default=0)
+    for rank in ranks:
+        if isinstance(rank, int) and rank > widest + _SPARE_RANK:
+            raise ModelError(
+                f"adapter_config.json of {folder.name} says its rank is {rank}, but no tensor of it is wider than {widest}",
+                "the settings and the weights are of different adapters: save the adapter again",
+            )
+
+
+def _check_patterns(folder: Path, config: Mapping[str, Any], names: list[str]) -> None:
+    """Refuses patterns that are not matched within reason against the names of the model's modules, as peft will."""
+    own = config.get("layers_pattern")
+    patterns = [text for key in ("target_modules", "exclude_modules") if isinstance(text := config.get(key), str)]
+    patterns += [rf".*\.{one}\.(\d+)\..*" for one in (own if isinstance(own, list) else [own]) if isinstance(one, str)]
+    for key in ("rank_pattern", "alpha_pattern"):
+        keys = config.get(key)
+        patterns += [rf"(.*\.)?({one})" for one in (keys if isinstance(keys, dict) else ())]
+    if not patterns:
+        return
+    try:
+        confined.call(":matches", {"patterns": patterns, "texts": names})
+    except (Exceeded, Raised) as error:
+        raise ModelError(
+            f"a pattern in adapter_config.json of {folder.name} {_what_it_does(error)}",
+            "the fault is the file's (target_modules, layers_pattern, rank_pattern): name the layers in a list instead",
+        ) from error
+
+
+def _what_it_does(error: Exceeded | Raised) -> str:
+    return str(error) if isinstance(error, Exceeded) else f"is none ({error})"
 
 
 def _unmergeable(folder: Path, kind: str, why: str) -> ModelError:
@@ -143,7 +191,7 @@ def _unmergeable(folder: Path, kind: str, why: str) -> ModelError:
     )
 
 
-def _resize(model: Any, config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> list[str]:
+def _resize(folder: Path, model: Any, config: Mapping[str, Any], shapes: dict[str, tuple[int, ...]]) -> list[str]:
     """Gives the model as many embeddings as the adapter was trained with, which its tensors tell."""
     names = {id(module): name for name, module in model.named_modules()}
     embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
@@ -159,6 +207,11 @@ def _resize(model: Any, config: dict[str, Any], shapes: dict[str, tuple[int, ...
     if not own_rows:
         indices = config.get("trainable_token_indices") or config.get("token_indices") or []
         sizes = [int(i) + 1 for group in (indices.values() if isinstance(indices, dict) else [indices]) for i in group]
+    if sizes and max(sizes) > before + _MOST_NEW_TOKENS:
+        raise ModelError(
+            f"the adapter {folder.name} is of {max(sizes)} tokens, and the model has {before}",
+            "it must have been trained on this model; or adapter_config.json is damaged (trainable_token_indices)",
+        )
     if not sizes or max(sizes) == before or (max(sizes) < before and not own_rows):
         return []
     model.resize_token_embeddings(max(sizes), mean_resizing=False)

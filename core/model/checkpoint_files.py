@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 from core.errors import ModelError
+from vectors.plain_text import one_line
+from vectors.regular_files import open_regular, read_regular
 
 _INDEX = "model.safetensors.index.json"
 _NOTES = "melbo-tui-notes.json"
 # Far above the header of any model; a size beyond it is that of no header.
 _LONGEST_HEADER = 200 << 20
+_MOST_FILES = 10_000
+_PLAIN_NAME = re.compile(r"[\w\-+ ][\w.\-+ ]{0,200}")  # in the index's own folder, wherever that is
 # What torch.compile and FSDP put into the names of a model that is saved from within them; no architecture uses these.
 _ANYWHERE = r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\."
 # What DDP, DeepSpeed and PEFT put before every name.
@@ -24,7 +29,7 @@ def check_files(folder: Path) -> None:
     """Refuses a folder whose config cannot be read or in which weights are absent, by name. Raises ModelError."""
     try:
         json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder.name} could not be read: its config.json fails ({error})", "fetch it again") from error
     index = folder / _INDEX
     files = sorted({str(file) for file in _weight_map(index).values()}) if index.is_file() else []
@@ -44,13 +49,16 @@ def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
     """The name and shape of every tensor in a safetensors file, from its header alone. Raises ModelError."""
     _check_fetched(file)
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             (size,) = struct.unpack("<Q", stream.read(8))
             if size > min(_LONGEST_HEADER, file.stat().st_size):
                 raise ValueError("its header does not fit into it")
             header = json.loads(stream.read(size))
-        return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+        if any(not isinstance(size, int) or size < 0 for shape in shapes.values() for size in shape):
+            raise ValueError("a tensor's shape is no list of sizes")
+        return shapes
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
         raise ModelError(f"{file.name} is no whole safetensors file ({error})", "fetch or save it again") from error
 
 
@@ -59,6 +67,23 @@ def tensor_names(folder: Path) -> list[str]:
     if (folder / "model.safetensors").is_file():
         return list(tensor_shapes(folder / "model.safetensors"))
     return list(_weight_map(folder / _INDEX)) if (folder / _INDEX).is_file() else []
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that the weights in `folder` are read from."""
+    if (folder / "model.safetensors").is_file():
+        return [folder / "model.safetensors"]
+    index = folder / _INDEX
+    named = sorted({folder / str(file) for file in _weight_map(index).values()}) if index.is_file() else []
+    return [file for file in named if file.is_file()] or sorted(folder.glob("pytorch_model*.bin"))
+
+
+def weight_bytes(folder: Path, bytes_a_number: int | None = None) -> int:
+    """How many bytes the weights in `folder` take, at `bytes_a_number`; None: as they are on disk."""
+    files = weight_files(folder)
+    if bytes_a_number is None or any(file.suffix != ".safetensors" for file in files):
+        return sum(file.stat().st_size for file in files)
+    return bytes_a_number * sum(math.prod(shape) for file in files for shape in tensor_shapes(file).values())
 
 
 def wrapper_names(names: Iterable[str]) -> dict[str, str]:
@@ -93,8 +118,14 @@ def _check_fetched(file: Path) -> None:
 
 def _weight_map(index: Path) -> dict[str, str]:
     try:
-        return dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        places = dict(json.loads(read_regular(index, _LONGEST_HEADER))["weight_map"])
+        files = set(map(str, places.values()))
+        if len(files) > _MOST_FILES:
+            raise ValueError(f"it names {len(files):,} files")
+        if strange := next((file for file in sorted(files) if not _PLAIN_NAME.fullmatch(file)), None):
+            raise ValueError(f"{one_line(strange, 60)!r} is no file in its folder")
+        return places
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{index.name} does not say which file holds which weight ({error})", "fetch it again") from error
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import ModelError, first_line
+from core.errors import ModelError
+from core.hub import HubOutOfReach, ask_once, readable_failures
+from core.model.claims import check_claims, json_object
 from core.model.gguf_header import header_numbers
 from core.model_source import ModelSource, ModelSpec, adapter_name, resolve
-from core.model_store import HubOutOfReach, converted_folder, readable_hub_failures
+from core.model_store import converted_folder, instead_of_the_hub
 from vectors.vector import ModelStamp
 
 # What architectures call them; what else there is, transformers knows.
@@ -51,7 +52,7 @@ def shape_of(source: ModelSource, revision: str | None = None) -> Shape:
         folder = _hub_config(source, revision).parent
     else:
         folder = Path(source.location)
-    return _shape(read_json(folder / "config.json")) or _as_transformers_reads(folder)
+    return _shape(json_object(folder / "config.json")) or _as_transformers_reads(folder)
 
 
 def stamp_of(spec: ModelSpec) -> ModelStamp:
@@ -67,7 +68,7 @@ def stamp_of(spec: ModelSpec) -> ModelStamp:
 
 def check_folder(folder: Path) -> None:
     """Raises ModelError where `folder` holds no model, as far as that shows without reading its weights."""
-    read_json(folder / "config.json")
+    check_claims(folder)
     if not any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "*.bin", "*.safetensors.index.json")):
         raise ModelError(f"{folder.name} holds no weights", "a model folder holds config.json and *.safetensors")
 
@@ -81,17 +82,6 @@ def check_adapter_folder(folder: Path) -> None:
     if not (folder / "adapter_model.safetensors").is_file():
         # The other form, adapter_model.bin, is a pickle.
         raise ModelError(f"{folder} holds no adapter_model.safetensors", "save the adapter with safe_serialization=True")
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """The config at `path`. Raises ModelError where it cannot be read."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise ValueError("no object")
-        return data
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path.parent.name} could not be read as a model ({path.name}: {first_line(error)})") from error
 
 
 def _shape(config: Mapping[str, Any]) -> Shape | None:
@@ -111,29 +101,16 @@ def _as_transformers_reads(folder: Path) -> Shape:
     return Shape(blocks, width)
 
 
-def _ask_once(location: str, revision: str | None) -> None:
-    """Raises where the hub has no such model or cannot be reached, at once: a download would try again for half a minute."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        HfApi().model_info(location, revision=revision, timeout=_HUB_SECONDS)
-    except HfHubHTTPError:  # the hub has answered
-        raise
-    except Exception as error:  # no name, no route, no time: which client library says so changes with the hub library
-        raise LocalEntryNotFoundError(str(error)) from error
-
-
 def _hub_config(source: ModelSource, revision: str | None) -> Path:
     """The config of a hub model, from the hub library's cache or the hub."""
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
-    with readable_hub_failures(source, revision):
+    with readable_failures(source.location, revision, instead_of_the_hub(source)):
         try:
             kept = try_to_load_from_cache(source.location, "config.json", revision=revision)
             if not isinstance(kept, str) and not constants.HF_HUB_OFFLINE:
-                _ask_once(source.location, revision)
+                ask_once(source.location, revision, _HUB_SECONDS)
             return Path(hf_hub_download(source.location, "config.json", revision=revision))
         except RemoteEntryNotFoundError as error:
             raise ModelError(f"{source.location} on the hub has no config.json", "name a model of transformers") from error

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from core.errors import first_line
+from core.errors import MelboError
 from core.language_model import outline
 from core.model.adapters import check_adapter
 from core.model.blocks import find_blocks
+from core.model.loader_failures import readable_failures
+from core.model.templates import ChatTemplate
 
 
 def examine_folder(folder: Path, adapter: Path | None, trust_remote_code: bool) -> tuple[dict[str, str], list[str]]:
     """What there is, by name, and what is wrong. Raises ModelError where the model would not load."""
     model, tokenizer, notes = outline(folder, adapter, trust_remote_code)
+    with readable_failures(folder.name):
+        return _told(folder, adapter, model, tokenizer, notes)
+
+
+def _told(folder: Path, adapter: Path | None, model: Any, tokenizer: Any, notes: list[str]) -> tuple[dict[str, str], list[str]]:
     blocks = find_blocks(model)
     facts = {
         "architecture": f"{type(model).__name__}, {len(blocks)} blocks",
@@ -30,9 +38,8 @@ def examine_folder(folder: Path, adapter: Path | None, trust_remote_code: bool) 
     if len(tokenizer) > size:
         problems.append(f"the tokenizer knows {len(tokenizer)} tokens, the model {size}: prompts with the others are refused")
     if tokenizer.chat_template:
-        message = [{"role": "user", "content": "hello"}]
         try:
-            tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-        except Exception as error:  # a template raises whatever it likes
-            problems.append(f"the chat template fails on a message ({first_line(error)})")
+            ChatTemplate(tokenizer, folder.name).encode([{"role": "user", "content": "hello"}], {})
+        except MelboError as error:
+            problems.append(f"{error}: {error.remedy}")
     return facts, problems

@@ -6,10 +6,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
-from core.errors import Cancelled, ModelError, first_line
+from core.errors import Cancelled, ModelError, first_line, is_out_of_memory
 from core.model.decoding import WANTED
+
+NO_ROOM_REMEDY = (
+    "--dtype bfloat16 or --quantise 4bit takes less, --max-memory leaves the rest on disk; or close other programs,"
+    " or use a smaller model"
+)
 
 
 @contextmanager
@@ -19,9 +22,13 @@ def readable_failures(name: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (ModelError, Cancelled, MemoryError, torch.OutOfMemoryError):
+    except (ModelError, Cancelled):
         raise
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # what the libraries in Rust panic with is no Exception
+        if is_out_of_memory(error):
+            raise ModelError(f"{name} does not fit into memory", NO_ROOM_REMEDY) from error
         text = str(error)
         if "eights only load failed" in text:
             raise ModelError(

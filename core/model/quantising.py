@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from core.errors import ModelError, first_line
+from core.errors import ModelError, first_line, is_out_of_memory
 
 QUANTISED = ("4bit", "8bit")
 
@@ -33,4 +33,6 @@ def check_runs(model: Any, name: str) -> None:
         with torch.no_grad():
             model(input_ids=torch.tensor([[1, 2]], device=model.get_input_embeddings().weight.device))
     except Exception as error:  # the kernels below fail in many ways
+        if is_out_of_memory(error):
+            raise
         raise ModelError(f"{name} does not run quantised here ({first_line(error)})", "load it without --quantise") from error

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
-from core.errors import ModelError, SettingsError, first_line
+from core.confined import Exceeded, Raised
+from core.errors import MelboError, ModelError, SettingsError, first_line
 from core.model.control_tokens import ControlTokens, added_tokens
+from core.model.rendering import render
 from core.model.thoughts import Marks, marks_in
 
 Message = Mapping[str, Any]
@@ -23,7 +25,14 @@ _RESERVED = frozenset(
 )
 _NAME, _DATE = "chat_template", "date"
 _TODAY = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)")
+_COSTLY_REMEDY = (
+    "the fault is the template's, in tokenizer_config.json or chat_template.jinja: mend it there; --raw does without it"
+)
 _REMEDY = "--template KEY=VALUE gives it what it needs, --raw does without it"
+
+
+class CostlyTemplate(ModelError):
+    """A template that would compute for ever, or fill the memory, with the messages at hand."""
 
 
 class ChatTemplate:
@@ -77,7 +86,10 @@ class ChatTemplate:
     def _source(self) -> str:
         """The template's text; of several named ones, all."""
         template = getattr(self._tokenizer, "chat_template", None)
-        return "\n".join(template.values()) if isinstance(template, dict) else template or ""
+        texts = list(template.values()) if isinstance(template, dict) else [template or ""]
+        if not all(isinstance(text, str) for text in texts):
+            raise ModelError(f"the chat template of {self._model} is no text", _REMEDY)
+        return "\n".join(texts)
 
     @property
     def _control(self) -> ControlTokens:
@@ -114,13 +126,16 @@ class ChatTemplate:
 
     def _render(self, messages: Sequence[Message], own: Mapping[str, Any], prompt: bool = True) -> str:
         try:
-            return str(
-                self._tokenizer.apply_chat_template(
-                    [dict(m) for m in messages], tokenize=False, add_generation_prompt=prompt, **own
-                )
-            )
+            return render(self._tokenizer, messages, prompt, own)
+        except Exceeded as error:
+            raise CostlyTemplate(f"the chat template of {self._model} {error}", _COSTLY_REMEDY) from error
+        except MelboError:
+            raise
         except Exception as error:  # templates refuse what they do not like by raising whatever they like
-            raise ModelError(f"the chat template of {self._model} fails ({first_line(error)})", _REMEDY) from error
+            raise ModelError(
+                f"the chat template of {self._model} fails ({error if isinstance(error, Raised) else first_line(error)})",
+                _REMEDY,
+            ) from error
 
     def _arrangement(self, messages: Sequence[Message], own: Mapping[str, Any]) -> _Arrangement:
         """How messages of these roles must be put for all of their words to come out."""
@@ -134,6 +149,8 @@ class ChatTemplate:
         for arrange in _ARRANGEMENTS:
             try:
                 text = self._render(arrange(trial), own)
+            except CostlyTemplate:
+                raise
             except ModelError as error:
                 first = first or error
                 continue
@@ -172,6 +189,8 @@ class ChatTemplate:
             for arrange in (_as_they_are, _in_parts):
                 try:
                     text = self._render(arrange(messages), self._checked({}), prompt=False)
+                except CostlyTemplate:
+                    return frozenset()  # each prompt says so; to try again would take as long
                 except (ModelError, SettingsError):
                     continue
                 end = self._control.at_start(text.partition(word)[2].lstrip())

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.errors import ModelError, first_line
+from core.errors import ModelError, first_line, is_out_of_memory
 
 
 def check_text_alone(model: Any, name: str) -> None:
@@ -21,6 +21,8 @@ def check_text_alone(model: Any, name: str) -> None:
         with torch.no_grad():
             model(input_ids=torch.tensor([[1, 2, 3]], device=model.get_input_embeddings().weight.device), use_cache=False)
     except Exception as error:  # each refuses in its own way
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             f"{name} answers no text without an image or a sound beside it ({first_line(error)})",
             "name a model that answers text alone",

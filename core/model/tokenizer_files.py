@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from core.errors import ModelError, first_line
+
 _NAMES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
 def load_tokenizer(auto: Any, folder: Path, adapter: Path | None, trust_remote_code: bool) -> Any:
     """The tokenizer of the adapter's folder, else of the model's, by transformers' `auto` class; None where neither has one."""
     place = adapter if adapter is not None and _has(adapter, _NAMES) else folder
-    if not _has(place, (*_NAMES, "tokenizer_config.json")):
+    if not has_tokenizer(place):
         return None
     tokenizer = auto.from_pretrained(place, trust_remote_code=trust_remote_code)
+    _check(tokenizer, place)
     if place == folder:
         # An adapter may bring a template and no tokenizer.
         if adapter is not None and _has(adapter, ("chat_template.jinja",)):
@@ -22,6 +25,22 @@ def load_tokenizer(auto: Any, folder: Path, adapter: Path | None, trust_remote_c
         own = load_tokenizer(auto, folder, None, trust_remote_code)
         tokenizer.chat_template = own.chat_template if own is not None else None
     return tokenizer
+
+
+def _check(tokenizer: Any, place: Path) -> None:
+    """Raises ModelError where the tokenizer cannot read and write a word: any value may stand in its settings."""
+    try:
+        tokenizer.decode(tokenizer("a word")["input_ids"])
+    except Exception as error:  # each setting fails in a way of its own
+        raise ModelError(
+            f"the tokenizer of {place.name} fails on a word ({first_line(error)})",
+            "the fault is in tokenizer.json or tokenizer_config.json: fetch them again",
+        ) from error
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether `folder` holds a tokenizer's files."""
+    return _has(folder, (*_NAMES, "tokenizer_config.json"))
 
 
 def _has(folder: Path, names: tuple[str, ...]) -> bool:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from core.model_source import ModelSpec
 
 
+_TELLING_SECONDS = 2.0
+
+
 def loaded(spec: ModelSpec) -> LanguageModel:
     """The model that `spec` asks for, for code that runs without an engine. Raises ModelError."""
     session = Session()
@@ -32,8 +35,10 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
     began = time.monotonic()
     spec = request.spec
 
+    pace = _Pace()
+
     def progress(stage: str, fraction: float | None) -> None:
-        emit(Progressed(task, stage, fraction or 0.0, 0.0 if fraction is None else 1.0))
+        emit(Progressed(task, stage, fraction or 0.0, 0.0 if fraction is None else 1.0, None, pace.left(stage, fraction)))
 
     progress("starting the engine", None)
     with _no_collection():
@@ -84,6 +89,22 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
     )
     for note in model.notes:
         emit(Warned(task, note))
+
+
+class _Pace:
+    """How long a stage that tells its share will still take, once it has gone on for a little."""
+
+    def __init__(self) -> None:
+        self._stage, self._began, self._first = "", 0.0, 0.0
+
+    def left(self, stage: str, fraction: float | None) -> float | None:
+        """Seconds; None while that cannot be told. What stands behind a stage's comma changes as it goes on."""
+        stage, now = stage.partition(",")[0], time.monotonic()
+        if stage != self._stage or fraction is None or fraction < self._first:
+            self._stage, self._began, self._first = stage, now, fraction or 0.0
+        if fraction is None or fraction <= self._first or now - self._began < _TELLING_SECONDS:
+            return None
+        return (1 - fraction) * (now - self._began) / (fraction - self._first)
 
 
 def _release(session: Session, task: int, emit: Emit) -> None:

@@ -13,6 +13,7 @@ from core.discovery import atlas
 from core.discovery.objective import Objective
 from core.errors import SettingsError
 from core.events import AtlasGrown, Progressed, Warned
+from core.halving import halved
 from core.pace import Pace
 from core.prompting import pinned, prompt_ids
 from core.requests import MapBlocks, parse_tokens
@@ -59,7 +60,7 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
     yield
 
     def shrunk(rows: int) -> None:
-        emit(Warned(task, f"memory ran out: from here on {rows} directions run at once, which is slower"))
+        emit(Warned(task, halved(rows)))
 
     saving, whole = Saving(session, task, emit, "the pairs"), False
 

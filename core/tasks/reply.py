@@ -9,6 +9,7 @@ from core.evaluation.damage import is_broken, repetition
 from core.evaluation.refusal import refuses
 from core.events import Said, Warned
 from core.generation import Completion, Row, Sampling, generate
+from core.halving import halved
 from core.language_model import LanguageModel
 from core.prompting import row_ids
 from core.requests import Reply
@@ -34,7 +35,7 @@ def speak(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> G
     began = time.monotonic()
     said: dict[str, Said] = {}
     told: set[str] = set()
-    for completions in generate(model, rows):
+    for completions in generate(model, rows, lambda fewer: emit(Warned(task, halved(fewer)))):
         for completion in completions:
             said[completion.key] = event = _said(task, completion, time.monotonic() - began)
             emit(event)

@@ -28,6 +28,7 @@ from core.events import (
     VectorFound,
     Warned,
 )
+from core.halving import halved
 from core.language_model import LanguageModel
 from core.mixed_precision import precision_of
 from core.out_file import OutFile
@@ -267,7 +268,7 @@ class _Run:
         return float(np.median([vector.norm for vector in self.vectors])) if kept is None and self.vectors else kept
 
     def _shrunk(self, rows: int) -> None:
-        self.emit(Warned(self.task, f"memory ran out: from here on {rows} vectors run at once, which is slower"))
+        self.emit(Warned(self.task, halved(rows)))
 
     def _radius(self, problem: Problem) -> Generator[None, None, float | None]:
         given = self.request.radius if self.told is None else self.told.radius

@@ -14,6 +14,7 @@ from typing import Any
 
 from core.bundled import weights
 from core.errors import ModelError
+from core.model.config import shape_of
 from core.model.quantising import check_quantiser
 from core.model_source import ModelSpec, resolve
 from core.model_store import cache_folder, present_folder
@@ -111,6 +112,8 @@ def examine_model(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
         if spec.quantise is not None:
             check_quantiser()
         if folder is None:
+            if source.kind == "hub":
+                shape_of(source, spec.revision)  # says where there is no such model, or nobody can tell
             facts["weights"] = "looked at when it is first " + ("fetched" if source.kind == "hub" else "converted")
             return facts, []
         from core.model.examination import examine_folder  # which imports torch

@@ -8,9 +8,11 @@ from typing import Any
 
 from core.bundled import weights
 from core.bundled.secrets import SECRETS
-from core.model.config import read_json, shape_of
-from core.model_source import DEFAULT_NAMES, resolve
-from core.model_store import cache_folder
+from core.hub import HubOutOfReach
+from core.model.claims import json_object
+from core.model.config import shape_of
+from core.model_source import DEFAULT_NAMES, ModelSource, resolve
+from core.model_store import cache_folder, present_folder
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json, table
 
@@ -46,17 +48,19 @@ def _show(args: argparse.Namespace) -> int:
         facts |= SECRETS
     folder = Path(source.location)
     if source.kind == "folder":
-        config = read_json(folder / "config.json")
+        config = json_object(folder / "config.json")
         facts["architecture"] = ", ".join(config.get("architectures") or []) or config.get("model_type")
         files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
         facts["weights on disk"] = f"{sum(f.stat().st_size for f in files) / 2**20:,.0f} MiB"
     elif source.kind == "gguf":
         facts["file"] = f"{folder.stat().st_size / 2**20:,.0f} MiB, converted once to float32 (about seven times that)"
     else:
-        facts["note"] = "fetched from the hub when it is first loaded"
-    if source.kind != "hub":
-        shape = shape_of(source)
+        facts["note"] = _on_the_hub(source, args.spec.revision)
+    try:
+        shape = shape_of(source, args.spec.revision)
         facts |= {"blocks": shape.n_blocks, "d_model": shape.d_model}
+    except HubOutOfReach as error:
+        facts["note"] = f"whether there is such a model is not known: {error}"
     if args.spec.quantise is not None:
         facts["quantised"] = (
             f"to {args.spec.quantise} as it is loaded (bitsandbytes); an adapter is computed beside its weights"
@@ -67,6 +71,12 @@ def _show(args: argparse.Namespace) -> int:
         for name, value in facts.items():
             say(f"{name}: {value}")
     return 0
+
+
+def _on_the_hub(source: ModelSource, revision: str | None) -> str:
+    if present_folder(source, revision) is not None:
+        return "in the hub's cache on this machine"
+    return "on the hub: fetched when it is first loaded"
 
 
 def _hub_cache() -> list[tuple[str, str]]:

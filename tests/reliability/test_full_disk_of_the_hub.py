@@ -1,0 +1,51 @@
+"""A real disk that fills up in the middle of a download: told as that, nothing half is taken for whole, and it is resumed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import ModelError
+from core.fetching import fetched
+from core.hub import Wanted
+from tests.loopback_hub import Hub, served
+from tests.reliability.tools import missing, need
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 16 MiB."""
+    need("mount", "umount")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, check=False)
+    if mounted.returncode:
+        missing("the right to mount a tmpfs")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_disk_that_is_full_in_mid_download(small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(os.urandom(24 << 20))
+    hub = Hub(folder)
+    with served(hub) as address:
+        settings = {"HF_ENDPOINT": address, "HF_HOME": str(small_disk), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        for name, value in {**settings, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}.items():
+            monkeypatch.setenv(name, value)
+        wanted = Wanted("owner/tiny", None, (["*.json", "*.safetensors"],))
+        with pytest.raises(ModelError, match="owner/tiny could not be fetched: the disk is full") as caught:
+            fetched(wanted, lambda stage, fraction: None)
+        assert "HF_HOME" in caught.value.remedy
+        assert not list(small_disk.rglob("model.safetensors")), "nothing half is taken for whole"
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        whole = fetched(wanted, lambda stage, fraction: None)
+        assert (whole / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+        ranges = [one[2] for one in hub.asked if one[0] == "GET" and one[1].endswith("model.safetensors")]
+        assert ranges[-1].startswith("bytes="), "what had come was kept"
