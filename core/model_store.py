@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ from filelock import FileLock, Timeout
 from core.bundled import weights
 from core.errors import Cancelled, ModelError, first_line
 from core.model_source import ModelSource
+from vectors import disk
 
 _LOOK_AGAIN = 0.3  # seconds
 # Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
@@ -79,14 +81,23 @@ def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
         if (folder / "config.json").is_file():  # by another process, which was waited for
             return folder
         # A folder takes its final name only when it is whole, so a conversion that was cut off is never loaded.
-        working = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+        prefix = f".converting-{folder.name}-"
+        for left in folder.parent.glob(f"{glob.escape(prefix)}*"):
+            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed: its gigabytes are nobody's
+        working: Path | None = None
         try:
+            working = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
             convert_gguf(gguf, working, progress)
             working.rename(folder)
-        except OSError as error:
-            raise ModelError(f"{gguf.name} could not be converted into {folder.parent} ({error.strerror or error})") from error
+        except (OSError, ModelError) as error:
+            met = disk.short_of_space(error) or (error if isinstance(error, OSError) else None)
+            if met is None:
+                raise
+            what = f"{gguf.name} could not be converted into {folder.parent}"
+            raise ModelError(disk.refused(what, cache_folder(), met), "or set MELBO_TUI_CACHE to another folder") from error
         finally:
-            shutil.rmtree(working, ignore_errors=True)
+            if working is not None:
+                shutil.rmtree(working, ignore_errors=True)
     return folder
 
 

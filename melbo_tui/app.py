@@ -70,7 +70,7 @@ class MelboApp(LoadingApp):
         super().__init__(spec)
         self.library = library
         self.settings = Settings.load()
-        self._settings_unsaved = False
+        self._settings_unsaved: dict[str, Any] = {}
         self._make_engine = make_engine
         self._engine: EngineLike | None = None
         self._active_tasks: dict[int, TaskStarted] = {}
@@ -159,10 +159,11 @@ class MelboApp(LoadingApp):
 
     def remember(self, **changes: Any) -> None:
         """Changes the settings and saves them; why that could not be done is told once, for nothing else depends on it."""
+        changes = {**self._settings_unsaved, **changes}
         self.settings, wrong = self.settings.changed(**changes)
         if wrong and not self._settings_unsaved:
             self.notify(wrong, severity="warning", markup=False)
-        self._settings_unsaved = bool(wrong)
+        self._settings_unsaved = changes if wrong else {}
 
     def action_pane(self, pane: str) -> None:
         self.query_one("#panes", ContentSwitcher).current = pane
@@ -234,6 +235,8 @@ class MelboApp(LoadingApp):
     async def _quit(self) -> None:
         for pane in self._panes:
             pane.put_away()
+        if self._settings_unsaved:
+            self.remember()
         await asyncio.to_thread(self.engine.close)
         self.exit()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,6 +88,10 @@ class Atlases:
 
     def __init__(self, folder: Path) -> None:
         self._files = Checkpoints(folder, "atlases")
+
+    def held(self, atlas: str) -> AbstractContextManager[None]:
+        """While it lasts no other process goes on with the atlas. Raises LibraryError where one does already."""
+        return self._files.held(atlas)
 
     def save(self, atlas: Atlas) -> None:
         tensors = {_VALUES: atlas.values, _NORMS: atlas.residual_norms, **atlas.state}

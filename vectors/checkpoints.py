@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,6 +77,24 @@ class Checkpoints:
             what = f"the run could not be saved in {self._folder}"
             raise LibraryError(disk.refused(what, self._folder.parent, error)) from error
 
+    @contextmanager
+    def held(self, run: str) -> Iterator[None]:
+        """While it lasts no other process goes on with the run. Raises LibraryError where one does already."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._lock(run))
+        try:
+            self._folder.mkdir(exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise LibraryError(f"{run} is under way in another process; end it there first") from error
+        except OSError:  # a disk that is full, or that knows no locks, keeps nobody from working
+            pass
+        try:
+            yield
+        finally:
+            lock.release()
+
     def load(self, run: str) -> Checkpoint:
         path = self._path(run)
         try:
@@ -109,6 +128,10 @@ class Checkpoints:
     def drop(self, run: str) -> None:
         """Forgets the run's state: it is done. What it found stays where it is."""
         self._path(run).unlink(missing_ok=True)
+        self._lock(run).unlink(missing_ok=True)
+
+    def _lock(self, run: str) -> Path:
+        return self._path(run).with_name(f".{run}.lock")
 
     def _path(self, run: str) -> Path:
         if not _is_id(run):

@@ -32,8 +32,14 @@ def refused(what: str, folder: Path, error: OSError | sqlite3.Error) -> str:
     return f"{what} ({cause})"
 
 
-def is_short_of_space(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+def short_of_space(error: BaseException | None) -> OSError | None:
+    """The error of a disk without space behind `error`, also where another library has made words of it; None without one."""
+    while error is not None:
+        for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if (isinstance(error, OSError) and error.errno == code) or os.strerror(code) in str(error):
+                return OSError(code, os.strerror(code))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def nearly_full(folder: Path) -> str:

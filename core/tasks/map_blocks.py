@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -66,31 +67,32 @@ def run(session: Session, request: MapBlocks, task: int, emit: Emit) -> Task:
         if kept is not None and done.pairs_done:
             kept.save(done)
 
-    try:
-        for cell in atlas.cells(segments, Objective(tokens=parse_tokens(request.tokens)), fresh, request.top, request.steps,
-                                request.seed, before, shrunk):  # fmt: skip
-            if cell is None:
+    with kept.held(done.id) if kept is not None else nullcontext():
+        try:
+            for cell in atlas.cells(segments, Objective(tokens=parse_tokens(request.tokens)), fresh, request.top, request.steps,
+                                    request.seed, before, shrunk):  # fmt: skip
+                if cell is None:
+                    yield
+                    continue
+                values = done.values.copy()
+                values[cell.source, cell.target] = cell.values.cpu().numpy()
+                state = {_DIRECTIONS: cell.directions.cpu().numpy(), _SOURCE: np.array([cell.source])}
+                done = replace(done, values=values, state=state)
+                pace.tick(cell.target - cell.source)
+                gain = float(done.gains[cell.source, cell.target])
+                emit(AtlasGrown(task, done.id, cell.source, cell.target, tuple(cell.values.tolist()), gain))
+                rate = done.pairs_done / pace.done * pace.rate if pace.rate else None
+                emit(Progressed(task, "mapping the blocks", done.pairs_done, len(todo), rate, pace.eta))
+                if time.monotonic() - saved_at > _SAVE_SECONDS:
+                    saving.attempt(save)
+                    saved_at = time.monotonic()
                 yield
-                continue
-            values = done.values.copy()
-            values[cell.source, cell.target] = cell.values.cpu().numpy()
-            state = {_DIRECTIONS: cell.directions.cpu().numpy(), _SOURCE: np.array([cell.source])}
-            done = replace(done, values=values, state=state)
-            pace.tick(cell.target - cell.source)
-            gain = float(done.gains[cell.source, cell.target])
-            emit(AtlasGrown(task, done.id, cell.source, cell.target, tuple(cell.values.tolist()), gain))
-            rate = done.pairs_done / pace.done * pace.rate if pace.rate else None
-            emit(Progressed(task, "mapping the blocks", done.pairs_done, len(todo), rate, pace.eta))
-            if time.monotonic() - saved_at > _SAVE_SECONDS:
-                saving.attempt(save)
-                saved_at = time.monotonic()
-            yield
-        whole = True
-    finally:
-        if not saving.attempt(save) and not whole and saving.trouble is not None:
-            raise saving.trouble
-    if saving.trouble is not None:
-        yield from saving.at_last(save, lambda: emit(Progressed(task, "waiting for space on the disk", 1, 1)))
+            whole = True
+        finally:
+            if not saving.attempt(save) and not whole and saving.trouble is not None:
+                raise saving.trouble
+        if saving.trouble is not None:
+            yield from saving.at_last(save, lambda: emit(Progressed(task, "waiting for space on the disk", 1, 1)))
 
 
 def _before(done: Atlas, width: int, device: torch.device) -> tuple[int, torch.Tensor]:

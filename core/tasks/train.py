@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -51,7 +52,9 @@ _New = tuple[int, float, tuple[tuple[str, float], ...]]  # a vector's draw, obje
 
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
-    yield from _Run(session, request, task, emit).steps()
+    one = _Run(session, request, task, emit)
+    with one.checkpoints.held(one.run_id) if one.checkpoints is not None else nullcontext():
+        yield from one.steps()
 
 
 class _Run:

@@ -13,7 +13,7 @@ from core.model.template_arguments import arguments_of, written
 from melbo_tui.commands import curate
 from melbo_tui.commands.naming import add_picks, completed, find, picked
 from melbo_tui.commands.options import add_force
-from melbo_tui.commands.output import fail, say, say_done, say_json, table
+from melbo_tui.commands.output import fail, note, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
 from melbo_tui.settings import library_folder
 from melbo_tui.wording import age, story, thought_for
@@ -204,11 +204,14 @@ def _similar(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     library = open_library(args, quietly=True)
     found = upkeep.check(library)
+    care = [line for line in upkeep.care(library) if line not in found]
     if args.json:
-        say_json({"problems": found})
+        say_json({"problems": found, "care": care})
     else:
         for line in found:
             fail(line)
+        for line in care:
+            note(line)
         say(f"{len(found)} problems" if found else "all is well")
     return 1 if found else 0
 

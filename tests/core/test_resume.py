@@ -267,3 +267,15 @@ def test_closing_takes_no_longer_than_a_step(session: Session, library: Library)
 
     _interrupted(session, request, _two_found, stop)
     assert time.monotonic() - began[0] < 2
+
+
+def test_a_run_that_is_under_way_elsewhere_is_not_gone_on_with(session: Session, library: Library) -> None:
+    request = Train(PROMPT, vectors=4, batch=2, steps=3, radius=3.0, sample_tokens=0, controls=0, name="two")
+    run = _interrupted(session, request, _two_found, lambda steps: steps.close())
+    elsewhere = session.start(2, replace(request, resume=run), lambda event: None)
+    next(elsewhere)
+    with pytest.raises(LibraryError, match="under way in another process"):
+        next(session.start(3, replace(request, resume=run), lambda event: None))
+    elsewhere.close()
+    list(session.start(4, replace(request, resume=run), lambda event: None))
+    assert list((library.folder / "unfinished").iterdir()) == []

@@ -30,7 +30,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-def _a_library(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library that has some of everything, to be copied."""
+    folder = tmp_path_factory.mktemp("start") / "library"
     writer = Writer(folder, 1, lambda said: None)
     for kind in MADE:
         writer.change(kind)
@@ -64,8 +67,7 @@ def _holds(folder: Path, held: State) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("levels", [(0, 8), pytest.param(range(0, 68, 4), marks=pytest.mark.slow)], ids=["two", "all"])
-def test_on_a_full_disk_a_change_is_made_or_said_not_to_be(tmp_path: Path, disk: Path, kind: str, levels: Any) -> None:
-    start = _a_library(tmp_path / "start")
+def test_on_a_full_disk_a_change_is_made_or_said_not_to_be(start: Path, disk: Path, kind: str, levels: Any) -> None:
     refused = 0
     for left in levels:
         folder = disk / "library"
@@ -90,8 +92,8 @@ def test_on_a_full_disk_a_change_is_made_or_said_not_to_be(tmp_path: Path, disk:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_on_a_disk_that_is_only_read_it_opens_and_says_so(tmp_path: Path, disk: Path, kind: str) -> None:
-    folder = _a_library(disk / "library")
+def test_on_a_disk_that_is_only_read_it_opens_and_says_so(start: Path, disk: Path, kind: str) -> None:
+    folder = shutil.copytree(start, disk / "library")
     read_only(disk)
     held, wrong = _attempted(folder, kind)
     assert f"{folder} can only be read" in wrong
@@ -102,10 +104,14 @@ def test_on_a_disk_that_is_only_read_it_opens_and_says_so(tmp_path: Path, disk: 
     _holds(folder, held)
 
 
-@pytest.mark.parametrize("limit", [0, 1000, 4096, 16384])
+@pytest.mark.parametrize(
+    "limit", [0, 16384, pytest.param(1000, marks=pytest.mark.slow), pytest.param(4096, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_files_may_not_grow_a_change_is_made_or_said_not_to_be(tmp_path: Path, kind: str, limit: int) -> None:
-    folder = _a_library(tmp_path / "library")
+def test_where_files_may_not_grow_a_change_is_made_or_said_not_to_be(
+    start: Path, tmp_path: Path, kind: str, limit: int
+) -> None:
+    folder = shutil.copytree(start, tmp_path / "library")
     ours, theirs = os.pipe()
     child = os.fork()
     if not child:
@@ -123,8 +129,8 @@ def test_where_files_may_not_grow_a_change_is_made_or_said_not_to_be(tmp_path: P
     _holds(folder, held)
 
 
-def test_a_quota_that_is_used_up_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = _a_library(tmp_path / "library")
+def test_a_quota_that_is_used_up_is_told(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shutil.copytree(start, tmp_path / "library")
     held = states(Library(folder))
 
     def refuse(*_: object) -> None:

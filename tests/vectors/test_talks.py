@@ -66,3 +66,17 @@ def test_escape_sequences_in_a_file_reach_nobody(tmp_path: Path) -> None:
 def test_a_turn_that_one_did_not_answer_is_told_with_the_others_answer() -> None:
     turns = [Turn("a", (), {STEERED: "b", UNSTEERED: "c"}), Turn("d", (), {STEERED: "e"}), Turn("f")]
     assert [text for _, text in messages_for(UNSTEERED, turns)] == ["a", "c", "d", "e", "f", ""]
+
+
+def test_two_programs_that_go_on_with_a_conversation_lose_nothing(tmp_path: Path) -> None:
+    one, other = Talks(tmp_path), Talks(tmp_path)
+    begun = [Turn("Hi", answers={STEERED: "Hello\r"})]
+    assert one.save("x", begun) == "x"
+    read = other.load("x")
+    mine, theirs = [*begun, Turn("mine")], [*read, Turn("theirs")]
+    assert other.save("x", theirs) == "x"
+    apart = one.save("x", mine)
+    assert apart != "x"
+    assert one.save(apart, [*mine, Turn("and on")]) == apart
+    assert other.save("x", theirs[:1]) == "x", "one that was shortened by whoever wrote it last is not another's"
+    assert [[turn.message for turn in one.load(talk)] for talk in ("x", apart)] == [["Hi"], ["Hi", "mine", "and on"]]
