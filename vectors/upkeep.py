@@ -101,7 +101,7 @@ def _is_sound(index: Path) -> bool:
         with closing(sqlite3.connect(index)) as db:
             check, version = (db.execute(f"PRAGMA {ask}").fetchone()[0] for ask in ("quick_check", "user_version"))
             return bool(check == "ok" and 0 < version <= VERSION)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # what it says of damage quotes the bytes
         return False
 
 
