@@ -9,6 +9,7 @@ _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic|token)(\s+|%20)[A-Za-z0-9._~+/=-]{8,}"), r"\1 ..."),
     (re.compile(r"(\w+://)[^\s/@:]*(:[^\s/@]*)?@"), r"\1...@"),
     (re.compile(r"(\w+://[^\s?'\"<>]+)\?[^\s'\"<>)]+"), r"\1?..."),
+    (re.compile(r"(?i)\b(token=)[^\s&,;'\"<>]+"), r"\1..."),
     (re.compile(r"(?i)\b((?:hf_token|password|passwd|secret|api_?key)\s*[=:]\s*)\S+"), r"\1..."),
 )
 

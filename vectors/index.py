@@ -21,8 +21,15 @@ _PATIENCE = 30.0  # seconds that one process waits for another's transaction
 _REBUILD = "`melbo-tui vectors rebuild` makes it anew from the files"
 
 
+_NOT_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+
+
 class LibraryError(Exception):
     """The library cannot do what was asked; the message says why and what to do."""
+
+
+class DamagedIndex(LibraryError):
+    """An index that no program of ours can have written."""
 
 
 class Index:
@@ -99,11 +106,11 @@ class Index:
         try:
             yield
         except UnicodeDecodeError as error:  # of a column that is text, and holds other bytes
-            raise LibraryError(f"the index {self.path} is damaged (bytes that are no text); {_REBUILD}") from error
+            raise DamagedIndex(f"the index {self.path} is damaged (bytes that are no text); {_REBUILD}") from error
         except sqlite3.Error as error:
-            # Only a file that is no database raises the bare class; its subclasses are told apart in disk.refused.
-            if type(error) is sqlite3.DatabaseError:
-                raise LibraryError(f"the index {self.path} is damaged ({one_line(str(error), 80)}); {_REBUILD}") from error
+            # Only a file that is no database raises the bare class; a table that is not as we make it, an error of logic.
+            if type(error) is sqlite3.DatabaseError or getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OURS:
+                raise DamagedIndex(f"the index {self.path} is damaged ({one_line(str(error), 80)}); {_REBUILD}") from error
             if _is_busy(error):
                 waited = f"another process has been changing the library {folder} for {_PATIENCE:g} seconds"
                 raise LibraryError(f"{waited}; try again when it is done") from error

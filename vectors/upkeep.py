@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from vectors import disk, indexed
 from vectors.checkpoints import Checkpoints
 from vectors.formats import safetensors_file
-from vectors.index import LibraryError
+from vectors.index import DamagedIndex, LibraryError
 from vectors.index_schema import VERSION
 from vectors.kept import origin_of
 from vectors.library import Library
@@ -79,18 +80,19 @@ def rebuild(folder: Path) -> Library:
     folder = folder.expanduser()
     index = folder / "index.sqlite3"
     end = time.strftime("before-%Y%m%d-%H%M%S")
-    if not _is_sound(index):
-        try:
-            for part in (index, *(index.with_name(index.name + end) for end in ("-journal", "-wal", "-shm"))):
-                if part.exists():
-                    part.rename(part.with_name(f"{part.name}.{end}"))
-        except OSError as error:
-            raise LibraryError(f"the old index {index} cannot be moved away ({error.strerror or error})") from error
-        return Library(folder)
-    library = Library(folder)
-    library.index.back_up(end)
-    library.rebuild()  # in its place: other processes may be using it
-    return library
+    if _is_sound(index):
+        with contextlib.suppress(DamagedIndex):  # its pages are in order, and what they hold is not
+            library = Library(folder)
+            library.index.back_up(end)
+            library.rebuild()  # in its place: other processes may be using it
+            return library
+    try:
+        for part in (index, *(index.with_name(f"{index.name}-{kind}") for kind in ("journal", "wal", "shm"))):
+            if part.exists():
+                part.rename(part.with_name(f"{part.name}.{end}"))
+    except OSError as error:
+        raise LibraryError(f"the old index {index} cannot be moved away ({error.strerror or error})") from error
+    return Library(folder)
 
 
 def _is_sound(index: Path) -> bool:
@@ -99,7 +101,7 @@ def _is_sound(index: Path) -> bool:
         with closing(sqlite3.connect(index)) as db:
             check, version = (db.execute(f"PRAGMA {ask}").fetchone()[0] for ask in ("quick_check", "user_version"))
             return bool(check == "ok" and 0 < version <= VERSION)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # what it says of damage quotes the bytes
         return False
 
 
