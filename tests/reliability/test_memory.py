@@ -28,8 +28,8 @@ def _sit(sitting: Sitting, minutes: float, least: int) -> list[Use]:
 def _told(what: str, uses: list[Use]) -> None:
     first, last = uses[0], uses[-1]
     growth = last.megabytes / first.megabytes - 1
-    megabytes = f"{first.megabytes:.0f}, {last.megabytes:.0f} MB ({growth:+.1%})"
-    print(f"FIGURE | memory, {what}, after 1 and {len(uses)} times around | {megabytes}")
+    memory = f"{first.megabytes:.0f}, {last.megabytes:.0f} MB ({growth:+.1%})"
+    print(f"FIGURE | memory after 1 and {len(uses)} times around, {what} | {memory}")
     print(f"FIGURE | open files and threads, the same | {first.files}, {last.files}; {first.threads}, {last.threads}")
 
 
