@@ -211,6 +211,33 @@ def test_close_ends_what_runs(listener: Listener) -> None:
     assert Scripted.log[-1] == "task closed"
 
 
+def test_a_step_that_has_nothing_to_keep_is_not_waited_for(listener: Listener) -> None:
+    class Loading(Scripted):
+        puts_away = False
+
+    engine, gate = Engine(listener, Session()), threading.Event()
+    engine.submit(Loading(gate=gate))
+    listener.wait_for(lambda e: isinstance(e, TaskStarted))
+    began = time.monotonic()
+    assert not engine.close(WAIT)
+    assert time.monotonic() - began < WAIT / 2
+    gate.set()
+
+
+def test_a_fault_of_the_thread_s_own_lets_tasks_put_away(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, failed = Engine(listener, Session()), threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda args: failed.set())
+
+    def fail() -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(engine._outbox, "flush_if_due", fail)
+    Scripted.log.clear()
+    engine.submit(Scripted(steps=100))
+    assert failed.wait(WAIT)
+    assert Scripted.log == ["task0", "task closed"]
+
+
 def test_a_fast_task_does_not_flood(engine: Engine, listener: Listener) -> None:
     began = time.monotonic()
     listener.ended(engine.submit(Scripted(steps=5000)))
