@@ -88,6 +88,7 @@ class MelboApp(LoadingApp):
         self._paused_tasks: set[int] = set()
         self._panes: list[Pane] = [TrainPane()]  # the others are there after the first frame
         self._pane = "train"
+        self._whole = asyncio.Event()  # set when all is there that the first frame did without
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -108,6 +109,12 @@ class MelboApp(LoadingApp):
 
     async def _complete(self) -> None:
         """Brings what the first frame did without: the other panes, then the model, whose import keeps Python busy."""
+        try:
+            await self._bring_the_rest()
+        finally:
+            self._whole.set()
+
+    async def _bring_the_rest(self) -> None:
         from melbo_tui.panes.chat import ChatPane
         from melbo_tui.panes.vectors import VectorsPane
 
@@ -284,6 +291,7 @@ class MelboApp(LoadingApp):
 
     @work(exit_on_error=False)
     async def _quit(self) -> None:
+        await self._whole.wait()  # widgets that are being composed cannot be left
         for pane in self._panes:
             pane.put_away()
         if self._engine is not None:
