@@ -12,6 +12,7 @@ from typing import Any
 
 from core.errors import Cancelled
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted
+from core.heap import give_back
 from core.requests import Request
 from core.session import Session, Task, failure
 
@@ -50,6 +51,7 @@ class Engine:
         self._lock = threading.RLock()
         self._next_id = 1
         self._closing = False
+        self._worked = False  # since it last rested
         self._thread = threading.Thread(target=self._work, name="melbo-engine", daemon=True)
         self._thread.start()
 
@@ -99,12 +101,16 @@ class Engine:
         while True:
             task = self._choose()
             if task is not None:
+                self._worked = True
                 self._step(task)
                 self._outbox.flush_if_due()
                 continue
             self._outbox.flush()
             if self._closing:
                 return
+            if self._worked:
+                self._worked = False
+                give_back()
             self._wake.get()
 
     def _choose(self) -> _Running | None:
