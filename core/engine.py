@@ -13,6 +13,7 @@ from typing import Any
 
 from core.errors import Cancelled
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted
+from core.heap import give_back
 from core.requests import Request
 from core.session import Session, Task, failure
 
@@ -54,6 +55,7 @@ class Engine:
         self._next_id = 1
         self._closing = False
         self._at_work: _Running | None = None  # whose step is being made
+        self._worked = False  # since it last rested
         self._thread = threading.Thread(target=self._work, name="melbo-engine", daemon=True)
         self._thread.start()
 
@@ -121,6 +123,7 @@ class Engine:
             task = self._choose()
             if task is not None:
                 self._at_work = task
+                self._worked = True
                 self._step(task)
                 self._at_work = None
                 self._outbox.flush_if_due()
@@ -128,6 +131,9 @@ class Engine:
             self._outbox.flush()
             if self._closing:
                 return
+            if self._worked:
+                self._worked = False
+                give_back()
             self._wake.get()
 
     def _choose(self) -> _Running | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from core.background import in_background
 from core.draining import drained
 from core.events import ModelLoaded, ModelReleased, Progressed, Warned
+from core.heap import give_back
 from core.requests import LoadModel
 from core.session import Emit, Session, Task
 
@@ -116,6 +117,7 @@ def _release(session: Session, task: int, emit: Emit) -> None:
     emit(ModelReleased(task))
     gc.unfreeze()  # or the model's own circles would never be looked at
     gc.collect()
+    give_back()
     import torch
 
     if torch.cuda.is_available():

@@ -70,6 +70,17 @@ def test_a_library_that_cannot_be_used_is_told_when_the_terminal_is_given_back(t
         assert terminal.echoes()
 
 
+def test_whoever_leaves_at_once_leaves_well() -> None:
+    """While what follows the first frame is still being composed."""
+    with Terminal(PROGRAM) as terminal:
+        terminal.wait_for("New run")
+        terminal.send("\x11")
+        terminal.wait_end(30)
+        assert terminal.process.returncode == 0
+        assert "Traceback" not in terminal.written.decode(errors="replace")
+        assert not terminal.modes_left_on()
+
+
 @pytest.mark.slow
 def test_the_first_frame_costs_little() -> None:
     """Six tenths of a second is promised of a machine at rest (python -m tests.reliability.first_frame); this one may be busy,
