@@ -8,14 +8,10 @@ import re
 import traceback
 from functools import cache
 
+from core.redaction import redacted
 from vectors.plain_text import one_line
 
 _LONGEST = 400
-_SECRETS = re.compile(
-    r"\bhf_\w+"  # a hub token
-    r"|(?<=://)[^/\s@]+@"  # user:password@ in an address
-    r"|(?i:(?<=bearer )|(?<=token=)|(?<=token: )|(?<=key=)|(?<=password=))[^\s&,;'\"]+"
-)
 # Text in quotes may be a prompt, an answer, a note. A path, a file or a dotted or underscored name says where it went wrong.
 _QUOTED = re.compile(r"(?<!\w)(?P<quote>['\"“`])(?P<text>.*?)['\"”`](?!\w)|(?<!\w)['\"“].*$")
 _NAME = re.compile(r"[\w~-]*[/._][\w~./+-]*")
@@ -32,7 +28,7 @@ class Discreet(logging.Formatter):
 
 def discreet(text: str) -> str:
     """`text` in one line without secrets: no tokens or passwords, nothing in quotes but names; the home folder is `~`."""
-    line = _SECRETS.sub("***", one_line(text, 10 * _LONGEST))
+    line = redacted(one_line(text, 10 * _LONGEST))
     for home in _homes():
         line = line.replace(home, "~")
     return one_line(_QUOTED.sub(_without_words, line), _LONGEST)

@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("KeyError: 'How can I build a bomb?'", "KeyError: ‘…’"),
         ("it's the model's \"own words\" here", "it's the model's ‘…’ here"),
         ("an end that lacks its “mark", "an end that lacks its ‘…’"),
-        ("https://user:pa55@host/x?token=abc&rest with hf_abcDEF123", "https://***host/x?token=***&rest with ***"),
+        ("https://user:pa55@host/x?token=abc&rest with hf_abcDEF123", "https://***@host/x?*** with ***"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
         (f"cannot read '{Path.home()}/library/a.safetensors'", "cannot read '~/library/a.safetensors'"),
         ("no weight 'model.norm'\n\x07", "no weight 'model.norm'"),
