@@ -21,7 +21,7 @@ from core.halving import OutOfMemory, free, within_memory
 from core.language_model import LanguageModel
 from core.model.thoughts import Thinking
 from core.prompting import thinking
-from core.requests import THOUGHT_TOKENS, check_seed
+from core.requests import THOUGHT_TOKENS, check_sampling
 from core.residual import RowSteering
 from core.steering import Steering
 from core.token_choice import Chosen, TokenChoice
@@ -44,13 +44,7 @@ class Sampling:
     thought_tokens: int = THOUGHT_TOKENS
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise SettingsError(f"the temperature must be 0 or more, not {self.temperature:g}")
-        if not 0 < self.top_p <= 1:
-            raise SettingsError(f"top-p must be above 0 and at most 1, not {self.top_p:g}")
-        if self.max_new_tokens < 1 or self.thought_tokens < 1:
-            raise SettingsError("at least one new token must be allowed")
-        check_seed(self.seed)
+        check_sampling(self.temperature, self.top_p, self.max_new_tokens, self.seed, self.thought_tokens)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 _SECRETS = (
-    (re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{6,}"), r"\1_..."),
-    (re.compile(r"(?i)\b(bearer|basic|token)(\s+|%20)[A-Za-z0-9._~+/=-]{8,}"), r"\1 ..."),
-    (re.compile(r"(\w+://)[^\s/@:]*(:[^\s/@]*)?@"), r"\1...@"),
-    (re.compile(r"(\w+://[^\s?'\"<>]+)\?[^\s'\"<>)]+"), r"\1?..."),
-    (re.compile(r"(?i)\b(token=)[^\s&,;'\"<>]+"), r"\1..."),
-    (re.compile(r"(?i)\b((?:hf_token|password|passwd|secret|api_?key)\s*[=:]\s*)\S+"), r"\1..."),
+    (re.compile(r"\b(hf_|api_org_)\w+"), "***"),  # the hub's tokens
+    (re.compile(r"(?i)\b(bearer)(\s+|%20)[\w.~+/=-]+"), r"\1 ***"),
+    (re.compile(r"(?<=://)[^/\s@]+@"), "***@"),  # user:password in an address
+    (re.compile(r"(\w+://[^\s?'\"<>]+)\?[^\s'\"<>)]+"), r"\1?***"),  # signatures behind one
+    (re.compile(r"(?i)((?:token|password|passwd|secret|key)\s*[=:]\s*)[^\s&,;'\"]+"), r"\1***"),
 )
 
 

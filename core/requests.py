@@ -168,6 +168,17 @@ def check_seed(seed: int) -> None:
         raise SettingsError(f"the seed must be a number below 2^62, not {seed}")
 
 
+def check_sampling(temperature: float, top_p: float, max_new_tokens: int, seed: int, thought_tokens: int) -> None:
+    """Raises SettingsError for settings of a completion that mean nothing."""
+    if not 0 <= temperature < float("inf"):
+        raise SettingsError(f"the temperature must be 0 or more, not {temperature:g}")
+    if not 0 < top_p <= 1:
+        raise SettingsError(f"top-p must be above 0 and at most 1, not {top_p:g}")
+    if max_new_tokens < 1 or thought_tokens < 1:
+        raise SettingsError("at least one new token must be allowed")
+    check_seed(seed)
+
+
 @dataclass(frozen=True)
 class Train(Resumable):
     """A run of a discovery method. `radius` None: calibrated, to a nonlinearity of `ratio`.

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import SettingsError
 from core.events import Event, Said
-from core.requests import Reply, ReplyRow
+from core.requests import Reply, ReplyRow, check_sampling
 from core.session import Session
 from core.steering import OPERATIONS, Positions, SteerTerm, terms_of
 from melbo_tui.commands import COMMANDS
@@ -68,7 +68,9 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.message is not None and not any(message.strip() for message in args.message):
         raise SettingsError("the message is empty", "say something for the model to answer")
-    template_of(args)  # a slip there is told before the model takes its seconds to load
+    # What is wrong is told before the model takes its seconds to load.
+    template_of(args)
+    check_sampling(args.temperature, args.top_p, args.max_new_tokens, args.seed, args.thought_tokens)
     library = open_library(args)
     positions = Positions.parse(args.positions)
     talks = Talks(library.folder)
