@@ -25,7 +25,8 @@ class KeyFooter(Footer):
         for followers in getattr(self, "__watchers", {}).values():
             followers[:] = [(widget, callback) for widget, callback in followers if not widget._closing]
         keys: list[Widget] = list(super().compose())
-        self._width = left = self.app.size.width
+        self._width = self.app.size.width
+        left = self._width + 1  # nothing stands behind the last one's gap
         left -= sum(_cells(key) + 1 for key in keys if key.has_class(_PALETTE))
         for key in keys:
             left -= 0 if key.has_class(_PALETTE) else _cells(key)
