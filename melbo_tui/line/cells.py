@@ -108,7 +108,9 @@ def cells_of(strip: Strip, colors: ColorSystem) -> list[Cell]:
                 own += [("", codes)] * (width - 1)
         # What joins nothing is counted in two ways; what stands behind it must not move.
         count = segment.cell_length
-        cells += own[:count] + [(" ", codes)] * (count - len(own))
+        while len(own) > count or (own and own[-1][0] and _width(own[-1][0]) > 1):  # half of a wide one is none
+            own.pop()
+        cells += own + [(" ", codes)] * (count - len(own))
     return cells
 
 
@@ -117,6 +119,10 @@ def _graphemes(text: str) -> tuple[tuple[str, int], ...]:
     """The graphemes of `text` and their widths in cells; what a terminal would obey is blank, in as many cells as it counts."""
     clean = "".join(character if _is_drawn(character) else " " * cell_len(character) for character in text)
     return tuple((clean[start:end], width) for start, end, width in split_graphemes(clean)[0])
+
+
+def _width(grapheme: str) -> int:
+    return sum(width for _, width in _graphemes(grapheme))
 
 
 def _is_drawn(character: str) -> bool:

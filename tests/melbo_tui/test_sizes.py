@@ -69,6 +69,7 @@ async def test_every_field_of_the_form_can_be_reached_and_seen(library: Library)
     async with opened(library, tuple(LEAST)) as (app, pilot, _):
         app.query_one("#more").collapsed = False  # type: ignore[attr-defined]
         await pilot.pause()
+        await pilot.wait_for_scheduled_animations()  # to what was unfolded
         seen = set()
         for _key in range(40):
             await pilot.press("tab")
