@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from pathlib import Path
 
 from core.errors import MelboError
 from vectors.index import LibraryError
+from vectors.plain_text import well_formed
 from vectors.vector import VectorError
 
+
+def _fit_to_write(record: logging.LogRecord) -> bool:
+    """Arguments and paths may have bytes that are no text, which no handler could encode."""
+    record.msg, record.args = well_formed(record.getMessage()), ()
+    if record.exc_info and record.exc_info[1] is not None:
+        record.exc_text = well_formed("".join(traceback.format_exception(record.exc_info[1])).rstrip())
+    return True
+
+
 LOG = logging.getLogger("melbo_tui")
+LOG.addFilter(_fit_to_write)
 LOG.addHandler(logging.NullHandler())  # where nobody keeps it, nothing is printed
 _kept: list[Path] = []
 
