@@ -49,7 +49,7 @@ def test_going_around_a_few_times_takes_no_more_than_once(tmp_path: Path) -> Non
     models = tuple((str(save_tiny(tmp_path / name, kind)), name) for name, kind in (("first", "llama"), ("second", "qwen2")))
     sitting = Sitting(tmp_path / "sitting", models)  # type: ignore[arg-type]
     sitting.loaded("first")
-    uses = _sit(sitting, 0.3, 3)
+    uses = _sit(sitting, 0.2, 2)
     _told("tiny models", uses)
     _held(uses)
 
