@@ -25,7 +25,7 @@ from melbo_tui.log import log_file
 from melbo_tui.settings import library_folder, settings_file
 from vectors.index import LibraryError
 from vectors.library import Library
-from vectors.upkeep import check as care
+from vectors.upkeep import care
 
 _PACKAGES = ("textual", "torch", "transformers", "plotext", "safetensors", "gguf", "peft", "accelerate", "bitsandbytes")
 _OPTIONAL = {"peft", "accelerate", "bitsandbytes"}
