@@ -79,8 +79,8 @@ class Problem:
         self.segments = [segment.watched(objective.tokens) for segment in segments]
         self.objective = objective
         self._on_shrink = on_shrink
-        self._rows = RowsAtOnce(most_rows, on_shrink, self._relieve)
         self._recorded: OrderedDict[tuple[str, int, int], Recorded] = OrderedDict()
+        self._rows = self._at_most(most_rows)
 
     def in_precision(self, precision: str) -> Problem:
         """The same problem with its matrix products in `precision`, on the prompts whose segments bear that.
@@ -90,12 +90,22 @@ class Problem:
         """
         problem = copy(self)
         problem._recorded = OrderedDict()
-        problem._rows = RowsAtOnce(self.most_rows, self._on_shrink, problem._relieve)
         if precision == "bfloat16":
             problem.segments = [segment.rounded() for segment in self.segments]
         elif precision == "float32":
             problem.segments = [segment.in_float32() for segment in self.segments]
+        problem._rows = problem._at_most(self.most_rows)
         return problem
+
+    def _at_most(self, rows: int) -> RowsAtOnce:
+        recorded, segments = self._recorded, self.segments  # not the problem: a GPU's memory must not wait for the collector
+
+        def relieve() -> None:
+            recorded.clear()
+            for segment in segments:
+                segment.free()
+
+        return RowsAtOnce(rows, self._on_shrink, relieve)
 
     @property
     def most_rows(self) -> int:
@@ -169,11 +179,6 @@ class Problem:
                 self._recorded.popitem(last=False)
         self._recorded.move_to_end(key)
         return self._recorded[key](thetas)
-
-    def _relieve(self) -> None:
-        self._recorded.clear()
-        for segment in self.segments:
-            segment.free()
 
     def dominant_token(self) -> tuple[int, float] | None:
         """(position, share of the squared activations) of a seen token that outweighs all other seen ones, if there is one."""

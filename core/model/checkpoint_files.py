@@ -50,7 +50,10 @@ def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
     _check_fetched(file)
     try:
         with open_regular(file) as stream:
-            (size,) = struct.unpack("<Q", stream.read(8))
+            start = stream.read(8)
+            size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not size:
+                raise ValueError("it has no header")
             if size > min(_LONGEST_HEADER, file.stat().st_size):
                 raise ValueError("its header does not fit into it")
             header = json.loads(stream.read(size))
@@ -58,7 +61,7 @@ def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
         if any(not isinstance(size, int) or size < 0 for shape in shapes.values() for size in shape):
             raise ValueError("a tensor's shape is no list of sizes")
         return shapes
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{file.name} is no whole safetensors file ({error})", "fetch or save it again") from error
 
 

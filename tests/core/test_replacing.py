@@ -43,11 +43,14 @@ def test_a_model_that_is_not_there_leaves_the_loaded_one(loaded: Session, tiny_f
     (tmp_path / "unknown" / "model.safetensors").write_bytes(b"")
     (tmp_path / "hollow").mkdir()
     (tmp_path / "hollow" / "config.json").write_text((tiny_folder / "config.json").read_text())
+    torn = save_tiny(tmp_path / "torn")
+    (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:999])
     (tmp_path / "torn.gguf").write_bytes(b"GGUF\x03\x00\x00\x00" + b"\xff" * 64)
     mistyped: list[tuple[Path | str, str | None, str]] = [
         (tmp_path / "nothing", None, "there is no model"),
         ("no-such/model-here", None, "no-such/model-here"),
-        (tmp_path / "unknown", None, "could not be read"),
+        (tmp_path / "unknown", None, "no whole safetensors file .it has no header"),
+        (torn, None, "no whole safetensors file"),
         (tmp_path / "hollow", None, "no weights"),
         (tmp_path / "torn.gguf", None, "could not be read"),
         (tiny_folder, str(tmp_path / "no-adapter"), "no PEFT adapter"),
@@ -59,12 +62,18 @@ def test_a_model_that_is_not_there_leaves_the_loaded_one(loaded: Session, tiny_f
         assert loaded.spec is spec
 
 
-def test_weights_that_fail_leave_no_model_and_say_that_the_old_one_went(loaded: Session, tmp_path: Path) -> None:
-    torn = save_tiny(tmp_path / "torn")
-    (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:999])
+def test_weights_that_fail_leave_no_model_and_say_that_the_old_one_went(
+    loaded: Session, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.language_model import LanguageModel
+
+    def load(*args: object, **kwargs: object) -> LanguageModel:
+        raise ModelError("the disk went away")
+
+    monkeypatch.setattr(LanguageModel, "load", load)
     events: list[Event] = []
-    with pytest.raises(ModelError, match="no whole safetensors file"):
-        list(loaded.start(3, LoadModel(ModelSpec(str(torn), device="cpu")), events.append))
+    with pytest.raises(ModelError, match="the disk went away"):
+        list(loaded.start(3, LoadModel(ModelSpec(str(tiny_folder), device="cpu")), events.append))
     assert [event for event in events if isinstance(event, ModelReleased)] == [ModelReleased(3)]
     assert not loaded.has_model
     assert loaded.spec is None
@@ -93,7 +102,7 @@ def test_a_conversion_that_has_no_room_beside_the_loaded_model(
     gguf = tmp_path / "large.gguf"
     gguf.write_bytes(b"GGUF" + b"\xff" * 1000)
     monkeypatch.setenv("MELBO_TUI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(memory, "_available", lambda: 2000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2000)
     had: list[bool] = []
 
     def convert(*args: object) -> None:
@@ -102,7 +111,7 @@ def test_a_conversion_that_has_no_room_beside_the_loaded_model(
 
     monkeypatch.setattr(model_store, "_converted", convert)
     for available, kept in ((100_000, True), (None, True), (2000, False)):
-        monkeypatch.setattr(memory, "_available", lambda available=available: available)
+        monkeypatch.setattr(memory, "available_memory", lambda available=available: available)
         with pytest.raises(ModelError, match="no more"):
             _load(loaded, gguf)
         assert had[-1] is kept

@@ -50,11 +50,20 @@ class Writer:
         self.random = random.Random(seed)
         self.count, self.seed, self._told = 0, seed, told
         self.talks, self.checkpoints = Talks(folder), Checkpoints(folder)
-        vectors.library.new_run_id = self._new  # ids that can be told beforehand
         self.kinds = [name.removeprefix("do_") for name in dir(self) if name.startswith("do_")]
 
     def _new(self) -> str:
         return f"{self.seed}-{self.count}"
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Runs get ids that can be told beforehand."""
+        usual = vectors.library.new_run_id
+        vectors.library.new_run_id = self._new
+        try:
+            yield
+        finally:
+            vectors.library.new_run_id = usual
 
     @contextmanager
     def _will(self, then: State) -> Iterator[None]:
@@ -179,8 +188,9 @@ class Writer:
 
 def main() -> None:
     writer = Writer(Path(sys.argv[1]), int(sys.argv[2]), lambda line: print(json.dumps(line), flush=True))
-    while True:
-        writer.change()
+    with writer.naming():
+        while True:
+            writer.change()
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library that has some of everything, to be copied."""
     folder = tmp_path_factory.mktemp("start") / "library"
     writer = Writer(folder, 1, lambda said: None)
-    for kind in MADE:
-        writer.change(kind)
+    with writer.naming():
+        for kind in MADE:
+            writer.change(kind)
     return folder
 
 
@@ -53,7 +54,9 @@ def _attempted(folder: Path, kind: str, seed: int = 7) -> tuple[State, str]:
             then.append(said["then"])
 
     try:
-        Writer(folder, seed, told).change(kind)
+        writer = Writer(folder, seed, told)
+        with writer.naming():
+            writer.change(kind)
     except LibraryError as error:
         return held, str(error)
     return held, ""

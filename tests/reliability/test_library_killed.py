@@ -130,8 +130,9 @@ def _kill_in_child(folder: Path, kind: str, at: int) -> tuple[list[Any], bool]:
         try:
             os.close(ours)
             writer = Writer(folder, 7, lambda said: _write(theirs, json.dumps(said).encode() + b"\n"))
-            _Killer(at).watch()
-            writer.change(kind)
+            with writer.naming():
+                _Killer(at).watch()
+                writer.change(kind)
         finally:
             os._exit(0)
     os.close(theirs)
@@ -148,8 +149,9 @@ def _killed_between_steps(tmp_path: Path, kind: str, every: int) -> int:
     start = tmp_path / "start"
     writer = Writer(start, 1, lambda said: None)
     made = ("save_run", "add", "mixture", "sample", "tag", "talk", "checkpoint", "delete", "mixture", "delete", "tag", "note")
-    for before in made:
-        writer.change(before)
+    with writer.naming():
+        for before in made:
+            writer.change(before)
     held = states(Library(start))
     for at in _points(kind, every):
         folder = tmp_path / f"killed-{at}"
