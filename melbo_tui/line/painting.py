@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import CompositorUpdate
 from textual.app import App
+from textual.events import Resize
 from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.screen import Screen
 
@@ -51,10 +52,16 @@ class Painter:
         self._cursor = (-1, -1)
         self._asked: float | None = None
         self._slow = 0
+        self._screen: Screen[object] | None = None  # the one of which all is in the cells
         driver.drained = self._tell_drained
 
-    def paint(self, update: CompositorUpdate) -> None:
-        """Takes in what the compositor paints, to be shown when it is due."""
+    def paint(self, screen: Screen[object], update: CompositorUpdate) -> None:
+        """Takes in what the compositor of the active `screen` paints, to be shown when it is due."""
+        if screen._compositor.size != self._app.size:
+            return  # the terminal has another size by now; the screen is about to be laid out for it
+        if screen is not self._screen:  # a part of it would stand among what was there before
+            self._screen = screen
+            update = screen._compositor.render_full_update()
         self._cells.resize(*self._app.size)
         self._cells.take(update, self._app.console)
         self._due()
@@ -64,6 +71,12 @@ class Painter:
         self._cells.forget()
         self._cursor, self._asked, self._next = (-1, -1), None, 0.0
         self._due()
+
+    def resized(self) -> None:
+        """The terminal had another size, if only for a moment: what it shows is not known, even where the size is as it was."""
+        self._screen = None
+        if self._app.size == (self._cells.width, self._cells.height):
+            self.repaint()  # or nothing would be painted; another size is laid out and painted anew
 
     def answered(self) -> None:
         """The terminal has read the last frame."""
@@ -142,6 +155,10 @@ class LineApp(App[None]):
         if self._painter is not None:
             self._painter.repaint()
 
+    def on_resize(self, event: Resize) -> None:
+        if self._painter is not None:
+            self._painter.resized()
+
     @property
     def _line_driver(self) -> LineDriver | None:
         """The driver, where it is one that paints on a terminal."""
@@ -157,7 +174,7 @@ class LineApp(App[None]):
         try:
             if self._painter is None:
                 self._painter = Painter(self, driver)
-            self._painter.paint(update)
+            self._painter.paint(screen, update)
         finally:
             self.post_display_hook()
 
