@@ -179,10 +179,11 @@ def generate(
 
 
 def _within_memory(
-    model: LanguageModel, rows: Sequence[Row], on_shrink: Callable[[int], None]
+    model: LanguageModel, rows: Sequence[Row], on_shrink: Callable[[int], None], relieved: bool = False
 ) -> Generator[list[Completion], None, None]:
     """`_stream`, which where memory runs out is begun anew with one half of the unfinished rows, then with the other: a row
-    comes out the same in any batch. What was told of it before is not told again.
+    comes out the same in any batch. What was told of it before is not told again. One row is tried once more when all that can
+    be spared was given up (`relieved`).
     """
     told: dict[str, Completion] = {}
     stream = _stream(model, rows)
@@ -198,12 +199,13 @@ def _within_memory(
     left = [row for row in rows if row.key not in told or not told[row.key].finished]
     if not left:
         return
-    if len(rows) == 1:
+    if len(rows) == 1 and relieved:
         raise OutOfMemory(len(rows))
     half = max(len(left) // 2, 1)
-    on_shrink(half)
+    if len(rows) > 1:
+        on_shrink(half)
     for some in (left[:half], left[half:]):
-        for step in _within_memory(model, some, on_shrink) if some else ():
+        for step in _within_memory(model, some, on_shrink, relieved=True) if some else ():
             yield [one for one in step if one.key not in told or one.finished or len(one.ids) > len(told[one.key].ids)]
 
 

@@ -25,7 +25,7 @@ class OutOfMemory(MelboError):
 
 class RowsAtOnce:
     """`most` rows run at once. Where memory runs out, that is halved, `relieve` gives up what can be spared, and `tell` is
-    called with the new number.
+    called with the new number. One row is tried once more when all has been given up.
     """
 
     def __init__(
@@ -43,25 +43,37 @@ class RowsAtOnce:
 
     def parts(self, count: int, work: Callable[[slice], T]) -> Iterator[T]:
         """The same, part by part."""
-        first, tried = 0, 0
+        first, tried, relieved = 0, 0, False
         while first < count:
             rows = slice(first, min(first + self.most, count))
             tried = max(tried, rows.stop - first)
             part = within_memory(lambda rows=rows: (work(rows),))  # type: ignore[misc]
             if part is not None:
                 yield part[0]
-                first = rows.stop
-            elif rows.stop - first == 1:
+                first, relieved = rows.stop, False
+            elif rows.stop - first > 1:
+                self.halve(rows.stop - first)
+                relieved = True
+            elif relieved:
                 free(self._relieve)
                 raise OutOfMemory(tried)
             else:
-                self.halve(rows.stop - first)
+                free(self._relieve)
+                relieved = True
 
     def halve(self, rows: int) -> None:
         """So many `rows` were too many."""
         self.most = max(rows // 2, 1)
         free(self._relieve)
         self._tell(self.most)
+
+
+def with_room(work: Callable[[], T], relieve: Callable[[], None]) -> T:
+    """What `work` gives, tried once more where memory runs out, when `relieve` has given up what can be spared.
+
+    Raises OutOfMemory.
+    """
+    return RowsAtOnce(1, relieve=relieve).run(1, lambda rows: work())[0]
 
 
 def within_memory(work: Callable[[], T]) -> T | None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from core.cuda_graph import recordable
 from core.errors import SettingsError, is_out_of_memory
+from core.halving import with_room
 from core.language_model import LanguageModel
 from core.model.float32_arithmetic import HALF, float32_arithmetic
 from core.replay import Replay, record
@@ -42,7 +43,10 @@ class Segment:
         self._ids = list(ids)
         self._source, self._target = source, target
         self.tokens = len(self._ids)
-        self._whole = record(model, self._ids, source, target)
+        with_room(self._record, model.fixed_shapes.clear)  # what completions were made with is held, and can be spared
+
+    def _record(self) -> None:
+        self._whole = record(self._model, self._ids, self._source, self._target)
         self._exact, self.inexact = self._in_float32_arithmetic()
         self._measure()
         self.reason = (self if self._exact is None else self.in_float32())._difference()

@@ -4,11 +4,13 @@ import errno
 import gc
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from core import segment
 from core.errors import ModelError, is_out_of_memory
 from core.evaluation.bench import AT_ONCE, Bench
 from core.evaluation.reading import Reading
@@ -91,6 +93,25 @@ def test_one_row_that_is_too_much_says_what_was_tried_and_what_to_do() -> None:
     with pytest.raises(OutOfMemory, match="8 rows at once and fewer, down to one") as caught:
         RowsAtOnce(8).run(20, work)
     assert "--dtype bfloat16" in caught.value.remedy
+
+
+def test_one_row_is_tried_again_when_all_that_can_be_spared_was_given_up(
+    tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, spared = segment.record, []
+
+    def scarce(*args: Any, **kwargs: Any) -> Any:
+        if not spared:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return record(*args, **kwargs)
+
+    monkeypatch.setattr(segment, "record", scarce)
+    monkeypatch.setattr(tiny, "fixed_shapes", SimpleNamespace(clear=lambda: spared.append(True)))
+    assert segment.Segment(tiny, [5, 6, 7], 1, 3).replayed
+    monkeypatch.setattr(tiny, "fixed_shapes", SimpleNamespace(clear=lambda: None))
+    spared.clear()
+    with pytest.raises(OutOfMemory):
+        segment.Segment(tiny, [5, 6, 7], 1, 3)
 
 
 def test_a_trial_that_failed_holds_nothing_when_the_next_begins() -> None:
