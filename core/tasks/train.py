@@ -237,9 +237,10 @@ class _Run:
         job.done = told.done
         vectors, losses = library.run(self.run_id)
         # A run killed between saving vectors and noting so finds them once more, the same.
-        rows = [draw for vector in vectors if (draw := draw_of(vector)) < job.done]
-        self.vectors = vectors[: len(rows)]
-        self.losses = [losses[: len(rows)]] if losses is not None and rows else []
+        drawn = [(place, draw) for place, vector in enumerate(vectors) if (draw := draw_of(vector)) < job.done]
+        rows = [draw for _, draw in drawn]
+        self.vectors = [vectors[place] for place, _ in drawn]
+        self.losses = [losses[[place for place, _ in drawn]]] if losses is not None and drawn else []
         self.failed = {number: cause for i, cause in told.failed.items() if (number := natural(i)) is not None}
         self.first_number = told.first_number
         if left.tensors:
