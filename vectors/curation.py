@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from vectors.bounded import Coefficient, check
 from vectors.errors import VectorError
@@ -57,9 +57,12 @@ class Sample:
     def __post_init__(self) -> None:
         for name in ("kl", "perplexity"):
             value = getattr(self, name)
-            if isinstance(value, float) and not math.isfinite(value):
+            if isinstance(value, SupportsFloat) and not -math.inf < value < math.inf:  # type: ignore[operator]
                 object.__setattr__(self, name, None)
         check(self)
+        for name in ("coefficient", "kl", "perplexity"):  # of numpy's numbers no column of the index takes any
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, float(value))
 
     @classmethod
     def of_row(cls, row: sqlite3.Row) -> Sample | None:

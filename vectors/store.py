@@ -227,11 +227,10 @@ class Store:
 
         It is the journal's last unless another process has come since, which has then taken it in.
         """
-        try:
-            with self.index.changing() as db:
-                if fold.position(db).bytes >= end.bytes or self.journal.size() != end.bytes:
-                    return True
+        cut = False
+        # Where nobody can change the index now, whoever can first takes the line in.
+        with contextlib.suppress(LibraryError), self.index.changing() as db:
+            if fold.position(db).bytes < end.bytes and self.journal.size() == end.bytes:
                 self.journal.cut(start.bytes)
-                return False
-        except LibraryError:  # nobody can change the index now; whoever can first takes the line in
-            return True
+                cut = True
+        return not cut
