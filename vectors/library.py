@@ -28,7 +28,7 @@ from vectors.kept import Kept, origin_of
 from vectors.mixtures import Mixture, depth, read_mixture
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
-from vectors.runs import Held, Run, next_file, together
+from vectors.runs import Held, Run, together
 from vectors.vector import ModelStamp, SteeringVector, VectorError
 
 if TYPE_CHECKING:
@@ -73,16 +73,13 @@ class Library(Curation):
                 name = names.get(id) or self._free_name(vector.name or "vector", vector.origin.model.label(), taken)
                 taken.add(name)
                 named.append(replace(vector, id=id, name=name))
-            file, held = known.file(), self._held(known, {v.id for v in named}, losses is None)
-            in_file = {row["id"] for row in known.rows if row["file"] == file}
+            held = self._held(known, {v.id for v in named}, losses is None)
             whole = dict(held or {})
             for i, vector in enumerate(named):
                 earlier = whole[vector.id][1] if vector.id in whole else None
                 whole[vector.id] = vector, losses[i] if losses is not None and i < len(losses) else earlier
             whole = {id: one for id, one in whole.items() if id not in known.gone}
-            # A file with anything that the new one would lack keeps its name.
-            while (held is None or not in_file <= whole.keys()) or (not in_file and self.path_of(file).exists()):
-                file, held, in_file = next_file(file), {}, set()
+            file = known.file_for(set() if held is None else whole.keys(), runs)
             if whole:
                 all_of_it = [vector for vector, _ in whole.values()]
                 data = safetensors_file.encode(all_of_it, together([loss for _, loss in whole.values()]))

@@ -7,7 +7,7 @@ Emptying the trash takes vectors out of a run, and moves what stays to another f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -73,20 +73,27 @@ class Run:
                 named[row["id"]] = one[0].renamed(row["name"]), one[1]
         return named
 
-    def file(self) -> str:
-        """The name of the file in which the run's vectors are, and of the latest where they are in several."""
-        files = {row["file"] for row in self.rows if row["file"].rpartition(".")[0].partition("~")[0] == self.id}
-        return max(files, default=f"{self.id}.safetensors")
+    def file_for(self, ids: Set[str], runs: Path) -> str:
+        """The name of the file to which the run's vectors `ids` are to be written.
+
+        It is the one where the latest of them are, unless that has others too: that is left as it is.
+        """
+        own = {row["file"] for row in self.rows if row["file"].rpartition(".")[0].partition("~")[0] == self.id}
+        file = max(own, default=f"{self.id}.safetensors")
+        there = {row["id"] for row in self.rows if row["file"] == file}
+        new = not there and not (runs / file).exists()
+        return file if new or (there and there <= ids) else next_file(runs / file)
 
 
-def next_file(file: str) -> str:
-    """A name for what takes the place of a run's `file`: it sorts behind it, which counts where both are (vectors/fold.py)."""
-    stem, _, version = file.rpartition(".")[0].partition("~")
+def next_file(path: Path) -> str:
+    """A free name for what stays of `path`: it sorts behind it, which counts where both are there (vectors/fold.py)."""
+    stem, _, version = path.stem.partition("~")
     try:
         number = int(version or "0", 16)
     except ValueError:
         number = 0
-    return f"{stem}~{number + 1:04x}.safetensors"
+    names = (f"{stem}~{one:04x}.safetensors" for one in count(number + 1))
+    return next(name for name in names if not path.with_name(name).exists())
 
 
 def together(losses: Sequence[npt.NDArray[np.float32] | None]) -> npt.NDArray[np.float32] | None:

@@ -90,7 +90,7 @@ def _without(library: Library, change: Transaction, file: str, trash: set[str]) 
             losses = losses[[row["row"] for row in stay]]
         kept = [replace(vectors[row["row"]], id=row["id"], name=row["name"]) for row in stay]
         rows = [(i, v.id, v.name, v.block, v.norm, v.origin) for i, v in enumerate(kept)]
-        library.add_file(next_file(path.name), safetensors_file.encode(kept, losses), rows, "what stays", instead=True)
+        library.add_file(next_file(path), safetensors_file.encode(kept, losses), rows, "what stays", instead=True)
     _forget(change, path)
 
 

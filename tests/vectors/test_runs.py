@@ -112,8 +112,21 @@ def test_a_damaged_file_of_a_run_is_not_written_over(library: Library) -> None:
     path = library.folder / "runs" / "r.safetensors"
     path.write_bytes(b"damaged")
     library.save_run("r", made[:1], _losses(1))
+    library.save_run("r", made[:2])
     assert path.read_bytes() == b"damaged"
-    np.testing.assert_array_equal(library.load("r/0").direction, vector(0).direction)
+    for row in range(2):
+        np.testing.assert_array_equal(library.load(f"r/{row}").direction, vector(row).direction)
+
+
+def test_what_stays_of_a_file_takes_the_place_of_no_other(library: Library) -> None:
+    made = _run(library)
+    path = library.folder / "runs" / "r.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(b"damaged")
+    library.save_run("r", made[:1], _losses(1))
+    path.write_bytes(whole)
+    _purge(library, "r/2")
+    _are(library, {"r/0": 0, "r/1": 1})
 
 
 @pytest.mark.parametrize("how", ["file", "known", "gone"])
