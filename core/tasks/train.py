@@ -43,6 +43,7 @@ from core.tasks.saving import Saving
 from core.tasks.starting import base_vector, doubts, draw_of, settings_of, starting_draws
 from core.unfinished import RunHeader, Whose
 from vectors.checkpoints import Checkpoint, Checkpoints
+from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import natural, stem_of
 from vectors.vector import Origin, SteeringVector
@@ -151,7 +152,10 @@ class _Run:
             self._raise_unsaved()
             raise
         if self.checkpoints is not None:
-            self.checkpoints.drop(self.run_id)
+            try:
+                self.checkpoints.drop(self.run_id)
+            except LibraryError as error:  # the run is done and saved all the same
+                self.emit(Warned(self.task, str(error)))
 
     def _discover(self, job: Job) -> Task:
         late: Step | None = None
