@@ -75,7 +75,8 @@ class Store:
     def changing(self) -> Iterator[Transaction]:
         """A transaction; within one of the same thread, that one. What is read in it is what is changed.
 
-        When the outermost is left without an exception, the change is on disk. On an exception nothing of it is.
+        When the outermost is left without an exception, the change is on disk. On an exception nothing of it is, but for
+        a run's file that was saved again where the file system has no second names: it may have the new vectors already.
         """
         if self.index.is_changing:
             yield self._current
