@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import tempfile
 import time
 from pathlib import Path
@@ -32,7 +33,11 @@ def write_new(path: Path, data: bytes) -> None:
             raise
         except OSError:  # a file system without second names: an empty file holds the place meanwhile
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            os.replace(temporary, path)
+            try:
+                os.replace(temporary, path)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
         flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -56,6 +61,16 @@ def put_in_place(temporary: Path, path: Path) -> None:
     """Gives a file that `write_beside` wrote the name it is for, whatever bears it now. Raises OSError."""
     os.replace(temporary, path)
     flush_folder(path.parent)
+
+
+def second_name(path: Path) -> Path | None:
+    """Another name for the file `path`, to bring it back by; None on a file system without second names."""
+    name = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
+    try:
+        os.link(path, name)
+    except OSError:
+        return None
+    return name
 
 
 def sweep(folder: Path) -> None:

@@ -132,7 +132,9 @@ class _Number:
     def check(self, value: Any, depth: int) -> None:
         if not isinstance(value, SupportsIndex if self.whole else SupportsFloat) or isinstance(value, str):
             raise self._unfit(value)
-        if not self.bounds.low <= value <= self.bounds.high:  # type: ignore[operator]  # NaN is in no bounds
+        if not isinstance(value, (int, float)):  # a number of numpy's, whose own type may not reach to the bounds
+            value = value.__index__() if isinstance(value, SupportsIndex) else float(value)
+        if not self.bounds.low <= value <= self.bounds.high:  # NaN is in no bounds
             raise self._unfit(value)
 
     def _unfit(self, value: Any) -> Unfit:

@@ -118,6 +118,7 @@ class Checkpoints:
         if not self._folder.is_dir():
             return []
         sweep(self._folder)
+        self._sweep_locks()
         return sorted(path.stem for path in self._folder.glob("*.safetensors") if _is_id(path.stem))
 
     def readable(self) -> Iterator[Checkpoint]:
@@ -132,8 +133,23 @@ class Checkpoints:
 
     def drop(self, run: str) -> None:
         """Forgets the run's state: it is done. What it found stays where it is."""
-        self._path(run).unlink(missing_ok=True)
-        self._lock(run).unlink(missing_ok=True)
+        path = self._path(run)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise LibraryError(f"{path} cannot be removed ({error.strerror or error}): delete it yourself") from error
+        with contextlib.suppress(OSError):  # `unfinished` sweeps it
+            self._lock(run).unlink(missing_ok=True)
+
+    def _sweep_locks(self) -> None:
+        """Removes the locks of runs that left no state, and that no process holds."""
+        from filelock import FileLock, Timeout
+
+        for path in self._folder.glob(".*.lock"):
+            if (self._folder / f"{path.stem[1:]}.safetensors").exists():
+                continue
+            with contextlib.suppress(OSError, Timeout), FileLock(path, timeout=0):
+                path.unlink()
 
     def _lock(self, run: str) -> Path:
         return self._path(run).with_name(f".{run}.lock")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from vectors.bounded import Coefficient, check
 from vectors.errors import VectorError
@@ -16,7 +17,7 @@ from vectors.index import LibraryError
 from vectors.journal_lines import LONGEST_TAG, MAX_NOTE, MAX_TAGS
 from vectors.journal_lines import MAX_RATING as MAX_RATING
 from vectors.plain_text import clean_name, one_line, printable
-from vectors.store import Store
+from vectors.store import Store, Transaction
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,12 @@ class Sample:
     def __post_init__(self) -> None:
         for name in ("kl", "perplexity"):
             value = getattr(self, name)
-            if isinstance(value, float) and not math.isfinite(value):
+            if isinstance(value, SupportsFloat) and not -math.inf < value < math.inf:  # type: ignore[operator]
                 object.__setattr__(self, name, None)
         check(self)
+        for name in ("coefficient", "kl", "perplexity"):  # of numpy's numbers no column of the index takes any
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, float(value))
 
     @classmethod
     def of_row(cls, row: sqlite3.Row) -> Sample | None:
@@ -101,8 +105,10 @@ class Curation(Store):
 
     def rate(self, ids: Sequence[str], rating: int | None) -> None:
         """Ratings are 0 to 5; None takes one back."""
-        if rating is not None and not 0 <= rating <= MAX_RATING:
-            raise LibraryError(f"a rating is a number from 0 to {MAX_RATING}, not {rating}")
+        if rating is not None:
+            if not 0 <= rating <= MAX_RATING:
+                raise LibraryError(f"a rating is a number from 0 to {MAX_RATING}, not {rating}")
+            rating = int(rating)
         self._change(f"rating {_counted(ids)}", {id: {"rating": rating} for id in ids})
 
     def tag(self, ids: Sequence[str], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
@@ -166,10 +172,15 @@ class Curation(Store):
             raise LibraryError(f"{last.label} cannot be taken back: another program has changed it since")
         return last.label
 
-    def made(self, label: str, ids: Sequence[str], before: int) -> None:
-        """Makes what `history` has gained since it was `before` long one change: vectors came in, and undo puts them away."""
-        del self.history[before:]
-        self.history.append(Change(label, tuple(Edit(id, "deleted", time.time(), None) for id in ids)))
+    def made(self, label: str, ids: Sequence[str]) -> None:
+        """Makes what the transaction has changed one step of `history`: vectors came in, and undo puts them away.
+
+        To be called in the transaction: other threads add to `history` outside of it.
+        """
+        with self.changing() as change:
+            while change.steps:
+                self._forget(change.steps.pop())
+            self._remember(change, Change(label, tuple(Edit(id, "deleted", time.time(), None) for id in ids)))
 
     def add_sample(self, id: str, sample: Sample) -> None:
         """Keeps a sample of the vector `id`. Raises LibraryError where it was removed for good meanwhile."""
@@ -190,12 +201,17 @@ class Curation(Store):
             for edit in edits:
                 change.record({"t": now, "id": edit.id, "set": {edit.field: edit.after}})
             if edits and remember:
-                made = Change(label, tuple(edits))
-                self.history.append(made)
-                change.undo.append(lambda: self._forget(made))
+                self._remember(change, Change(label, tuple(edits)))
 
-    def _forget(self, change: Change) -> None:
-        self.history = [one for one in self.history if one is not change]
+    def _remember(self, change: Transaction, step: Change) -> None:
+        """Adds a step to `history`, for as long as the transaction is not taken back."""
+        self.history.append(step)
+        change.steps.append(step)
+        change.undo.append(lambda: self._forget(step))
+
+    def _forget(self, step: Change) -> None:
+        with contextlib.suppress(ValueError):  # it was taken back already
+            self.history.remove(step)
 
     def _free_name(self, wanted: str, model: str, taken: set[str], apart_from: str = "") -> str:
         """`wanted`, or with a number behind it what no other vector of the model is called. To be used in a transaction."""

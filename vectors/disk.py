@@ -61,7 +61,10 @@ def _met_by_sqlite(error: sqlite3.Error, folder: Path) -> OSError:
 
 
 def _probe(folder: Path) -> OSError | None:
-    """The error that writing beside the index meets: as much again as a transaction does, and as far into a file."""
+    """The error that writing beside the index meets: as much again as a transaction does, and as far into a file.
+
+    A limit of how large files may grow is met only behind the end of the largest; what is skipped before takes no space.
+    """
     try:
         far = max((path.stat().st_size for path in folder.iterdir() if path.is_file()), default=0)
         handle, path = tempfile.mkstemp(dir=folder, prefix=".probe.", suffix=".tmp")

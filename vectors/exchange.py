@@ -16,7 +16,7 @@ from vectors.formats import reader_of, safetensors_file, writer_of
 from vectors.formats.raw import MAX_VECTORS, Reading, checked_size, write_out
 from vectors.index import LibraryError
 from vectors.journal_lines import MAX_RATING, MAX_TAGS
-from vectors.library import Kept, Library, new_run_id
+from vectors.library import Kept, Library
 from vectors.plain_text import clean_name, one_line
 from vectors.recipe import Recipe
 from vectors.regular_files import read_regular
@@ -74,11 +74,10 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
         if how.base_row and len(found) > 1:
             names = [f"{name}-base", *names[:-1]]
         found = [vector.renamed(one) for vector, one in zip(found, names, strict=True)]
-    before = len(library.history)
     ids: list[str] = []
     with library.changing():
         for width in sorted({vector.d_model for vector in found}):
-            run = new_run_id()
+            run = library.unused_id()
             rows = [(i, vector) for i, vector in enumerate(found) if vector.d_model == width]
             if how.base_row and len(rows) > 1:
                 rows = [rows[0], *((i, replace(v, origin=replace(v.origin, parents=(f"{run}/0",)))) for i, v in rows[1:])]
@@ -87,8 +86,8 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
             for (i, _), vector in zip(rows, saved, strict=True):
                 _take_over(library, vector.id, about[i])
                 ids.append(vector.id)
-    library.made(f"importing {path.name}", ids, before)
-    return [library.get(id) for id in ids]
+        library.made(f"importing {path.name}", ids)
+        return [library.get(id) for id in ids]
 
 
 def _of_its_model(library: Library, path: Path, vector: SteeringVector, given: ModelStamp | None, ours: bool) -> SteeringVector:
@@ -187,8 +186,7 @@ def _read_recipes(library: Library, path: Path) -> list[Kept]:
             library.get(parent)
         except LibraryError as error:
             raise VectorError(f"{path.name}: needs a vector that is not here ({error}): import it first") from error
-    before = len(library.history)
     with library.changing():
         kept = [library.save_mixture(one.recipe, one.name) for one in recipes]
-    library.made(f"importing {path.name}", [entry.id for entry in kept], before)
+        library.made(f"importing {path.name}", [entry.id for entry in kept])
     return kept

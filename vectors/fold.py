@@ -162,12 +162,14 @@ def insert(db: sqlite3.Connection, file: str, rows: Sequence[Row], stamp: str, i
     """
     gone = {row["id"] for row in db.execute("SELECT id FROM gone")}
     new: set[str] = set()
+    seen: set[str] = set()
     for row, id, name, block, norm, origin in rows:
-        if id in gone:
+        if id in gone or id in seen:
             continue
+        seen.add(id)
         known = db.execute("SELECT file FROM vectors WHERE id = ?", (id,)).fetchone()
         if known is not None:
-            if instead or _rank(file, id) > _rank(known["file"], id):
+            if instead or file == known["file"] or _rank(file, id) > _rank(known["file"], id):
                 db.execute("UPDATE vectors SET file = ?, row = ? WHERE id = ?", (file, row, id))
             continue
         new.add(id)
@@ -176,8 +178,9 @@ def insert(db: sqlite3.Connection, file: str, rows: Sequence[Row], stamp: str, i
             "INSERT INTO vectors"
             " (id, file, row, name, model, fingerprint, d_model, block, method, norm, prompt, created, origin)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (id, file, row, name, model.label(), model.fingerprint, model.d_model, block, origin.method, norm, prompt,
-             origin.created, dumps(origin.to_json())),
+            # SQLite would keep a number of numpy's as its bytes, which nobody can read again.
+            (id, file, row, name, model.label(), model.fingerprint, int(model.d_model), int(block), origin.method,
+             float(norm), prompt, float(origin.created), dumps(origin.to_json())),
         )  # fmt: skip
     db.execute("INSERT OR REPLACE INTO files VALUES (?, NULL, ?)", (file, stamp))
     return new

@@ -20,7 +20,7 @@ from vectors.regular_files import check_regular, open_regular, read_regular
 from vectors.strict_json import dumps, loads
 
 _MAX_LINE, _MAX_FILE = 64 << 20, 1 << 40
-_BLOCK = 1 << 20
+_PIECE = 1 << 20  # bytes that are read at once
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class Journal:
         left, crc = position.bytes, 0
         try:
             with open_regular(self.path) as file:
-                while left and (block := file.read(min(left, _BLOCK))):
-                    left, crc = left - len(block), zlib.crc32(block, crc)
+                while left and (piece := file.read(min(left, _PIECE))):
+                    left, crc = left - len(piece), zlib.crc32(piece, crc)
         except FileNotFoundError:
             pass
         except OSError as error:

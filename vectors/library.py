@@ -28,11 +28,14 @@ from vectors.kept import Kept, origin_of
 from vectors.mixtures import Mixture, depth, read_mixture
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
+from vectors.runs import Held, Run, together
 from vectors.vector import ModelStamp, SteeringVector, VectorError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+_TRIES = 100
 
 __all__ = ["Kept", "Library", "Sample", "new_run_id"]
 
@@ -56,40 +59,63 @@ class Library(Curation):
     ) -> list[SteeringVector]:
         """Writes a run's vectors, the earlier ones of the same run included; gives them back with ids and unique names.
 
-        When this returns they are on disk. Called again with more vectors, it keeps the names and ids of the earlier.
+        When this returns they are on disk, and with them all that was saved of the run before: vectors keep their names, ids
+        and losses [n, steps]. One that was removed for good meanwhile is given back, and not written.
         """
-        with self.changing():
+        runs = self.folder / "runs"
+        with self.changing() as change:
             self.refresh()  # names are chosen among all there are
-            known = {k.id: k.name for k in self._select("WHERE id >= ? AND id < ?", (f"{run}/", f"{run}0"))}
+            known = Run.of(change.db, run)
+            names = {row["id"]: row["name"] for row in known.rows}
             named: list[SteeringVector] = []
             taken: set[str] = set()
-            for row, vector in enumerate(vectors):
-                id = f"{run}/{row}"
-                name = known.get(id) or self._free_name(vector.name or "vector", vector.origin.model.label(), taken)
+            for id, vector in zip(known.ids(vectors, runs), vectors, strict=True):
+                name = names.get(id) or self._free_name(vector.name or "vector", vector.origin.model.label(), taken)
                 taken.add(name)
                 named.append(replace(vector, id=id, name=name))
-            whole, losses = self._with_the_rest(run, named, losses)
-            rows = [(row, v.id, v.name, v.block, v.norm, v.origin) for row, v in enumerate(whole)]
-            self.add_file(f"{run}.safetensors", safetensors_file.encode(whole, losses), rows, "the vectors")
+            held = self._held(known, {v.id for v in named}, losses is None)
+            whole = dict(held or {})
+            for i, vector in enumerate(named):
+                earlier = whole[vector.id][1] if vector.id in whole else None
+                whole[vector.id] = vector, losses[i] if losses is not None and i < len(losses) else earlier
+            whole = {id: one for id, one in whole.items() if id not in known.gone}
+            file = known.file_for(set() if held is None else whole.keys(), runs)
+            if whole:
+                all_of_it = [vector for vector, _ in whole.values()]
+                data = safetensors_file.encode(all_of_it, together([loss for _, loss in whole.values()]))
+                rows = [(row, v.id, v.name, v.block, v.norm, v.origin) for row, v in enumerate(all_of_it)]
+                self.add_file(file, data, rows, "the vectors")
         return named
 
     def add(self, vectors: Sequence[SteeringVector], kept: bool = True) -> list[SteeringVector]:
         """Saves vectors that belong to no run yet (imported, mixed) and, by default, keeps them: all, or none."""
-        before = len(self.history)
         with self.changing():
             saved: dict[int, SteeringVector] = {}  # by their places in `vectors`
             for width in dict.fromkeys(v.d_model for v in vectors):
                 places = [i for i, v in enumerate(vectors) if v.d_model == width]
-                saved |= zip(places, self.save_run(new_run_id(), [vectors[i] for i in places]), strict=True)
+                saved |= zip(places, self.save_run(self.unused_id(), [vectors[i] for i in places]), strict=True)
             named = [saved[i] for i in range(len(vectors))]
             if kept:
                 self.keep([v.id for v in named])
-        self.made(f"adding {named[0].name}", [v.id for v in named], before)
+            self.made(f"adding {named[0].name}", [v.id for v in named])
         return named
+
+    def unused_id(self, before: str = "") -> str:
+        """An id that no run and no mixture has or ever had, `before` in front. To be used in a transaction."""
+        for _ in range(_TRIES):
+            id = f"{before}{new_run_id()}"
+            with self.reading() as db:
+                used = (
+                    "SELECT 1 FROM (SELECT id FROM vectors UNION ALL SELECT id FROM gone) WHERE id = ? OR (id >= ? AND id < ?)"
+                )
+                known = db.execute(used, (id, f"{id}/", f"{id}0")).fetchone()
+            if known is None and not any(self.path_of(f"{id}.{end}").exists() for end in ("json", "safetensors")):
+                return id
+        raise LibraryError(f"no new id could be found: {id} is in {self.folder} already; try again")
 
     def next_number(self, stem: str, model: str) -> int:
         """The number behind the highest `stem-N` that the model's vectors bear, 1 where there is none."""
-        with self.index.reading() as db:
+        with self.reading() as db:
             rows = db.execute(
                 "SELECT name FROM vectors WHERE model = ? AND substr(name, 1, ?) = ?", (model, len(stem) + 1, f"{stem}-")
             ).fetchall()
@@ -98,9 +124,9 @@ class Library(Curation):
 
     def save_mixture(self, recipe: Recipe, name: str) -> Kept:
         """Keeps a mixture by its recipe. Raises VectorError where its parents do not fit together."""
-        before, id = len(self.history), f"mix-{new_run_id()}"
         with self.changing():
             self.refresh()
+            id = self.unused_id("mix-")
             depth(recipe, self.recipe)
             vector = recipe.computed(self.load)
             name = self._free_name(name or vector.name, vector.origin.model.label(), set())
@@ -108,8 +134,8 @@ class Library(Curation):
             mixture = Mixture(id, name, recipe, vector.block, vector.norm, origin)
             self.add_file(f"{id}.json", mixture.encode(), [(0, id, name, vector.block, vector.norm, origin)], "the mixture")
             self.keep([id])
-        self.made(f"mixing {name}", [id], before)
-        return self.get(id)
+            self.made(f"mixing {name}", [id])
+            return self.get(id)
 
     # Reading
 
@@ -158,7 +184,7 @@ class Library(Curation):
 
     def stamp(self, label: str) -> ModelStamp | None:
         """The shape of the model with that label, as vectors trained on it have it; None where there are none."""
-        with self.index.reading() as db:
+        with self.reading() as db:
             for row in db.execute("SELECT origin FROM vectors WHERE model = ?", (label,)):
                 with contextlib.suppress(VectorError):
                     stamp = origin_of(row["origin"]).model
@@ -168,17 +194,14 @@ class Library(Curation):
 
     def names(self) -> dict[str, str]:
         """The present name of every vector, by id."""
-        with self.index.reading() as db:
+        with self.reading() as db:
             return {row["id"]: row["name"] for row in db.execute("SELECT id, name FROM vectors")}
 
     def run(self, run: str) -> tuple[list[SteeringVector], npt.NDArray[np.float32] | None]:
         """What the run `run` has saved so far: its vectors under their present names, and their losses [n, steps]."""
-        path = self.folder / "runs" / f"{run}.safetensors"
-        if not path.exists():
-            return [], None
-        names = {k.id: k.name for k in self._select("WHERE file = ?", (path.name,))}
-        vectors = [replace(v, name=names.get(v.id, v.name)) for v in safetensors_file.read(path)]
-        return vectors, safetensors_file.read_losses(path)
+        with self.reading() as db:
+            held = Run.of(db, run).held(self.folder / "runs")
+        return [vector for vector, _ in held.values()], together([losses for _, losses in held.values()])
 
     def losses(self, id: str) -> list[float]:
         """The vector's losses while it was trained, step by step; empty where there are none."""
@@ -186,13 +209,13 @@ class Library(Curation):
         return [] if row["file"].endswith(".json") else safetensors_file.read_loss(self.path_of(row["file"]), row["row"])
 
     def samples(self, id: str) -> list[Sample]:
-        with self.index.reading() as db:
+        with self.reading() as db:
             rows = db.execute("SELECT * FROM samples WHERE vector = ? ORDER BY prompt, coefficient", (id,)).fetchall()
         return [sample for row in rows if (sample := Sample.of_row(row)) is not None]
 
     def first_samples(self) -> dict[str, Sample]:
         """For every vector that has samples, the one nearest to coefficient 1."""
-        with self.index.reading() as db:
+        with self.reading() as db:
             rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
         return {row["vector"]: sample for row in rows if (sample := Sample.of_row(row)) is not None}
 
@@ -211,7 +234,7 @@ class Library(Curation):
 
     def problems(self) -> list[str]:
         """Files in the library that cannot be read, with what is wrong with each."""
-        with self.index.reading() as db:
+        with self.reading() as db:
             found = [row["problem"] for row in db.execute("SELECT problem FROM files WHERE problem IS NOT NULL")]
             found += indexed.unreadable(db)
         return found + ([f"not all was taken in: {self.behind}"] if self.behind else [])
@@ -230,18 +253,14 @@ class Library(Curation):
             known[id] = SteeringVector(direction, row["block"], origin_of(row["origin"]), row["name"], id)
         return known[id]
 
-    def _with_the_rest(
-        self, run: str, vectors: list[SteeringVector], losses: npt.NDArray[np.float32] | None
-    ) -> tuple[list[SteeringVector], npt.NDArray[np.float32] | None]:
-        """`vectors`, and behind them those of the run's file that are more: what was saved stays, whoever saves again."""
-        if not self._select("WHERE file = ? AND row >= ?", (f"{run}.safetensors", len(vectors))):
-            return vectors, losses
-        held, held_losses = self.run(run)
-        if losses is not None and held_losses is not None and losses.shape[1:] == held_losses.shape[1:]:
-            losses = np.concatenate([losses, held_losses[len(losses) :]])
-        elif losses is not None:
-            return vectors, losses  # a run of another length: nobody can tell which rows are the same
-        return [*vectors, *held[len(vectors) :]], losses
+    def _held(self, known: Run, given: set[str], whole: bool) -> Held | None:
+        """What was saved of a run, where it is needed beside the vectors `given`; None where it cannot be read."""
+        if not whole and all(row["id"] in given for row in known.rows):
+            return {}
+        try:
+            return known.held(self.folder / "runs") if known.rows else {}
+        except VectorError:
+            return None
 
     def _near(self, name: str) -> str | None:
         import difflib
@@ -250,10 +269,10 @@ class Library(Curation):
         return close[0] if close else None
 
     def _row(self, id: str) -> sqlite3.Row:
-        with self.index.reading() as db:
+        with self.reading() as db:
             return vector_row(db, id)
 
     def _select(self, clause: str, values: tuple[Any, ...]) -> list[Kept]:
-        with self.index.reading() as db:
+        with self.reading() as db:
             readable = f"SELECT * FROM (SELECT * FROM vectors WHERE {indexed.VECTOR})"
             return [Kept.of_row(row) for row in db.execute(f"{readable} {clause}", values)]

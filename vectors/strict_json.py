@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+import operator
+from typing import Any, SupportsIndex
 
 _LONGEST_NUMBER = 400  # characters; a float ends at 1.8e308
 
@@ -26,9 +27,14 @@ def loads(data: bytes | str) -> Any:
 def dumps(value: Any, indent: int | None = None) -> str:
     """`value` in ASCII, as `loads` reads it: None stands for what is no finite number."""
     try:
-        return json.dumps(value, ensure_ascii=True, allow_nan=False, indent=indent)
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, indent=indent, default=_number)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, indent=indent)
+        return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, indent=indent, default=_number)
+
+
+def _number(value: Any) -> int | float | None:
+    """A number of numpy's as one of Python's. Raises TypeError for what is none."""
+    return operator.index(value) if isinstance(value, SupportsIndex) else _finite(float(value))
 
 
 def _finite(value: Any) -> Any:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from vectors.formats import safetensors_file
 from vectors.index import LibraryError
-from vectors.library import Library, new_run_id
+from vectors.library import Library
 from vectors.mixtures import read_mixture
+from vectors.runs import next_file
 from vectors.store import Transaction
 from vectors.vector import VectorError
 
@@ -54,7 +55,7 @@ def _make_independent(library: Library, change: Transaction, trash: set[str]) ->
         if entry.id not in trash and entry.method == "mixture" and _needs(library, entry.id, trash)
     ]
     for entry, vector in [(entry, library.load(entry.id)) for entry in needing]:
-        old, file = library.path_of(f"{entry.run}.json"), f"{new_run_id()}.safetensors"
+        old, file = library.path_of(f"{entry.run}.json"), f"{library.unused_id()}.safetensors"
         row = (0, vector.id, vector.name, vector.block, vector.norm, vector.origin)
         library.add_file(file, safetensors_file.encode([vector]), [row], "a mixture's numbers", instead=True)
         _forget(change, old)
@@ -89,18 +90,8 @@ def _without(library: Library, change: Transaction, file: str, trash: set[str]) 
             losses = losses[[row["row"] for row in stay]]
         kept = [replace(vectors[row["row"]], id=row["id"], name=row["name"]) for row in stay]
         rows = [(i, v.id, v.name, v.block, v.norm, v.origin) for i, v in enumerate(kept)]
-        library.add_file(_next_name(path), safetensors_file.encode(kept, losses), rows, "what stays", instead=True)
+        library.add_file(next_file(path), safetensors_file.encode(kept, losses), rows, "what stays", instead=True)
     _forget(change, path)
-
-
-def _next_name(path: Path) -> str:
-    """A name for what stays of `path`: it sorts behind it, which counts where both are there (vectors/fold.py)."""
-    stem, _, count = path.stem.partition("~")
-    try:
-        number = int(count or "0", 16)
-    except ValueError:
-        number = 0
-    return f"{stem}~{number + 1:04x}.safetensors"
 
 
 def _forget(change: Transaction, path: Path) -> None:

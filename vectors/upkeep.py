@@ -66,9 +66,8 @@ def care(library: Library) -> list[str]:
         found.append("the index is behind the files and the journal: any change of the library takes them in")
     found += _counted(superfluous(library), "left over from emptying the trash: `melbo-tui vectors empty-trash` removes them")
     found += _counted(_leftovers(library.folder), "left by a program that was killed: they can be deleted")
-    found += _counted(
-        sorted(library.folder.glob("index.sqlite3.*[0-9k]")), "an earlier index: it can be deleted if all is well"
-    )
+    earlier = [path for kind in ("before-*", "v*.bak") for path in sorted(library.folder.glob(f"index.sqlite3.{kind}"))]
+    found += _counted(earlier, "an earlier index: it can be deleted if all is well")
     unfinished = Checkpoints(library.folder).unfinished()
     if unfinished:
         found.append(f"unfinished runs: {', '.join(unfinished)}; `melbo-tui train --resume RUN` goes on with one")

@@ -43,6 +43,7 @@ from core.tasks.saving import Saving
 from core.tasks.starting import base_vector, doubts, draw_of, settings_of, starting_draws
 from core.unfinished import RunHeader, Whose
 from vectors.checkpoints import Checkpoint, Checkpoints
+from vectors.index import LibraryError
 from vectors.library import new_run_id
 from vectors.plain_text import natural, stem_of
 from vectors.vector import Origin, SteeringVector
@@ -151,7 +152,10 @@ class _Run:
             self._raise_unsaved()
             raise
         if self.checkpoints is not None:
-            self.checkpoints.drop(self.run_id)
+            try:
+                self.checkpoints.drop(self.run_id)
+            except LibraryError as error:  # the run is done and saved all the same
+                self.emit(Warned(self.task, str(error)))
 
     def _discover(self, job: Job) -> Task:
         late: Step | None = None
@@ -237,9 +241,10 @@ class _Run:
         job.done = told.done
         vectors, losses = library.run(self.run_id)
         # A run killed between saving vectors and noting so finds them once more, the same.
-        rows = [draw for vector in vectors if (draw := draw_of(vector)) < job.done]
-        self.vectors = vectors[: len(rows)]
-        self.losses = [losses[: len(rows)]] if losses is not None and rows else []
+        drawn = [(place, draw) for place, vector in enumerate(vectors) if (draw := draw_of(vector)) < job.done]
+        rows = [draw for _, draw in drawn]
+        self.vectors = [vectors[place] for place, _ in drawn]
+        self.losses = [losses[[place for place, _ in drawn]]] if losses is not None and drawn else []
         self.failed = {number: cause for i, cause in told.failed.items() if (number := natural(i)) is not None}
         self.first_number = told.first_number
         if left.tensors:

@@ -24,6 +24,7 @@ from core.events import Event, Said, VectorFound
 from core.requests import Prompt, Train
 from core.session import Session, Task
 from core.tasks import hearing, train
+from vectors import upkeep
 from vectors.checkpoints import Checkpoints
 from vectors.index import LibraryError
 from vectors.library import Library, Sample
@@ -255,6 +256,24 @@ def test_there_is_a_limit_to_that_and_resuming_makes_up_for_it(
     found = [i for i, e in enumerate(events) if isinstance(e, VectorFound) and e.index == 2]
     assert events.index(next(e for e in events if isinstance(e, Said) and e.key == "1" and e.finished)) < found[0]
     assert all(library.sample(v.id, PROMPT[0].text) is not None for v in library.run(run)[0])
+
+
+def test_a_run_goes_on_when_some_of_it_was_removed_for_good(session: Session, library: Library) -> None:
+    request = Train(PROMPT, vectors=4, batch=1, steps=3, radius=3.0, sample_tokens=0, controls=0, name="part")
+    run = _interrupted(session, request, _two_found, lambda task: task.close())
+    held, losses = library.run(run)
+    library.delete([held[0].id])
+    assert upkeep.empty_trash(library) == 1
+    events: list[Event] = []
+    list(session.start(2, replace(request, resume=run), events.append))
+    assert [event.index for event in events if isinstance(event, VectorFound)] == [1, 2, 3]
+    vectors, after = library.run(run)
+    assert [v.id for v in vectors] == [held[1].id, f"{run}/2", f"{run}/3"]
+    assert [v.name for v in vectors] == ["part-02", "part-03", "part-04"]
+    assert losses is not None
+    assert after is not None
+    np.testing.assert_array_equal(after[0], losses[1])
+    assert upkeep.check(upkeep.rebuild(library.folder)) == []
 
 
 def test_closing_takes_no_longer_than_a_step(session: Session, library: Library) -> None:

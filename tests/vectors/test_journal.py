@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import vectors.store
 from tests.vectors.making import vector
 from vectors import upkeep
 from vectors.index import LibraryError
@@ -134,20 +135,32 @@ def test_an_index_from_before_it_knew_how_far_it_had_read_takes_the_journal_in(l
     assert (library.folder / "index.sqlite3.v3.bak").exists()
 
 
+def _refuse_commits(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the journal is longer than now, the index cannot be committed."""
+    before, connect = len(_lines(library)), sqlite3.connect
+
+    class Full(sqlite3.Connection):
+        def execute(self, sql: str, *args: object) -> sqlite3.Cursor:  # type: ignore[override]
+            if sql == "COMMIT" and len(_lines(library)) > before:
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(sql, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("sqlite3.connect", lambda *args, **kwargs: connect(*args, factory=Full, **kwargs))
+
+
+def _refuse_to_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise LibraryError("the journal cannot be cut")
+
+    monkeypatch.setattr("vectors.journal.Journal.cut", refuse)
+
+
 def test_an_index_that_cannot_be_committed_does_not_make_a_change_half(
     library: Library, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.rate(ids, 1)
     before = _lines(library)
-    connect = sqlite3.connect
-
-    class Full(sqlite3.Connection):
-        def execute(self, sql: str, *args: object) -> sqlite3.Cursor:  # type: ignore[override]
-            if sql == "COMMIT" and len(_lines(library)) > len(before):
-                raise sqlite3.OperationalError("database or disk is full")
-            return super().execute(sql, *args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("sqlite3.connect", lambda *args, **kwargs: connect(*args, factory=Full, **kwargs))
+    _refuse_commits(library, monkeypatch)
     with pytest.raises(LibraryError, match="is full"):
         library.rate(ids, 2)
     with pytest.raises(LibraryError, match="is full"):
@@ -229,3 +242,69 @@ def test_care_tells_what_somebody_should_look_at(library: Library, ids: list[str
     assert "broken.safetensors" in told
     upkeep.rebuild(library.folder)
     assert "an earlier index" in "\n".join(upkeep.care(library))
+
+
+def test_what_stays_in_the_journal_is_told_as_saved_and_read_as_soon_as_it_can_be(
+    library: Library, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.rate(ids, 1)
+    _refuse_commits(library, monkeypatch)
+    _refuse_to_cut(monkeypatch)
+    mixed = library.save_mixture(average(ids), "half")
+    assert mixed.name == "half"
+    assert "is full" in library.problems()[0]
+    monkeypatch.undo()
+    monkeypatch.setattr("vectors.store._SECONDS_BETWEEN", 0.0)
+    assert library.get(mixed.id).kept
+    assert library.problems() == []
+    assert library.undo() == "mixing half"
+
+
+def test_a_change_whose_line_stays_is_finished(library: Library, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a file took its name only when it was tried again."""
+    put, tries = vectors.store.put_in_place, []
+
+    def put_at_last(temporary: Path, path: Path) -> None:
+        tries.append(path)
+        if len(tries) == 1:
+            raise OSError(28, "No space left on device")
+        put(temporary, path)
+
+    _refuse_to_cut(monkeypatch)
+    monkeypatch.setattr("vectors.store.put_in_place", put_at_last)
+    (added,) = library.add([vector(9, "new")])
+    assert len(tries) == 2
+    for one in (library, Library(library.folder), upkeep.rebuild(library.folder)):
+        assert one.get(added.id).kept
+        assert upkeep.check(one) == []
+
+
+def test_threads_undo_each_other_s_changes_as_whole_steps(library: Library, ids: list[str]) -> None:
+    """An import of one thread is one step, and takes none of another thread's away."""
+
+    def rate() -> None:
+        for number in range(20):
+            library.rate(ids[:1], number % 2)
+
+    def add() -> None:
+        for number in range(10):
+            library.add([vector(number, f"new-{number}")])
+
+    threads = [threading.Thread(target=work) for work in (rate, add)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    labels = [step.label for step in library.history]
+    assert labels.count("rating a vector") == 20
+    assert [label for label in labels if label.startswith("adding")] == [f"adding new-{number}" for number in range(10)]
+    assert len(labels) == 30
+
+
+def test_a_damaged_file_is_not_read_again_whenever_a_run_is_saved(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    (library.folder / "runs" / "broken.safetensors").write_bytes(b"x")
+    library.refresh()
+    read: list[Path] = []
+    monkeypatch.setattr("vectors.fold.safetensors_file.read_header", lambda path: read.append(path) or [])
+    library.save_run("r", [vector(0)])
+    assert read == []

@@ -131,6 +131,9 @@ def test_a_new_file_is_made_where_there_are_no_second_names(tmp_path: Path, monk
     with pytest.raises(FileExistsError):
         atomic.write_new(tmp_path / "x", b"two")
     assert (tmp_path / "x").read_bytes() == b"one"
+    monkeypatch.setattr("os.replace", refused)
+    with pytest.raises(PermissionError):
+        atomic.write_new(tmp_path / "y", b"three")
     assert list(tmp_path.iterdir()) == [tmp_path / "x"]
 
 
