@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.children import environment, python
-from core.errors import ModelError, line_of
+from core.errors import ModelError, first_line
 from core.hub import HubOutOfReach, Progress, Wanted, download
 from core.redaction import redacted
 
@@ -106,7 +106,7 @@ def main() -> None:
     except ModelError as error:
         tell({"message": str(error), "remedy": error.remedy, "out of reach": isinstance(error, HubOutOfReach)})
     except Exception as error:
-        told = redacted(line_of(type(error).__name__, str(error)))
+        told = first_line(error)
         tell({"message": f"{wanted.location} could not be fetched ({told})", "remedy": "", "out of reach": False})
     # What the hub library still has threads for is of no use any more.
     os._exit(0)

@@ -184,7 +184,7 @@ def readable_failures(location: str, revision: str | None, otherwise: str = "") 
                 otherwise or "check the network, or name a model folder or a .gguf file",
             ) from error
         raise ModelError(
-            f"{location} could not be fetched ({_told(cause) or redacted(first_line(error))})",
+            f"{location} could not be fetched ({_told(cause) or first_line(error)})",
             otherwise or "check the network and try again; what has come is kept and resumed",
         ) from error
 
@@ -235,7 +235,7 @@ def _cause(error: BaseException) -> BaseException | None:
 
 
 def _told(cause: BaseException | None) -> str:
-    return "" if cause is None else redacted(first_line(cause))
+    return "" if cause is None else first_line(cause)
 
 
 def _was_cut_off(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
 from core.errors import MelboError
+from core.redaction import redacted
 from vectors.plain_text import printable
 
 # What styles text, as Textual does in the traceback of an app that has crashed: it goes without a trace.
@@ -30,10 +31,12 @@ class Filtered:
     """A stream through which nothing passes that acts on a terminal, whoever writes: a command, a library, a traceback.
 
     A carriage return passes at either end of what is written, where bars of progress have it; inside it becomes a newline.
+    `discreet` leaves out secrets as well: where errors are told, not where a model's completions are.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, discreet: bool = False) -> None:
         self._stream = stream
+        self._discreet = discreet
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -44,7 +47,7 @@ class Filtered:
             inner = text.strip("\r")
             start = len(text) - len(text.lstrip("\r"))
             text = text[:start] + printable(inner) + text[start + len(inner) :]
-        return self._stream.write(text)
+        return self._stream.write(redacted(text) if self._discreet else text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -70,7 +73,7 @@ def prepare() -> None:
             sys.stdin.reconfigure(encoding="utf-8" if ascii else None, errors="replace", newline=None)
     for name in ("stdout", "stderr"):
         if not isinstance(stream := getattr(sys, name), Filtered):
-            setattr(sys, name, cast("TextIO", Filtered(stream)))
+            setattr(sys, name, cast("TextIO", Filtered(stream, discreet=name == "stderr")))
     if closed:
         raise OutputError("standard output is closed", "send it somewhere, for example >/dev/null")
 
