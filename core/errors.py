@@ -31,6 +31,18 @@ class Cancelled(Exception):
     """Raised inside a blocking phase whose task was cancelled."""
 
 
+def causes(error: BaseException | None) -> list[BaseException]:
+    """The error and, behind it, all that it came from, each once: what it was raised from before what was being handled."""
+    found: list[BaseException] = []
+    ahead = [error]
+    while ahead:
+        one = ahead.pop()
+        if one is not None and not any(one is other for other in found):
+            found.append(one)
+            ahead += [one.__context__, one.__cause__]
+    return found
+
+
 def first_line(error: BaseException) -> str:
     """An exception of somebody else's in one line: its kind and the start of what it says, without secrets."""
     return line_of(type(error).__name__, str(error))

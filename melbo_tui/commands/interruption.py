@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from core.errors import causes
 from melbo_tui import signals
 
 
@@ -20,9 +21,7 @@ class Stopped(KeyboardInterrupt):
 
 def stopped(error: BaseException | None) -> Stopped | None:
     """What ended the command, where `error` came of telling what it had made: to a terminal that is gone, perhaps."""
-    if error is None or isinstance(error, Stopped):
-        return error
-    return stopped(error.__cause__) or stopped(error.__context__)
+    return next((one for one in causes(error) if isinstance(one, Stopped)), None)
 
 
 class Interruption:

@@ -13,6 +13,7 @@ from typing import Any, TextIO, cast
 
 from core.errors import MelboError
 from core.redaction import redacted
+from melbo_tui.nowhere import send_nowhere
 from vectors.plain_text import printable
 
 # What styles text, as Textual does in the traceback of an app that has crashed: it goes without a trace.
@@ -110,19 +111,14 @@ def can_write(text: str) -> bool:
 
 def _open_nowhere(number: int, name: str) -> None:
     """Fills a closed descriptor, or the next file that is opened, the library's maybe, would get what is printed."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
     try:
         os.fstat(number)
     except OSError:
-        os.dup2(nowhere, number)
+        send_nowhere(number)
     setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115  the process's own
-    if nowhere != number:
-        os.close(nowhere)
 
 
 def _give_up(stream: TextIO) -> None:
     """Sends what is left of `stream` nowhere, or Python would complain once more when it flushes at exit."""
     with contextlib.suppress(OSError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        send_nowhere(stream.fileno())
