@@ -11,11 +11,13 @@ import os
 import select
 import subprocess
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from core.cancelling import end_if_cancelled
 from core.children import environment, python
 from core.confined_worker import LENGTH
 from core.errors import MelboError, line_of
@@ -25,6 +27,8 @@ SECONDS = 2.0
 _MEMORY = 512 << 20
 _WALL_SECONDS = 60.0  # for a process that neither computes nor answers, and where the system knows no timer
 _START_SECONDS = 120.0
+_LOOK_SECONDS = 0.1  # between two looks whether the task that waits is to end
+_CLOSING_SECONDS = 1.0
 _LONGEST_ANSWER = 1 << 30
 
 
@@ -57,9 +61,10 @@ class Confined:
 
     def call(self, function: str, given: Mapping[str, Any], most: int = 1 << 20) -> Any:
         """What `function`, `module:name` or `:name` of the worker's own, gives for the JSON values `given`: JSON of at most
-        `most` characters. Raises Exceeded, Raised, or MelboError where there can be no such process.
+        `most` characters. Raises Exceeded, Raised, Cancelled within a task that is to end, or MelboError where there can be
+        no such process.
         """
-        with self._lock:
+        with self._alone():
             try:
                 alive = self._process is not None and self._process.poll() is None
                 if not alive:
@@ -80,7 +85,7 @@ class Confined:
                     f"no process could be started to render templates in ({error.strerror or error})",
                     "free some memory, or end other programs",
                 ) from error
-            except Exceeded:
+            except BaseException:  # an answer that is still to come would be taken for the next call's
                 self._stop()
                 raise
             if "exceeds" in answer:
@@ -91,10 +96,26 @@ class Confined:
         return answer["gives"]
 
     def close(self) -> None:
-        with self._lock:
-            self._stop()
+        """Ends the process, also under a call that is left waiting in another thread."""
+        if self._lock.acquire(timeout=_CLOSING_SECONDS):
+            try:
+                self._stop()
+            finally:
+                self._lock.release()
+        elif (process := self._process) is not None:
+            process.kill()  # that thread stops the rest
 
     # Inside
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Holds the process for one call, once those before have their answers. Raises Cancelled."""
+        while not self._lock.acquire(timeout=_LOOK_SECONDS):
+            end_if_cancelled()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _send(self, request: Mapping[str, Any]) -> None:
         if self._process is None:
@@ -117,8 +138,11 @@ class Confined:
         assert self._process is not None
         assert self._process.stdout is not None
         stream = self._process.stdout
-        if os.name == "posix" and not select.select([stream], [], [], seconds)[0]:
-            raise Exceeded("does not come to an end")
+        end = time.monotonic() + seconds
+        while os.name == "posix" and not select.select([stream], [], [], _LOOK_SECONDS)[0]:
+            end_if_cancelled()
+            if time.monotonic() > end:
+                raise Exceeded("does not come to an end")
         head = stream.read(LENGTH.size)
         if len(head) < LENGTH.size:
             raise Exceeded(self._death())

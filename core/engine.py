@@ -9,8 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from core.cancelling import cancelled_by
 from core.errors import Cancelled
 from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted
 from core.heap import give_back
@@ -124,7 +126,8 @@ class Engine:
             if task is not None:
                 self._at_work = task
                 self._worked = True
-                self._step(task)
+                with cancelled_by(partial(self._end_if_asked, task)):
+                    self._step(task)
                 self._at_work = None
                 self._outbox.flush_if_due()
                 continue
@@ -200,10 +203,14 @@ class Engine:
             else:
                 self._outbox.flush_if_due()
             task.stage = event.stage
-            if task.cancelled:
-                if not self._closing:
-                    self._tell_to_end(task)
-                raise Cancelled
+            self._end_if_asked(task)
+
+    def _end_if_asked(self, task: _Running) -> None:
+        """Raises Cancelled within the task's step where it is to end."""
+        if task.cancelled:
+            if not self._closing:
+                self._tell_to_end(task)
+            raise Cancelled
 
     def _end(self, task: _Running, event: TaskEnded) -> None:
         with self._lock:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import re
 
+from core.redaction import redacted
 from vectors.plain_text import one_line
+
+_LONGEST_LINE = 4000  # of somebody else's, that is looked at
 
 
 class MelboError(Exception):
@@ -28,15 +31,27 @@ class Cancelled(Exception):
     """Raised inside a blocking phase whose task was cancelled."""
 
 
+def causes(error: BaseException | None) -> list[BaseException]:
+    """The error and, behind it, all that it came from, each once: what it was raised from before what was being handled."""
+    found: list[BaseException] = []
+    ahead = [error]
+    while ahead:
+        one = ahead.pop()
+        if one is not None and not any(one is other for other in found):
+            found.append(one)
+            ahead += [one.__context__, one.__cause__]
+    return found
+
+
 def first_line(error: BaseException) -> str:
-    """An exception of somebody else's in one line: its kind and the start of what it says."""
+    """An exception of somebody else's in one line: its kind and the start of what it says, without secrets."""
     return line_of(type(error).__name__, str(error))
 
 
 def line_of(kind: str, text: str) -> str:
     """The same of an exception of that kind that says `text`."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"{kind}: {one_line(lines[0], 160)}" if lines else kind
+    return f"{kind}: {one_line(redacted(lines[0][:_LONGEST_LINE]), 160)}" if lines else kind
 
 
 OUT_OF_MEMORY_REMEDY = (

@@ -11,16 +11,18 @@ import queue
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from core.children import environment, python
-from core.errors import ModelError, line_of
+from core.errors import ModelError, first_line
 from core.hub import HubOutOfReach, Progress, Wanted, download
 from core.redaction import redacted
 
 _LOOK_SECONDS = 0.1
+_COMPLAINING_SECONDS = 2.0  # that what a process has complained of may take to come, once it has ended
 
 
 def fetched(wanted: Wanted, progress: Progress) -> Path:
@@ -43,10 +45,13 @@ def fetched(wanted: Wanted, progress: Progress) -> Path:
     faults: list[str] = []
     assert process.stdin is not None
     try:
-        process.stdin.write(json.dumps(asdict(wanted)))
-        process.stdin.close()
+        # It stays open: its end tells the child that this process has ended, however it did.
+        with suppress(BrokenPipeError):  # a child that has ended already tells why below
+            process.stdin.write(json.dumps(asdict(wanted)) + "\n")
+            process.stdin.flush()
         threading.Thread(target=_forward, args=(process.stdout, said), daemon=True).start()
-        threading.Thread(target=lambda: faults.append(process.stderr.read()), daemon=True).start()  # type: ignore[union-attr]
+        complaints = threading.Thread(target=lambda: faults.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]
+        complaints.start()
         while True:
             try:
                 line = said.get(timeout=_LOOK_SECONDS)
@@ -54,6 +59,7 @@ def fetched(wanted: Wanted, progress: Progress) -> Path:
                 progress(stage, fraction)
                 continue
             if line is None:
+                complaints.join(_COMPLAINING_SECONDS)
                 last = ("".join(faults).strip().splitlines() or [""])[-1]
                 raise ModelError(f"{wanted.location} could not be fetched: its process ended ({redacted(last)[:160]})")
             event = json.loads(line)
@@ -66,6 +72,8 @@ def fetched(wanted: Wanted, progress: Progress) -> Path:
     finally:
         process.kill()
         process.wait()
+        with suppress(OSError):  # what it was still to be told
+            process.stdin.close()
 
 
 def _forward(stream: IO[str], said: queue.SimpleQueue[str | None]) -> None:
@@ -74,22 +82,31 @@ def _forward(stream: IO[str], said: queue.SimpleQueue[str | None]) -> None:
     said.put(None)
 
 
+def _end_with_the_parent() -> None:
+    """Ends this process at the end of standard input, so that nothing holds the cache's locks for a program that is gone."""
+    os.read(0, 1)
+    os._exit(1)
+
+
 def main() -> None:
-    """Fetches what standard input asks for; tells on standard output how far it is and what became of it, in lines of JSON."""
+    """Fetches what standard input's first line asks for; tells on standard output how far it is and what became of it, in lines
+    of JSON.
+    """
     answers, sys.stdout = sys.stdout, sys.stderr
 
     def tell(event: dict[str, Any]) -> None:
         answers.write(json.dumps(event) + "\n")
         answers.flush()
 
-    wanted = Wanted(**json.loads(sys.stdin.read()))
+    wanted = Wanted(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
         folder = download(wanted, lambda stage, fraction: tell({"stage": stage, "fraction": fraction}))
         tell({"folder": str(folder)})
     except ModelError as error:
         tell({"message": str(error), "remedy": error.remedy, "out of reach": isinstance(error, HubOutOfReach)})
     except Exception as error:
-        told = redacted(line_of(type(error).__name__, str(error)))
+        told = first_line(error)
         tell({"message": f"{wanted.location} could not be fetched ({told})", "remedy": "", "out of reach": False})
     # What the hub library still has threads for is of no use any more.
     os._exit(0)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import TypeVar
 
-from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, is_out_of_memory
+from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, causes, is_out_of_memory
+from core.heap import give_back
 
 T = TypeVar("T")
 
@@ -84,11 +82,13 @@ def within_memory(work: Callable[[], T]) -> T | None:
         if not is_out_of_memory(error):
             raise
         # The frames of the trial would hold on to the tensors that were too many, and so would those of what it raised from.
-        seen: BaseException | None = error
-        while seen is not None:
-            traceback.clear_frames(seen.__traceback__)
-            seen = seen.__cause__ or seen.__context__
+        _let_go(error)
     return None
+
+
+def _let_go(error: BaseException) -> None:
+    for one in causes(error):
+        traceback.clear_frames(one.__traceback__)
 
 
 def free(relieve: Callable[[], None] = lambda: None) -> None:
@@ -97,18 +97,11 @@ def free(relieve: Callable[[], None] = lambda: None) -> None:
 
     relieve()
     gc.collect()
-    _trim()
+    give_back()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
-
-
-def _trim() -> None:
-    """glibc keeps what is freed in pieces of up to 32 MiB, of which smaller ones may not be made; this gives it back."""
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def halved(rows: int) -> str:

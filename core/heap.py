@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 def give_back() -> None:
-    """Where the allocator is glibc's; elsewhere nothing is done. Milliseconds."""
+    """Where the allocator is glibc's, which keeps what is freed in pieces of up to 32 MiB, of which smaller ones may not be
+    made; elsewhere nothing is done. Milliseconds.
+    """
     import contextlib
     import ctypes
 

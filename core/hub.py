@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import Cancelled, ModelError, first_line
+from core.errors import Cancelled, ModelError, causes, first_line
 from core.hub_weights import cached, damaged, is_called, prefetch, sweep
 from core.redaction import redacted
+from vectors import disk
 
 # Called with what is being done and how much of it (0..1, or None where that cannot be told); may raise Cancelled.
 Progress = Callable[[str, float | None], None]
 _WAITS = (1.0, 2.0, 4.0)  # seconds before the hub is asked again
 _TRANSIENT = (408, 500, 502, 503, 504)
 _TELL_SECONDS = 0.5
+_WITHOUT_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
 class HubOutOfReach(ModelError):
@@ -175,8 +178,8 @@ def readable_failures(location: str, revision: str | None, otherwise: str = "") 
                 f"{location} could not be fetched: the hub answers {status}, again and again",
                 otherwise or "the fault is the hub's: try again later; what has come is kept and resumed",
             ) from error
-        if (disk := _of_the_disk(error)) is not None:
-            raise _no_place(disk, location, Path(constants.HF_HUB_CACHE)) from error
+        if (met := _of_the_disk(error)) is not None:
+            raise _no_place(met, location, Path(constants.HF_HUB_CACHE)) from error
         if isinstance(error, LocalEntryNotFoundError):
             why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _told(cause)
             raise HubOutOfReach(
@@ -184,16 +187,16 @@ def readable_failures(location: str, revision: str | None, otherwise: str = "") 
                 otherwise or "check the network, or name a model folder or a .gguf file",
             ) from error
         raise ModelError(
-            f"{location} could not be fetched ({_told(cause) or redacted(first_line(error))})",
+            f"{location} could not be fetched ({_told(cause) or first_line(error)})",
             otherwise or "check the network and try again; what has come is kept and resumed",
         ) from error
 
 
 def _no_place(error: OSError, location: str, cache: Path) -> ModelError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _WITHOUT_SPACE:
         return ModelError(
-            f"{location} could not be fetched: the disk is full ({cache})",
-            "free some space, or set HF_HOME to a folder on a larger disk; what has come is kept and resumed",
+            disk.refused(f"{location} could not be fetched", cache, error),
+            "or set HF_HOME to a folder on a larger disk; what has come is kept and resumed",
         )
     return ModelError(
         f"{location} could not be fetched: the cache {cache} cannot be written ({error.strerror})",
@@ -201,24 +204,16 @@ def _no_place(error: OSError, location: str, cache: Path) -> ModelError:
     )
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
-
-
 def _status(error: BaseException) -> int | None:
     """The HTTP status that the hub answered with, if it did."""
-    codes = (getattr(getattr(one, "response", None), "status_code", None) for one in _chain(error))
+    codes = (getattr(getattr(one, "response", None), "status_code", None) for one in causes(error))
     return next((code for code in codes if isinstance(code, int)), None)
 
 
 def _of_the_disk(error: BaseException) -> OSError | None:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
-    for one in _chain(error):
+    for one in causes(error):
         # Kinds of others', TLS among them, number their errors differently.
-        if isinstance(one, OSError) and type(one).__module__ == "builtins" and one.errno in full:
+        if isinstance(one, OSError) and type(one).__module__ == "builtins" and one.errno in (*_WITHOUT_SPACE, *_UNWRITABLE):
             return one
     return None
 
@@ -227,7 +222,7 @@ def _cause(error: BaseException) -> BaseException | None:
     """What of the network failed: the innermost of the client library's, or of the system's."""
     of_the_network = [
         one
-        for one in _chain(error)
+        for one in causes(error)
         if type(one).__module__.partition(".")[0] in ("httpx2", "httpx", "requests", "httpcore", "httpcore2", "ssl")
         or isinstance(one, (ConnectionError, TimeoutError))
     ]
@@ -235,7 +230,7 @@ def _cause(error: BaseException) -> BaseException | None:
 
 
 def _told(cause: BaseException | None) -> str:
-    return "" if cause is None else redacted(first_line(cause))
+    return "" if cause is None else first_line(cause)
 
 
 def _was_cut_off(error: BaseException) -> bool:
@@ -243,7 +238,7 @@ def _was_cut_off(error: BaseException) -> bool:
     text = str(error)
     return "Consistency check failed" in text or any(
         type(one).__name__ in ("ReadError", "RemoteProtocolError", "ReadTimeout", "ConnectionResetError")
-        for one in _chain(error)
+        for one in causes(error)
     )
 
 

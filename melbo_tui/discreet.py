@@ -1,4 +1,4 @@
-"""Records of what went wrong without anybody's words: no prompts, completions, notes, tokens or passwords."""
+"""Records of what went wrong without prompts, completions, notes, tokens or passwords; names of vectors and files may stand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import traceback
 from functools import cache
 
+from core.errors import causes
 from core.redaction import redacted
 from vectors.plain_text import one_line
 
@@ -37,7 +38,7 @@ def discreet(text: str) -> str:
 def described(error: BaseException) -> str:
     """The error and what it came from: kinds, discreet messages, and where in the code; no values, no lines of text."""
     parts = []
-    for one in _chain(error):
+    for one in causes(error):
         frames = [
             f"    {discreet(f'{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}')}"
             for frame, line in traceback.walk_tb(one.__traceback__)
@@ -50,15 +51,6 @@ def described(error: BaseException) -> str:
 def _without_words(match: re.Match[str]) -> str:
     text, quote = match["text"] or "", match["quote"]
     return match[0] if quote and _NAME.fullmatch(text) else "‘…’"
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = []
-    one: BaseException | None = error
-    while one is not None and one not in chain:
-        chain.append(one)
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-    return chain
 
 
 @cache

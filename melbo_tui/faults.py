@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from threading import Lock
 
 from textual.app import App
 from textual.notifications import SeverityLevel
@@ -18,17 +19,21 @@ class LoggedApp(App[None]):
         super().__init__()
         self.fault: Exception | None = None
         self._logging: ExitStack | None = None
+        self._logging_lock = Lock()
 
     def begin_log(self) -> None:
-        if self._logging is None:
-            from melbo_tui.log import logged
+        with self._logging_lock:
+            if self._logging is None:
+                from melbo_tui.log import logged
 
-            self._logging = ExitStack()
-            self._logging.enter_context(logged("the app"))
+                self._logging = ExitStack()
+                self._logging.enter_context(logged("the app"))
 
     def end_log(self) -> None:
-        if self._logging is not None:
-            self._logging.close()
+        """Called from any thread, also from two at once."""
+        with self._logging_lock:
+            if self._logging is not None:
+                self._logging.close()
 
     def on_unmount(self) -> None:
         self.end_log()

@@ -50,7 +50,12 @@ def logged(what: str) -> Iterator[None]:
         logger.addHandler(handler)
     LOG.setLevel(logging.INFO)
     before, began = threading.excepthook, time.monotonic()
-    threading.excepthook = _thread_ended
+
+    def thread_ended(hooked: threading.ExceptHookArgs) -> None:
+        LOG.error("the thread %s ended", hooked.thread.name if hooked.thread else "", exc_info=hooked.exc_value)
+        before(hooked)  # which may end the app
+
+    threading.excepthook = thread_ended
     LOG.info("%s begins: melbo-tui %s, python %s, %s", what, __version__, platform.python_version(), sys.platform)
     try:
         with _crashes(handler):
@@ -61,10 +66,6 @@ def logged(what: str) -> Iterator[None]:
         for logger in loggers:
             logger.removeHandler(handler)
         handler.close()
-
-
-def _thread_ended(hooked: threading.ExceptHookArgs) -> None:
-    LOG.error("the thread %s ended", hooked.thread.name if hooked.thread else "", exc_info=hooked.exc_value)
 
 
 def _handler() -> LogFile | None:

@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.errors import ModelError
+from vectors import strict_json
 from vectors.plain_text import one_line
 from vectors.regular_files import open_regular, read_regular
 
+# The largest that a file of settings is, several times over.
+MOST_BYTES_OF_JSON = 16 << 20
 _INDEX = "model.safetensors.index.json"
 _NOTES = "melbo-tui-notes.json"
 # Far above the header of any model; a size beyond it is that of no header.
 _LONGEST_HEADER = 200 << 20
+_LONGEST_NOTES = 1 << 20
 _MOST_FILES = 10_000
 _PLAIN_NAME = re.compile(r"[\w\-+ ][\w.\-+ ]{0,200}")  # in the index's own folder, wherever that is
 # What torch.compile and FSDP put into the names of a model that is saved from within them; no architecture uses these.
@@ -28,7 +32,8 @@ _IN_FRONT = r"^(?:module\.|_forward_module\.|base_model\.model\.)+"
 def check_files(folder: Path) -> None:
     """Refuses a folder whose config cannot be read or in which weights are absent, by name. Raises ModelError."""
     try:
-        json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        # As transformers reads it, which takes keys that stand twice.
+        json.loads(read_regular(folder / "config.json", MOST_BYTES_OF_JSON).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder.name} could not be read: its config.json fails ({error})", "fetch it again") from error
     index = folder / _INDEX
@@ -56,7 +61,7 @@ def tensor_shapes(file: Path) -> dict[str, tuple[int, ...]]:
                 raise ValueError("it has no header")
             if size > min(_LONGEST_HEADER, file.stat().st_size):
                 raise ValueError("its header does not fit into it")
-            header = json.loads(stream.read(size))
+            header = strict_json.loads(stream.read(size))
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
         if any(not isinstance(size, int) or size < 0 for shape in shapes.values() for size in shape):
             raise ValueError("a tensor's shape is no list of sizes")
@@ -106,15 +111,22 @@ def keep_notes(folder: Path, notes: list[str]) -> None:
 
 
 def kept_notes(folder: Path) -> list[str]:
+    """Those that `keep_notes` has put there. Raises ModelError for what are none."""
     if not (folder / _NOTES).is_file():
         return []
-    return [str(note) for note in json.loads((folder / _NOTES).read_text(encoding="utf-8"))]
+    try:
+        notes = strict_json.loads(read_regular(folder / _NOTES, _LONGEST_NOTES))
+        if not isinstance(notes, list):
+            raise ValueError("it is no list")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{_NOTES} of {folder.name} cannot be read ({error})", "remove it: the model does without") from error
+    return [str(note) for note in notes]
 
 
 def _check_fetched(file: Path) -> None:
     if not file.is_file():
         raise ModelError(f"{file} does not exist", "fetch it, or the whole model again")
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         if stream.read(19) == b"version https://git":
             raise ModelError(f"{file.name} is only git-lfs' pointer to the weights", f"run git lfs pull in {file.parent}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
-from core.model.checkpoint_files import tensor_names, weight_bytes
+from core.model.checkpoint_files import MOST_BYTES_OF_JSON, tensor_names, weight_bytes
 from core.model.memory import available_memory
 from vectors.plain_text import one_line
 from vectors.regular_files import check_regular, read_regular
@@ -28,7 +28,6 @@ _MOST_BYTES = {
     "pytorch_model.bin.index.json": 64 << 20,
     "chat_template.jinja": 4 << 20,
 }
-_MOST_BYTES_OF_JSON = 16 << 20
 _MOST_TOKENS = 10_000_000  # of a vocabulary, and the ids in it
 # Fields that say how many of something are built or listed, one after another.
 _COUNTS = re.compile(r"^(num|n)_(?!.*(position|token|param|embd|inner|ctx))|layers|experts|depth|stages")
@@ -68,7 +67,8 @@ def check_memory(name: str, folder: Path, bytes_a_number: int | None) -> None:
 def json_object(path: Path) -> Mapping[str, Any]:
     """The object in a model's JSON file. Raises ModelError where it cannot be read."""
     try:
-        data = json.loads(read_regular(path, _MOST_BYTES.get(path.name, _MOST_BYTES_OF_JSON)).decode("utf-8-sig"))
+        # Not as files of our own are read: whole numbers of any size stay such, to be told as what no model has.
+        data = json.loads(text_of(path))
         if not isinstance(data, dict):
             raise ValueError("no object")
         return data
@@ -77,6 +77,11 @@ def json_object(path: Path) -> Mapping[str, Any]:
         raise ModelError(
             f"{path.parent.name} could not be read as a model ({path.name}: {why})", "is the file whole? fetch it again"
         ) from error
+
+
+def text_of(path: Path) -> str:
+    """A model's file of text. Raises OSError, also where it is larger than any model's, or ValueError for what is no UTF-8."""
+    return read_regular(path, _MOST_BYTES.get(path.name, MOST_BYTES_OF_JSON)).decode("utf-8-sig")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -89,7 +94,7 @@ def _check_size(file: Path) -> None:
         size = check_regular(file)
     except OSError as error:
         raise ModelError(f"{file} cannot be read ({error.strerror or error})", "fetch it, or the whole model again") from error
-    most = _MOST_BYTES.get(file.name, _MOST_BYTES_OF_JSON if file.suffix == ".json" else None)
+    most = _MOST_BYTES.get(file.name, MOST_BYTES_OF_JSON if file.suffix == ".json" else None)
     if most is not None and size > most:
         raise ModelError(
             f"{file.name} of {file.parent.name} has {size >> 20:,} MiB, and may have {most >> 20}", "fetch it again"

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from core.confined import Exceeded, Raised
-from core.errors import MelboError, ModelError, SettingsError, first_line
+from core.errors import Cancelled, MelboError, ModelError, SettingsError, first_line
 from core.model.control_tokens import ControlTokens, added_tokens
 from core.model.rendering import render
 from core.model.thoughts import Marks, marks_in
@@ -129,7 +129,7 @@ class ChatTemplate:
             return render(self._tokenizer, messages, prompt, own)
         except Exceeded as error:
             raise CostlyTemplate(f"the chat template of {self._model} {error}", _COSTLY_REMEDY) from error
-        except MelboError:
+        except (MelboError, Cancelled):
             raise
         except Exception as error:  # templates refuse what they do not like by raising whatever they like
             raise ModelError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError, first_line
+from core.model.claims import text_of
 
 _NAMES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
@@ -20,11 +21,19 @@ def load_tokenizer(auto: Any, folder: Path, adapter: Path | None, trust_remote_c
     if place == folder:
         # An adapter may bring a template and no tokenizer.
         if adapter is not None and _has(adapter, ("chat_template.jinja",)):
-            tokenizer.chat_template = (adapter / "chat_template.jinja").read_text(encoding="utf-8")
+            tokenizer.chat_template = _template(adapter / "chat_template.jinja")
     elif not tokenizer.chat_template:
         own = load_tokenizer(auto, folder, None, trust_remote_code)
         tokenizer.chat_template = own.chat_template if own is not None else None
     return tokenizer
+
+
+def _template(path: Path) -> str:
+    try:
+        return text_of(path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path.name} of {path.parent.name} cannot be read ({why})", "fetch it again") from error
 
 
 def _check(tokenizer: Any, place: Path) -> None:

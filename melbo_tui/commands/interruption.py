@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_ENDING = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGTERM") if hasattr(signal, name))
+from core.errors import causes
+from melbo_tui import signals
 
 
 class Stopped(KeyboardInterrupt):
@@ -21,9 +21,7 @@ class Stopped(KeyboardInterrupt):
 
 def stopped(error: BaseException | None) -> Stopped | None:
     """What ended the command, where `error` came of telling what it had made: to a terminal that is gone, perhaps."""
-    if error is None or isinstance(error, Stopped):
-        return error
-    return stopped(error.__cause__) or stopped(error.__context__)
+    return next((one for one in causes(error) if isinstance(one, Stopped)), None)
 
 
 class Interruption:
@@ -54,14 +52,9 @@ def stop_at_once(number: int, frame: object) -> None:
 
 @contextmanager
 def handled(handler: Callable[[int, Any], object] = stop_at_once) -> Iterator[None]:
-    """`handler` takes the signals that end a command, but those that whoever started it (nohup, `&`) wants ignored."""
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in _ENDING:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, handler)
-    try:
+    """`handler` takes the signals that end a command, where this is the main thread: no other can take any."""
+    if threading.current_thread() is not threading.main_thread():
         yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+        return
+    with signals.taken(handler):
+        yield

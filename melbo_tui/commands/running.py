@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
+from core.cancelling import cancelled_by
 from core.errors import Cancelled
 from core.events import Event, ModelLoaded, Progressed, Warned
 from core.log import LOG
@@ -61,7 +62,6 @@ class Runner:
             listen(event)
 
         def emit(event: Event) -> None:
-            nonlocal told
             if isinstance(event, ModelLoaded):
                 self.loaded = event
             try:
@@ -69,12 +69,22 @@ class Runner:
             except (OutputError, ReaderGone) as error:  # the step in hand is ended and put away all the same
                 unwritten.append(error)
                 interrupted.want()
-            if isinstance(event, Progressed) and interrupted and not told:
+            if isinstance(event, Progressed):
+                end_if_interrupted()
+
+        def end_if_interrupted() -> None:
+            """Raises Cancelled out of a phase that cannot yield: loading a model."""
+            nonlocal told
+            if interrupted and not told:
                 told = True
-                raise Cancelled  # out of a phase that cannot yield: loading a model
+                raise Cancelled
 
         try:
-            with _interruptions() as interrupted, closing(self.session.start(0, request, emit)) as steps:
+            with (
+                _interruptions() as interrupted,
+                cancelled_by(end_if_interrupted),
+                closing(self.session.start(0, request, emit)) as steps,
+            ):
                 for _ in steps:
                     if interrupted and not told:
                         told = True

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
 from core.errors import MelboError
+from core.redaction import redacted
+from melbo_tui.nowhere import send_nowhere
 from vectors.plain_text import printable
 
 # What styles text, as Textual does in the traceback of an app that has crashed: it goes without a trace.
@@ -30,10 +32,12 @@ class Filtered:
     """A stream through which nothing passes that acts on a terminal, whoever writes: a command, a library, a traceback.
 
     A carriage return passes at either end of what is written, where bars of progress have it; inside it becomes a newline.
+    `discreet` leaves out secrets as well: where errors are told, not where a model's completions are.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, discreet: bool = False) -> None:
         self._stream = stream
+        self._discreet = discreet
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -44,7 +48,7 @@ class Filtered:
             inner = text.strip("\r")
             start = len(text) - len(text.lstrip("\r"))
             text = text[:start] + printable(inner) + text[start + len(inner) :]
-        return self._stream.write(text)
+        return self._stream.write(redacted(text) if self._discreet else text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -70,7 +74,7 @@ def prepare() -> None:
             sys.stdin.reconfigure(encoding="utf-8" if ascii else None, errors="replace", newline=None)
     for name in ("stdout", "stderr"):
         if not isinstance(stream := getattr(sys, name), Filtered):
-            setattr(sys, name, cast("TextIO", Filtered(stream)))
+            setattr(sys, name, cast("TextIO", Filtered(stream, discreet=name == "stderr")))
     if closed:
         raise OutputError("standard output is closed", "send it somewhere, for example >/dev/null")
 
@@ -107,19 +111,14 @@ def can_write(text: str) -> bool:
 
 def _open_nowhere(number: int, name: str) -> None:
     """Fills a closed descriptor, or the next file that is opened, the library's maybe, would get what is printed."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
     try:
         os.fstat(number)
     except OSError:
-        os.dup2(nowhere, number)
+        send_nowhere(number)
     setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115  the process's own
-    if nowhere != number:
-        os.close(nowhere)
 
 
 def _give_up(stream: TextIO) -> None:
     """Sends what is left of `stream` nowhere, or Python would complain once more when it flushes at exit."""
     with contextlib.suppress(OSError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        send_nowhere(stream.fileno())

@@ -19,6 +19,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from melbo_tui.line.writer import Writer
+from melbo_tui.nowhere import send_nowhere
 
 if TYPE_CHECKING:
     from melbo_tui.line.app import TerminalApp
@@ -121,9 +122,7 @@ class LineDriver(LinuxDriver):
         if self._writer_thread is not None:
             self._writer_thread.gone = True
         self.exit_event.set()  # or the input thread would read the end of its input over and over
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)
+        send_nowhere(0, 1, 2)
 
     # The shell's job control
 

@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-# The signals that end the program, by their numbers.
-ENDING = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM") if hasattr(signal, name))
+from melbo_tui.signals import ENDING, taken
+
 # A step that takes longer is given up; a run loses what it did since its last checkpoint.
 _LONGEST_STEP_SECONDS = 60.0
 # timeout(1) tells its child and then the group it is in, a key that is held down repeats: that is one wish, not two.
 _SAME_SIGNAL_SECONDS, _SAME_KEY_SECONDS = 0.25, 1.0
-_PUTTING_AWAY_SECONDS = 0.3
+# What the app's thread may take to come to it, and then for it, before it is done without that thread or given up.
+_PUTTING_AWAY_SECONDS, _LONGEST_PUTTING_AWAY_SECONDS = 0.3, 10.0
 # What the app may take to close its widgets before the process is ended without it.
 _CLOSING_SECONDS, _CRASHING_SECONDS = 0.6, 3.0
 _LOOK_SECONDS = 0.5
@@ -71,22 +72,17 @@ class Leaving:
         """Takes the signals that end a program, but those that whoever started it wanted ignored; main thread only."""
         ours, theirs = os.pipe()
         os.set_blocking(theirs, False)
-        before = {}
         # The C handler writes the number into the pipe whatever Python is doing; a thread reads it there.
         woken = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
-        for number in ENDING:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, lambda number, frame: None)
         threading.Thread(target=self._listen, args=(ours,), name="melbo-signals", daemon=True).start()
         if os.name == "posix" and os.isatty(0):
             threading.Thread(target=self._watch_terminal, name="melbo-terminal", daemon=True).start()
         hook, threading.excepthook = threading.excepthook, self._thread_failed
         try:
-            yield
+            with taken(lambda number, frame: None):
+                yield
         finally:
             threading.excepthook = hook
-            for number, handler in before.items():
-                signal.signal(number, handler)
             signal.set_wakeup_fd(woken)
             os.write(theirs, b"\0")
             os.close(theirs)
@@ -156,9 +152,11 @@ class Leaving:
         self.hung_up()
 
     def _leave(self) -> None:
-        away = threading.Event()
+        begun, away = threading.Lock(), threading.Event()
 
         def put_away() -> None:
+            if not begun.acquire(blocking=False):  # the other thread is at it, and two would write over each other
+                return
             with contextlib.suppress(Exception):  # what cannot be kept must not keep the rest from being
                 self._app.put_away()
             away.set()
@@ -169,6 +167,7 @@ class Leaving:
         closed = self._app.close_engine(_LONGEST_STEP_SECONDS)
         if not away.wait(_PUTTING_AWAY_SECONDS):
             put_away()
+            away.wait(_LONGEST_PUTTING_AWAY_SECONDS)
         # Nothing is left that could be lost. Whoever sent a signal waits; and an engine that was left behind in its step, or a
         # look-up that hangs, would hold the process for ever.
         if self._app.is_real and (self.code or not closed):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from core.cancelling import end_if_cancelled
 from core.engine import Engine, Outbox
 from core.errors import Cancelled, SettingsError
 from core.events import Event, Progressed, Said, Stepped, StepPoint, TaskEnded, TaskPaused, TaskStarted, Warned
@@ -166,6 +167,36 @@ def test_cancelled_twice_it_ends_at_once(engine: Engine, listener: Listener) -> 
     listener.wait_for(lambda e: isinstance(e, Progressed) and e.stage == "parting")
     engine.cancel(task)
     assert listener.ended(task).outcome == "cancelled"
+
+
+class _Wait:
+    """Waits within a step, as for a process that does not answer."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        self.begun.set()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            end_if_cancelled()
+            time.sleep(0.01)
+
+
+def test_a_wait_within_a_step_ends_with_the_task_or_the_engine(listener: Listener) -> None:
+    engine = Engine(listener, Session())
+    began = time.monotonic()
+    wait = _Wait()
+    task = engine.submit(Scripted("cancelled", gate=wait))
+    assert wait.begun.wait(WAIT)
+    engine.cancel(task)
+    assert listener.ended(task).outcome == "cancelled"
+    wait = _Wait()
+    task = engine.submit(Scripted("closed", gate=wait))
+    assert wait.begun.wait(WAIT)
+    assert engine.close(WAIT)
+    assert listener.ended(task).outcome == "cancelled"
+    assert time.monotonic() - began < WAIT / 2
 
 
 def test_closing_the_engine_leaves_no_time_for_that(listener: Listener) -> None:

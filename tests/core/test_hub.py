@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.errors import Cancelled, ModelError
@@ -184,6 +187,29 @@ def test_a_hub_that_cannot_be_reached(hub: Hub, settings: dict[str, str], why: s
     assert "\n" not in str(caught.value)
     assert "geheim" not in str(caught.value)
     assert "network" in caught.value.remedy
+
+
+def test_a_download_ends_with_the_program_that_wanted_it(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "20")  # until then it waits in silence
+    hub.fault = _of_the_weights(then=Fault(cut=1 << 20, stall=20))
+    wanting = (
+        "import os, threading, time\nfrom core.fetching import fetched\nfrom core.hub import Wanted\n"
+        "wanted = Wanted('owner/tiny', None, (['*.json', '*.safetensors'],))\n"
+        "threading.Thread(target=fetched, args=(wanted, lambda stage, fraction: None), daemon=True).start()\n"
+        "print(flush=True), input()\nos._exit(0)"
+    )
+    with subprocess.Popen([sys.executable, "-c", wanting], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        while not any(path.endswith(WEIGHTS) for _, path, _ in hub.asked):
+            time.sleep(0.02)
+        (child,) = psutil.Process(program.pid).children()
+        program.communicate(b"\n", timeout=10)
+    child.wait(5)
+
+
+def test_why_a_download_s_process_ended_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.fetching.python", lambda *what: [sys.executable, "-c", "import sys; sys.exit('no such thing')"])
+    with pytest.raises(ModelError, match=r"its process ended \(no such thing\)"):
+        _fetch()
 
 
 def test_a_cache_that_cannot_be_written(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

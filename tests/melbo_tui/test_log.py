@@ -1,10 +1,11 @@
-"""The log holds what went wrong, nobody's words, and never stands in the way."""
+"""The log holds what went wrong, no prompts and no completions, and never stands in the way."""
 
 from __future__ import annotations
 
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,16 @@ async def test_a_fault_of_the_app_and_what_it_tells_are_logged(library: Library)
     assert "the app ends" in log
     assert isinstance(apps[0].fault, ZeroDivisionError)
     assert not [handler for handler in LOG.handlers if isinstance(handler, logging.FileHandler)]
+
+
+async def test_a_log_that_two_threads_end_ends_once(library: Library) -> None:
+    async with opened(library) as (app, _, _):
+        both = [threading.Thread(target=app.end_log) for _ in range(2)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+    assert log_file().read_text().count("the app ends") == 1
 
 
 def test_threads_that_end_are_logged() -> None:

@@ -118,7 +118,8 @@ def test_what_libraries_and_tracebacks_print_is_filtered() -> None:
 import logging, sys, threading, warnings
 from melbo_tui.commands import streams
 streams.prepare()
-evil = chr(27) + "]0;EVIL" + chr(7) + chr(0x9b) + "2J" + chr(0x202e)
+told = "of https://me:pa55@host/x with hf_abcdef"
+evil = told + chr(27) + "]0;EVIL" + chr(7) + chr(0x9b) + "2J" + chr(0x202e)
 logging.warning(evil)
 warnings.warn(evil)
 thread = threading.Thread(target=exec, args=("raise ValueError(evil)", globals()))
@@ -128,6 +129,9 @@ print(evil)
 raise ValueError(evil)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert "pa55" in done.stdout, "what a command is asked for is told whole"
+    assert "pa55" not in done.stderr
+    assert "hf_" not in done.stderr
     shown = done.stdout + done.stderr
     assert shown.count("EVIL") >= 5
     assert printable(shown) == shown

@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from transformers import AutoTokenizer
 
 from core.errors import Cancelled, ModelError
 from core.language_model import LanguageModel
 from core.model.building import held_to
-from core.model.checkpoint_files import tensor_names
+from core.model.checkpoint_files import check_files, kept_notes, tensor_names
 from core.model.claims import check_claims, check_memory
 from core.model.examination import examine_folder
 from core.model.gguf_header import check_header
+from core.model.tokenizer_files import load_tokenizer
 from tests.tiny_models import save_tiny, tiny_model
 
 Change = Callable[[Path], Any]
@@ -235,3 +237,34 @@ def test_an_adapters_claims(folder: Path, tmp_path: Path, changes: dict[str, Any
     with pytest.raises(ModelError, match=message):
         LanguageModel.load(folder, "m", device="cpu", adapter=tmp_path / "adapter")
     assert time.monotonic() - began < 20
+
+
+def test_what_lies_beside_the_weights_is_read_within_bounds(folder: Path, tmp_path: Path) -> None:
+    config = folder / "config.json"
+    config.write_text('{"rope": NaN, "twice": 1, "twice": Infinity}')
+    check_files(folder)  # transformers takes that
+    with config.open("ab") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(ModelError, match=r"its config.json fails .*larger than 16 MiB"):
+        check_files(folder)
+    _pipe("config.json")(folder)
+    with pytest.raises(ModelError, match=r"its config.json fails .*a pipe"):
+        check_files(folder)
+    for notes in ('{"a": 1}', "[", "3"):
+        (folder / "melbo-tui-notes.json").write_text(notes)
+        with pytest.raises(ModelError, match=r"melbo-tui-notes.json of model cannot be read"):
+            kept_notes(folder)
+    (tmp_path / "adapter").mkdir()
+    for template in (b"\xff", bytes(5 << 20)):
+        (tmp_path / "adapter" / "chat_template.jinja").write_bytes(template)
+        with pytest.raises(ModelError, match=r"chat_template.jinja of adapter cannot be read"):
+            load_tokenizer(AutoTokenizer, folder, tmp_path / "adapter", False)
+
+
+def test_a_header_that_names_a_tensor_twice_or_has_a_size_without_end_is_refused(tmp_path: Path) -> None:
+    entry = '"a": {"dtype": "F32", "shape": [%s], "data_offsets": [0, 4]}'
+    for header in (f"{{{entry % 1}, {entry % 1}}}", f"{{{entry % '1e999'}}}", f"{{{entry % 'NaN'}}}", f"{{{entry % 10**30}}}"):
+        file = tmp_path / "model.safetensors"
+        file.write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(4))
+        with pytest.raises(ModelError, match="is no whole safetensors file"):
+            tensor_names(tmp_path)

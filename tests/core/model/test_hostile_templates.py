@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from core.cancelling import cancelled_by
 from core.confined import Confined, Exceeded, Raised
-from core.errors import ModelError
+from core.errors import Cancelled, ModelError
 from core.model.examination import examine_folder
 from core.model.templates import ChatTemplate, CostlyTemplate
 from tests.tiny_models import save_tiny, tiny_tokenizer
@@ -101,6 +104,41 @@ def test_a_process_that_is_killed_between_two_calls_is_started_anew() -> None:
             own.call(":matches", {"patterns": ["(a+)+b"], "texts": ["a" * 40]})
     finally:
         own.close()
+
+
+def test_a_call_that_waits_ends_with_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.confined.SECONDS", 30.0)
+    monkeypatch.setattr("core.confined._CLOSING_SECONDS", 0.1)
+    own, waiting = Confined(), threading.Event()
+
+    def check() -> None:
+        if waiting.is_set():
+            raise Cancelled
+
+    def call(patterns: list[str]) -> bool:
+        return bool(own.call(":matches", {"patterns": patterns, "texts": ["a" * 40]}))
+
+    def fail() -> None:
+        with suppress(Exceeded):
+            call(["(a+)+b"])
+
+    try:
+        assert call(["a+"])
+        threading.Timer(0.3, waiting.set).start()
+        began = time.monotonic()
+        with cancelled_by(check), pytest.raises(Cancelled):
+            call(["(a+)+b"])
+        assert time.monotonic() - began < 2
+        assert call(["a+"]), "by a process of its own, not by the one that is still at the call before"
+        other = threading.Thread(target=fail)
+        other.start()
+        time.sleep(0.1)
+        with cancelled_by(check), pytest.raises(Cancelled):
+            call(["a+"])  # while another thread's is not at its end
+    finally:
+        own.close()
+    other.join(2)
+    assert not other.is_alive()
 
 
 def test_the_process_writes_no_file_and_ends_with_its_parent(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from melbo_tui.line.leaving import Leaving
+from melbo_tui.log import log_file, logged
 
 
 class App:
@@ -72,6 +74,23 @@ def test_an_app_that_is_stuck_does_not_cost_what_was_being_written() -> None:
     assert app.told == ["engine", "put away"]
 
 
+def test_what_takes_the_app_long_to_put_away_is_put_away_once() -> None:
+    class Slow(App):
+        def in_the_loop(self, call: Callable[[], object]) -> bool:
+            threading.Thread(target=call).start()
+            return True
+
+        def put_away(self) -> None:
+            self.told.append("put away")
+            time.sleep(0.6)
+            self.told.append("kept")
+
+    app = Slow()
+    Leaving(app).begin(3)
+    until(lambda: 3 in app.told)
+    assert app.told == ["put away", "engine", "kept", 3]
+
+
 def test_before_the_app_is_there_the_terminal_alone_is_put_back() -> None:
     app = App()
     app.has_loop = False
@@ -126,3 +145,14 @@ def test_a_thread_that_dies_ends_the_app() -> None:
         thread.start()
         thread.join()
     assert app.told == ["a fault"]
+
+
+def test_a_thread_that_dies_ends_the_app_also_while_there_is_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MELBO_TUI_LOG", str(tmp_path))
+    app = App()
+    with Leaving(app).listening(), logged("the app"):
+        thread = threading.Thread(target=lambda: 1 / 0, name="worker")
+        thread.start()
+        thread.join()
+    assert app.told == ["division by zero"]
+    assert "the thread worker ended" in log_file().read_text()
