@@ -5,15 +5,15 @@ from __future__ import annotations
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from melbo_tui.widgets.dialog import Dialog
 from melbo_tui.wording import thought_for
 from vectors.library import Kept, Library
 from vectors.plain_text import one_line
 
 
-class Compare(ModalScreen[None]):
+class Compare(Dialog[None]):
     """Raises LibraryError or VectorError, when it is made, where one of the two cannot be read."""
 
     DEFAULT_CSS = """

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import DataTable, Static
 
 from melbo_tui.breadth import is_wide
 from melbo_tui.messages import LibraryChanged, SteerWith
 from melbo_tui.panes import report_plot
 from melbo_tui.widgets.chart import Chart
+from melbo_tui.widgets.dialog import Dialog
 from melbo_tui.widgets.list_table import ListTable
 from vectors.index import LibraryError
 from vectors.reports import Report, Table, whom
@@ -30,7 +30,7 @@ _ROOM_FOR_A_PLOT = 32
 _NAMES = ("vector", "first under")  # columns that name vectors
 
 
-class ReportScreen(ModalScreen[None]):
+class ReportScreen(Dialog[None]):
     """Shows the report `id`; `stop` ends the work that it comes from, None where there is none."""
 
     DEFAULT_CSS = """

@@ -8,10 +8,10 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from melbo_tui.attempts import why_not
+from melbo_tui.widgets.dialog import Dialog
 from vectors.index import LibraryError
 from vectors.library import Kept, Library
 from vectors.recipe import Recipe
@@ -21,7 +21,7 @@ from vectors.vector import SteeringVector, VectorError
 Hear = Callable[[SteeringVector, Callable[[str], None]], None]
 
 
-class Workbench(ModalScreen[Kept | None]):
+class Workbench(Dialog[Kept | None]):
     """Gives the mixture that was kept, or None."""
 
     DEFAULT_CSS = """

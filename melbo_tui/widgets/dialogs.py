@@ -9,11 +9,11 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, SelectionList, Static
 from textual.widgets.option_list import Option
 
 from melbo_tui.attempts import told
+from melbo_tui.widgets.dialog import Dialog
 from vectors.plain_text import printable
 
 _BOX = """
@@ -30,7 +30,7 @@ def _nothing_wrong(text: str) -> str:
     return ""
 
 
-class Ask(ModalScreen[str | None]):
+class Ask(Dialog[str | None]):
     """Asks for one line; Escape gives None.
 
     `check` gives what is wrong with what is being typed, or nothing. `attempt` does what the line is for when it is accepted,
@@ -108,7 +108,7 @@ class Ask(ModalScreen[str | None]):
         self.query_one("#wrong", Static).update(printable(wrong))
 
 
-class Choose(ModalScreen[str | None]):
+class Choose(Dialog[str | None]):
     """Chooses one of (key, line) pairs; typing filters them."""
 
     DEFAULT_CSS = _BOX.format("Choose") + _LIST.format("Choose OptionList")
@@ -154,7 +154,7 @@ class Choose(ModalScreen[str | None]):
         options.highlighted = 0 if fitting else None
 
 
-class PickMany(ModalScreen[list[str] | None]):
+class PickMany(Dialog[list[str] | None]):
     """Ticks some of (key, line, ticked) options; gives the keys of those that are ticked."""
 
     DEFAULT_CSS = _BOX.format("PickMany") + _LIST.format("PickMany SelectionList")
@@ -175,7 +175,7 @@ class PickMany(ModalScreen[list[str] | None]):
         self.dismiss([key for key, _, _ in self._options if key in ticked])
 
 
-class Help(ModalScreen[None]):
+class Help(Dialog[None]):
     """Shows a page of our own Markdown."""
 
     DEFAULT_CSS = _BOX.format("Help") + "Help > Vertical { width: 84; height: 90%; } Help Markdown { background: $surface; }"

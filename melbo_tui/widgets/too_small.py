@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.events import Resize
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from melbo_tui.breadth import LEAST, is_too_small
+from melbo_tui.widgets.dialog import Dialog
 
 
-class TooSmall(ModalScreen[None]):
+class TooSmall(Dialog[None]):
     """Goes by itself when there is room again; what is under it stays as it is, and takes no keys meanwhile."""
 
     DEFAULT_CSS = """
     TooSmall { align: center middle; background: $surface; }
     TooSmall Static { width: 100%; text-align: center; }
     """
-
-    _gone = False
 
     def compose(self) -> ComposeResult:
         yield Static("", markup=False)
@@ -38,6 +36,5 @@ class TooSmall(ModalScreen[None]):
             needed = f"{LEAST.width}x{LEAST.height}"  # first, for it may be all there is room for
             text = f"{needed} cells are needed, and there are {size.width}x{size.height}. Make the terminal larger."
             self.query_one(Static).update(text)
-        elif self.is_current and not self._gone:
-            self._gone = True
+        else:
             self.dismiss(None)
