@@ -205,6 +205,12 @@ class MelboApp(LoadingApp):
         self.query_one(TopBar).show_pane(pane)
         self.call_after_refresh(self.query_one(f"#{pane}", Pane).shown)
 
+    def action_command_palette(self) -> None:
+        from melbo_tui.widgets.palette import Palette  # after the first frame
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_guide(self) -> None:
         from melbo_tui.guide import PAGE
         from melbo_tui.widgets.dialogs import Help

@@ -4,6 +4,9 @@ from textual.app import App, ComposeResult
 from textual.widgets import Label
 
 from melbo_tui.widgets.dialog import Dialog
+from melbo_tui.widgets.palette import Palette
+from tests.melbo_tui.scripted import opened
+from vectors.library import Library
 
 
 class Question(Dialog[str]):
@@ -37,4 +40,16 @@ async def test_a_dialog_that_is_dismissed_under_another_takes_none_with_it() -> 
         above.dismiss("above")
         await pilot.pause()
         assert given == ["above", "below"]
+        assert len(app.screen_stack) == 1
+
+
+async def test_the_palette_bears_two_escapes_in_a_row(library: Library) -> None:
+    async with opened(library) as (app, pilot, _):
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        palette = app.screen
+        assert isinstance(palette, Palette)
+        palette.dismiss()
+        palette.dismiss()
+        await pilot.pause()
         assert len(app.screen_stack) == 1

@@ -24,7 +24,7 @@ PROGRAM = [sys.executable, "-m", "melbo_tui"]
 class Terminal:
     """A command on a pseudo-terminal of `columns` x `rows` cells. To be used with `with`, which ends what still runs.
 
-    With `answers` it says that it has synchronised output and resizes in the band; with `rate` it takes so many bytes a second.
+    With `answers` it says that it has synchronised output and resizes in the band; it takes `rate` bytes a second.
     `written` holds everything that came, `reads` (seconds since the start, bytes) as they came; both grow in a thread.
     """
 
@@ -58,7 +58,7 @@ class Terminal:
         self._screen = pyte.Screen(columns, rows)
         self._fed, self._stream = 0, pyte.ByteStream(self._screen)
         self._closed = False
-        self._answers, self._rate = answers, rate
+        self._answers, self.rate = answers, rate
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -78,13 +78,14 @@ class Terminal:
             if not self._reading.wait(0.05) or not select.select([self._ours], [], [], 0.05)[0]:
                 continue
             try:
-                data = os.read(self._ours, 65536 if self._rate is None else max(int(self._rate / 10), 1))
-                for mode in re.findall(rb"\x1b\[\?(2026|2048)\$p", data) if self._answers else ():
+                data = os.read(self._ours, 65536 if self.rate is None else max(int(self.rate / 10), 1))
+                end = bytes(self.written[-8:]) + data  # a question may come in two parts
+                for mode in re.findall(rb"\x1b\[\?(2026|2048)\$p", end) if self._answers else ():
                     os.write(self._ours, b"\x1b[?%b;2$y" % mode)
             except OSError:
                 return
-            if self._rate is not None:
-                time.sleep(len(data) / self._rate)
+            if self.rate is not None:
+                time.sleep(len(data) / self.rate)
             self.written += data
             self.reads.append((time.monotonic() - self.began, len(data)))
 

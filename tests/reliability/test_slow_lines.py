@@ -72,10 +72,13 @@ def test_a_signal_while_the_reader_stands_still(tiny_chat: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_slow_line_is_offered_less_and_takes_it(tiny_chat: Path, tmp_path: Path) -> None:
-    with program(tiny_chat, tmp_path, form=LONG, rate=1500, answers=True) as terminal:
+    with program(tiny_chat, tmp_path, form=LONG, rate=20_000, answers=True) as terminal:
         terminal.wait_for("float32", 90)
         terminal.send("\r")
+        terminal.wait_for("bomb-01", 60)
+        terminal.rate = 800  # bytes a second, of which a frame has some hundreds
         terminal.wait_for("The line is slow", 60)
+        terminal.rate = 3000
         terminal.send("\x10")
         terminal.wait_for("Search", 20)
         terminal.send("low band")
