@@ -222,6 +222,7 @@ def test_a_hub_id_is_fetched_and_found_again_without_the_hub(hub: str, tmp_path:
     assert _fetch("http://127.0.0.1:9", tmp_path, "owner/tiny")[0] == "owner/tiny"
 
 
+@pytest.mark.slow
 def test_pickled_weights_are_fetched_where_there_are_no_others(tiny_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_folder, tmp_path / "pickled")
     weights = load_file(tmp_path / "pickled" / "model.safetensors")

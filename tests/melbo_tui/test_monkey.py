@@ -106,7 +106,7 @@ class _Monkey:
 
 @pytest.mark.parametrize(
     ("seed", "acts"),
-    [(0, 60), (1, 60), *(pytest.param(seed, 200, marks=pytest.mark.slow) for seed in range(2, 6))],
+    [(0, 60), *(pytest.param(seed, 200, marks=pytest.mark.slow) for seed in range(1, 6))],
 )
 @pytest.mark.timeout(600)
 async def test_whatever_is_done(library: Library, seed: int, acts: int, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -65,6 +65,7 @@ async def test_every_pane_has_a_whole_header_and_footer(library: Library, size: 
             check_footer(app)
 
 
+@pytest.mark.slow
 async def test_every_field_of_the_form_can_be_reached_and_seen(library: Library) -> None:
     async with opened(library, tuple(LEAST)) as (app, pilot, _):
         app.query_one("#more").collapsed = False  # type: ignore[attr-defined]
