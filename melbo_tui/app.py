@@ -21,7 +21,7 @@ from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, W
 from core.log import failed, fault_remedy
 from core.model_source import ModelSpec
 from melbo_tui.attempts import told
-from melbo_tui.breadth import WIDE, is_slim, is_too_small
+from melbo_tui.breadth import SLIM, WIDE, is_too_small
 from melbo_tui.commands.output import fail
 from melbo_tui.loading import EngineLike, LoadingApp
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
@@ -299,9 +299,12 @@ class MelboApp(LoadingApp):
         self.remember(low_bandwidth=self.low_bandwidth)
 
     def on_resize(self, event: Resize) -> None:
-        self.set_class(is_slim(self), "-slim")
-        if is_too_small(event.size) and not any(isinstance(screen, TooSmall) for screen in self.screen_stack):
+        self.set_class(event.size.width < SLIM, "-slim")  # the app's own size is still the one before
+        covers = [screen for screen in self.screen_stack if isinstance(screen, TooSmall)]
+        if is_too_small(event.size) and not covers:
             self.push_screen(TooSmall())
+        for cover in covers:
+            cover.call_later(cover.fit, event.size)
         self.show_state()
 
 

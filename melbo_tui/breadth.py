@@ -16,9 +16,5 @@ def is_wide(app: App[Any]) -> bool:
     return app.size.width >= WIDE
 
 
-def is_slim(app: App[Any]) -> bool:
-    return app.size.width < SLIM
-
-
 def is_too_small(size: Size) -> bool:
     return size.width < LEAST.width or size.height < LEAST.height

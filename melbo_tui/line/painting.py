@@ -13,8 +13,10 @@ from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.events import Resize
+from textual.geometry import Size
 from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.screen import Screen
+from textual.timer import Timer
 
 from melbo_tui.line.cells import Cells
 
@@ -25,6 +27,7 @@ _AT_HAND_SECONDS = 0.25  # after a key, frames go out as they are made
 _ANSWER_SECONDS = 2.0  # a terminal that does not answer in time is not waited for
 _SLOW_SECONDS, _SLOW_FRAMES = 0.5, 3
 _MOST_DEBT_SECONDS = 3.0
+_SETTLING_SECONDS = 0.25
 _ASK = "\x1b[?2026$p"  # the terminal answers it when it has read all that was written before
 
 
@@ -72,10 +75,10 @@ class Painter:
         self._cursor, self._asked, self._next = (-1, -1), None, 0.0
         self._due()
 
-    def resized(self) -> None:
-        """The terminal had another size, if only for a moment: what it shows is not known, even where the size is as it was."""
+    def resized(self, size: Size) -> None:
+        """The terminal has this size, and had another, if only for a moment: what it shows is not known."""
         self._screen = None
-        if self._app.size == (self._cells.width, self._cells.height):
+        if size == (self._cells.width, self._cells.height):
             self.repaint()  # or nothing would be painted; another size is laid out and painted anew
 
     def answered(self) -> None:
@@ -141,6 +144,7 @@ class LineApp(App[None]):
 
     allowance = NORMAL
     _painter: Painter | None = None
+    _settling: Timer | None = None
 
     @property
     def synchronised(self) -> bool:
@@ -157,7 +161,16 @@ class LineApp(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         if self._painter is not None:
-            self._painter.resized()
+            self._painter.resized(event.size)  # the app's own is still the one before
+            if self._settling is not None:
+                self._settling.stop()
+            self._settling = self.set_timer(_SETTLING_SECONDS, self._paint_anew)
+
+    def _paint_anew(self) -> None:
+        """Once sizes have settled: of several in a row Textual tells its screens the last, which may be the one they had."""
+        if self._painter is not None:
+            self._painter.resized(self.size)
+        self.screen.refresh(layout=True)
 
     @property
     def _line_driver(self) -> LineDriver | None:

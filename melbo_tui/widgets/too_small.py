@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.events import Resize
+from textual.geometry import Size
 from textual.widgets import Static
 
 from melbo_tui.breadth import LEAST, is_too_small
@@ -22,16 +22,10 @@ class TooSmall(Dialog[None]):
         yield Static("", markup=False)
 
     def on_mount(self) -> None:
-        self._tell()
+        self.fit(self.app.size)
 
-    def on_resize(self, event: Resize) -> None:
-        self._tell()
-
-    def on_screen_resume(self) -> None:
-        self._tell()
-
-    def _tell(self) -> None:
-        size = self.app.size
+    def fit(self, size: Size) -> None:
+        """Says what is missing of the terminal's `size`, or goes. The app tells it, which knows the size first."""
         if is_too_small(size):
             needed = f"{LEAST.width}x{LEAST.height}"  # first, for it may be all there is room for
             text = f"{needed} cells are needed, and there are {size.width}x{size.height}. Make the terminal larger."
