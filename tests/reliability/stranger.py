@@ -6,6 +6,7 @@ python -m tests.reliability.stranger app|commands FOLDER TEXT    (TEXT in JSON)
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from pathlib import Path
@@ -153,6 +154,8 @@ def run_commands(folder: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
+    Path(sys.argv[2]).parent.mkdir(parents=True, exist_ok=True)
+    os.chdir(Path(sys.argv[2]).parent)  # what is exported under a name alone lands there
     from melbo_tui.commands import streams
     from melbo_tui.terminal import prepare_terminal
 
