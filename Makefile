@@ -7,7 +7,7 @@ WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := run
-SLOW := slow$(if $(MELBO_TUI_REAL_MODEL), or real)
+SLOW := $(if $(MELBO_TUI_REAL_MODEL),slow or real,slow and not real)
 .PHONY: run test test-all soak attack check format bench gpu-check organism clean
 
 $(VENV)/bin/python:

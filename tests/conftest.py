@@ -18,6 +18,15 @@ settings.load_profile("melbo-tui")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever -m asks for, a test of a real model needs one."""
+    if not os.environ.get("MELBO_TUI_REAL_MODEL"):
+        for item in items:
+            if "real" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="MELBO_TUI_REAL_MODEL names no model's folder"))
+
+
 GOLDEN = Path(__file__).parent / "golden" / "tiny-qwen2"
 
 

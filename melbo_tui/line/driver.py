@@ -63,6 +63,14 @@ class LineDriver(LinuxDriver):
         if self._writer_thread is not None:
             self._writer_thread.write(data)
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal itself: COLUMNS and LINES, where the shell exports them, do not follow a resize."""
+        with contextlib.suppress(OSError, ValueError):
+            columns, rows = os.get_terminal_size(self._file.fileno())
+            if columns and rows:
+                return columns, rows
+        return super()._get_terminal_size()
+
     def start_application_mode(self) -> None:
         self._restored = False
         super().start_application_mode()  # type: ignore[no-untyped-call]

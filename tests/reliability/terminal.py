@@ -18,6 +18,7 @@ from types import TracebackType
 
 import pyte
 
+_STALE_SIZE = {"COLUMNS": "80", "LINES": "24"}
 PROGRAM = [sys.executable, "-m", "melbo_tui"]
 
 
@@ -47,7 +48,8 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **(environment or {})},
+            # A shell that exports COLUMNS and LINES says what they were when it started.
+            env={**os.environ, **_STALE_SIZE, "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **(environment or {})},
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         self._theirs = theirs  # held, so that what was set on it can still be asked for

@@ -114,7 +114,6 @@ def storm(terminal: Terminal, seed: int, sizes: int) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.soak
 def test_a_storm_of_sizes_leaves_the_header_whole(tmp_path: Path) -> None:
     with started("app", tmp_path / "app", HARMLESS) as terminal:
         terminal.wait_for("idle")
