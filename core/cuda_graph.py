@@ -26,6 +26,8 @@ _TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 3e-2}
 _failed: list[Any] = []
 # The first run moves tensors and loads kernels; the second, strictly, shows whether it waits for the device.
 _RUNS_BEFORE = 2
+# Memory is taken in whole segments, of which some stay partly empty.
+_SLACK, _LEAST_ROOM = 1.5, 64 << 20
 
 Work = Callable[..., Sequence[Tensor]]
 
@@ -39,6 +41,10 @@ def recordable(device: torch.device) -> bool:
 def _stream_beside(device: torch.device) -> Any:
     """One a device, for each new stream keeps memory of its own."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+class NoRoom(RuntimeError):
+    """The device has no memory for a recording beside what is held."""
 
 
 def warmed_up(work: Callable[[], Any], device: torch.device, strictly: bool = False) -> Any:
@@ -61,8 +67,30 @@ def warmed_up(work: Callable[[], Any], device: torch.device, strictly: bool = Fa
             main.wait_stream(beside)
 
 
-def record(work: Callable[[], Any], device: torch.device) -> tuple[Callable[[], None], Any]:
-    """Records `work`, which is not run: how to replay it, and what it puts its results in. Raises whatever forbids that."""
+def rehearsed(work: Callable[[], Any], device: torch.device) -> tuple[Any, int]:
+    """What `work` gives when it is run strictly, and the bytes of the device's memory that it took at most."""
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    result = warmed_up(work, device, strictly=True)
+    return result, torch.cuda.max_memory_allocated(device) - before
+
+
+def _room(device: torch.device) -> int:
+    """Bytes that torch may still take from the device: a recording has memory of its own, which none of torch's spare is."""
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info(device)
+    allowed = torch.cuda.get_per_process_memory_fraction(device) * total - torch.cuda.memory_reserved(device)
+    return int(min(free, allowed))
+
+
+def record(work: Callable[[], Any], device: torch.device, need: int) -> tuple[Callable[[], None], Any]:
+    """Records `work`, which is not run: how to replay it, and what it puts its results in.
+
+    `need` is the memory that it takes, in bytes. Raises NoRoom where there is less, for what a recording that fails has taken
+    never comes back; and whatever else forbids a recording.
+    """
+    if _room(device) < need * _SLACK + _LEAST_ROOM:
+        raise NoRoom(f"a recording of {need >> 20} MiB has no room")
     graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
     with torch.cuda.device(device):
         torch.cuda.synchronize()
@@ -99,6 +127,7 @@ class Recorded:
         self._example: tuple[Sequence[Tensor], Sequence[Tensor]] = (), ()
         self._inputs: Sequence[Tensor] = ()
         self._outputs: Sequence[Tensor] = ()
+        self._need = 0
         self._replay: Callable[[], None] | None = None
         self.plain = False  # recording it did not work out
 
@@ -114,7 +143,10 @@ class Recorded:
         """The first runs' outputs; None once it is recorded, or known that it cannot be."""
         try:
             if self._runs <= _RUNS_BEFORE:
-                outputs = warmed_up(lambda: self._work(*inputs), self._device, strictly=self._runs == _RUNS_BEFORE)
+                if self._runs < _RUNS_BEFORE:
+                    outputs = warmed_up(lambda: self._work(*inputs), self._device)
+                else:
+                    outputs, self._need = rehearsed(lambda: self._work(*inputs), self._device)
                 self._example = [one.clone() for one in inputs], [one.clone() for one in outputs]
                 return list(outputs)
             self._record()
@@ -133,7 +165,7 @@ class Recorded:
         # Not a copy of the example: work that escaped the recording would then seem to have been replayed.
         work, own = self._work, [torch.zeros_like(one) for one in inputs]
         self._inputs = own
-        self._replay, self._outputs = record(lambda: work(*own), self._device)
+        self._replay, self._outputs = record(lambda: work(*own), self._device, self._need)
         right = all(alike(a, b, self._dtype) for a, b in zip(expected, self._replayed(inputs), strict=True))
         if not right:
             self.plain, self._replay = True, None

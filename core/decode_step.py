@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.cuda_graph import alike, record, recordable, warmed_up
+from core.cuda_graph import alike, record, recordable, rehearsed, warmed_up
 from core.errors import is_out_of_memory
 from core.language_model import LanguageModel
 from core.residual import RowSteering
@@ -76,8 +76,8 @@ class FixedShape:
     def _recorded(self) -> Tensor:
         """Makes the step plainly, records it, and makes it once more by the recording, for comparison."""
         try:
-            expected: Tensor = warmed_up(self._forward, self._model.device, strictly=True)
-            replay, logits = record(self._forward, self._model.device)
+            expected, need = rehearsed(self._forward, self._model.device)
+            replay, logits = record(self._forward, self._model.device, need)
             self._step_back()
             replay()
             if alike(expected, logits, self._model.dtype):

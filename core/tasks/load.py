@@ -5,6 +5,7 @@ and is let go before the new weights are read: two models never have to fit into
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,8 +43,11 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
         emit(Progressed(task, stage, fraction or 0.0, 0.0 if fraction is None else 1.0, None, pace.left(stage, fraction)))
 
     progress("starting the engine", None)
+    first = "core.language_model" not in sys.modules
     with _no_collection():
         from core.language_model import LanguageModel, read_config  # torch and transformers, after the first frame
+    if first:
+        gc.freeze()  # what was imported stays; a model does not, and is never frozen
     from core.model.config import check_folder, located
     from core.model.memory import conversion_fits
     from core.model_store import local_folder
@@ -115,7 +119,6 @@ def _release(session: Session, task: int, emit: Emit) -> None:
     session.end_others(task)
     session.model, session.spec = None, None
     emit(ModelReleased(task))
-    gc.unfreeze()  # or the model's own circles would never be looked at
     gc.collect()
     give_back()
     import torch
@@ -126,7 +129,7 @@ def _release(session: Session, task: int, emit: Emit) -> None:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Imports and loads without garbage collection: a fifth faster, for what is made here is all there to stay."""
+    """Imports and loads without garbage collection: a fifth faster, for nothing that is made here can be let go yet."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -134,4 +137,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-        gc.freeze()

@@ -65,8 +65,8 @@ class LineDriver(LinuxDriver):
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """Columns and rows of the terminal itself: COLUMNS and LINES, where the shell exports them, do not follow a resize."""
-        with contextlib.suppress(OSError, ValueError):
-            columns, rows = os.get_terminal_size(self._file.fileno())
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            columns, rows = os.get_terminal_size(self._file.fileno())  # type: ignore[union-attr]
             if columns and rows:
                 return columns, rows
         return super()._get_terminal_size()

@@ -54,7 +54,7 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Lets all be recorded; which works were."""
     seen: list[str] = []
 
-    def record(work: Callable[[], Any], device: torch.device) -> tuple[Callable[[], None], Any]:
+    def record(work: Callable[[], Any], device: torch.device, need: int) -> tuple[Callable[[], None], Any]:
         seen.append(getattr(work, "__qualname__", "work"))
         owner = getattr(work, "__self__", None)
         undo.clear()
@@ -66,6 +66,7 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module in (cuda_graph, decode_step):
         monkeypatch.setattr(module, "record", record)
         monkeypatch.setattr(module, "warmed_up", lambda work, device, strictly=False: work())
+        monkeypatch.setattr(module, "rehearsed", lambda work, device: (work(), 0))
     for module in (cuda_graph, decode_step, segment):
         monkeypatch.setattr(module, "recordable", lambda device: True)
     return seen
@@ -149,7 +150,7 @@ def test_a_step_that_comes_out_otherwise_is_not_used(recordings: list[str], monk
 
 
 def test_a_step_that_cannot_be_recorded_goes_on_plainly(recordings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(work: Callable[[], Any], device: torch.device) -> Any:
+    def refuse(work: Callable[[], Any], device: torch.device, need: int) -> Any:
         recordings.append("refused")
         raise RuntimeError("operation not permitted when stream is capturing")
 
@@ -187,7 +188,7 @@ def test_the_float32_arithmetic_of_a_half_precision_model_is_not_recorded(record
 
 @pytest.mark.parametrize("fault", ["wrong", "raises"])
 def test_a_recording_that_is_wrong_is_dropped(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def record(work: Callable[[], Any], device: torch.device) -> tuple[Callable[[], None], Any]:
+    def record(work: Callable[[], Any], device: torch.device, need: int) -> tuple[Callable[[], None], Any]:
         if fault == "raises":
             raise RuntimeError("the device was waited for")
         results = [one + 1 for one in work()]
@@ -195,10 +196,35 @@ def test_a_recording_that_is_wrong_is_dropped(fault: str, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(cuda_graph, "record", record)
     monkeypatch.setattr(cuda_graph, "warmed_up", lambda work, device, strictly=False: work())
+    monkeypatch.setattr(cuda_graph, "rehearsed", lambda work, device: (work(), 0))
     doubled = Recorded(lambda x: (2 * x,), torch.float32, torch.device("cpu"))
     for i in range(4):
         torch.testing.assert_close(doubled(torch.full((3,), float(i)))[0], torch.full((3,), 2.0 * i))
     assert doubled.plain
+
+
+@pytest.mark.parametrize(("free", "fraction", "reserved", "room"), [
+    (1000, 1.0, 200, True), (300, 1.0, 200, False), (1000, 0.5, 200, True), (1000, 0.5, 4700, False),
+])  # fmt: skip
+def test_without_room_nothing_is_recorded(
+    free: int, fraction: float, reserved: int, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a card of 10 GB, work of 200 MB: what a recording that fails for want of memory has taken never comes back."""
+    mega = 1 << 20
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free * mega, 10_000 * mega))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: fraction)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: reserved * mega)
+    begun: list[str] = []
+
+    def graph() -> None:
+        begun.append("a graph")
+        raise RuntimeError("no card")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", graph)
+    with pytest.raises(RuntimeError if room else cuda_graph.NoRoom):
+        cuda_graph.record(lambda: None, torch.device("cuda"), 200 * mega)
+    assert bool(begun) == room
 
 
 def test_recordings_go_with_their_problem(recordings: list[str]) -> None:
@@ -292,6 +318,7 @@ def test_work_that_waits_for_the_device_is_never_recorded(recordings: list[str],
 
     for module in (cuda_graph, decode_step):
         monkeypatch.setattr(module, "warmed_up", strict)
+        monkeypatch.setattr(module, "rehearsed", lambda work, device: (strict(work, device, strictly=True), 0))
     doubled = Recorded(lambda x: (2 * x,), torch.float32, torch.device("cpu"))
     for i in range(4):
         torch.testing.assert_close(doubled(torch.full((3,), float(i)))[0], torch.full((3,), 2.0 * i))

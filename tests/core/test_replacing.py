@@ -167,3 +167,15 @@ def test_a_fetch_that_hangs_is_given_up_at_once(tiny_folder: Path, monkeypatch: 
     assert listener.ended(loading).outcome == "cancelled"
     assert engine.close()
     hang.set()
+
+
+def test_a_session_that_is_let_go_takes_its_model_with_it(tiny_folder: Path, tmp_path: Path) -> None:
+    gone = []
+    for turn in range(2):
+        session = Session(Library(tmp_path / str(turn)))
+        _load(session, tiny_folder)
+        list(session.start(1, Train((Prompt("hello"),), vectors=2, steps=2, radius=1.0, sample_tokens=2), lambda event: None))
+        gone.append(weakref.ref(session.model))
+        del session
+    gc.collect()
+    assert [one() for one in gone] == [None, None]
