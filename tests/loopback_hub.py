@@ -31,6 +31,19 @@ class Fault:
     content: bytes | None = None
 
 
+def settings(address: str, home: Path, **more: str) -> dict[str, str]:
+    """The environment in which downloads come from the hub at `address`, and lie in `home`."""
+    return {
+        "HF_ENDPOINT": address,
+        "HF_HOME": str(home),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        **more,
+    }
+
+
 @dataclass
 class Hub:
     """Serves `folder` as owner/tiny. `fault` says of a path and how often it was asked for what goes wrong; None: nothing.

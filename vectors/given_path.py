@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vectors.errors import FileTaken
+from vectors.errors import FileTaken, VectorError
 from vectors.plain_text import one_line
-from vectors.vector import VectorError
 
 
 def given_path(text: str) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from textual._ansi_sequences import SYNC_END, SYNC_START
-from textual._compositor import CompositorUpdate
+from textual._compositor import CompositorUpdate, LayoutUpdate
 from textual.app import App
 from textual.events import Resize
 from textual.geometry import Size
@@ -64,7 +64,8 @@ class Painter:
             return  # the terminal has another size by now; the screen is about to be laid out for it
         if screen is not self._screen:  # a part of it would stand among what was there before
             self._screen = screen
-            update = screen._compositor.render_full_update()
+            if not isinstance(update, LayoutUpdate):
+                update = screen._compositor.render_full_update()
         self._cells.resize(*self._app.size)
         self._cells.take(update, self._app.console)
         self._due()

@@ -25,7 +25,6 @@ from core.events import (
     Warned,
 )
 from core.requests import MeasurePrompt, Prompt, Train
-from core.unfinished import AskedRun
 from melbo_tui.breadth import is_wide
 from melbo_tui.messages import LibraryChanged
 from melbo_tui.panes.found import FoundTable
@@ -161,6 +160,8 @@ class TrainPane(FoundActions):
         if self.melbo.model is None or (self.run is not None and self.run.running):
             self.notify("A run can be gone on with when the model is loaded and no other run is going.", severity="warning")
             return
+        from core.unfinished import AskedRun
+
         try:
             left = self._interrupted()
             if left is None:

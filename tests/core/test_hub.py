@@ -18,7 +18,7 @@ from core.errors import Cancelled, ModelError
 from core.fetching import fetched
 from core.hub import HubOutOfReach, Wanted
 from core.redaction import redacted
-from tests.loopback_hub import Fault, Hub, served
+from tests.loopback_hub import Fault, Hub, served, settings
 
 TOKEN = "hf_ThisIsASecretOfTheUsers"
 WEIGHTS = "/model.safetensors"
@@ -34,14 +34,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     (folder / "model.safetensors").write_bytes(os.urandom(3 << 20))
     hub = Hub(folder)
     with served(hub) as address:
-        settings = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0"}
-        settings |= {
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DOWNLOAD_TIMEOUT": "3",
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
-        }
-        for name, value in settings.items():
+        more = {"HF_TOKEN": TOKEN, "HF_HUB_DOWNLOAD_TIMEOUT": "3"}
+        for name, value in settings(address, tmp_path / "home", **more).items():
             monkeypatch.setenv(name, value)
         yield hub
 
@@ -77,6 +71,7 @@ def test_progress_tells_how_much_of_how_much_has_come(hub: Hub) -> None:
         (Fault(403, "GatedRepo"), "owner/tiny is gated", "ask for access at http.*hf auth login, or set HF_TOKEN"),
         (Fault(401), "the hub has no model owner/tiny|the hub refuses access to owner/tiny", "hf auth login"),
         (Fault(403), r"the hub refuses access to owner/tiny \(403\)", "HF_TOKEN"),
+        (Fault(429), r"the hub has had too many requests from here \(429\)", "try again in some minutes"),
         (Fault(404, "RepoNotFound"), "the hub has no model owner/tiny", "check its spelling"),
         (Fault(404, "RevisionNotFound"), "the hub has owner/tiny, but not at revision", "--revision"),
     ],

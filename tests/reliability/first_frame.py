@@ -9,11 +9,14 @@ are those of the read that completed the screen; nothing looks at the screen whi
 from __future__ import annotations
 
 import argparse
+import atexit
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -39,9 +42,13 @@ class Start:
 
 
 def start(tree: Path = _TREE, model: str = "bundled", seconds: float = 30) -> Start:
-    """Starts the program of `tree` on a terminal of its own, on a new library, and ends it when its screen is there."""
+    """Starts the program of `tree` on a terminal of its own, on a new library, and ends it when its screen is there.
+
+    What Python compiles of it is kept, as it is for those who use it, whatever the environment says: the first start compiles.
+    """
     with tempfile.TemporaryDirectory(prefix="melbo-start-") as folder:
         own = {"PYTHONPATH": str(tree), "MELBO_TUI_LIBRARY": f"{folder}/library", "MELBO_TUI_CONFIG": f"{folder}/config"}
+        own |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(_compiled())}
         command = [sys.executable, "-P", "-c", _SCRIPT, "--model", model]
         with Terminal(command, COLUMNS, ROWS, own) as terminal:
             processor = _processor_when_drawn(terminal, seconds)
@@ -49,6 +56,13 @@ def start(tree: Path = _TREE, model: str = "bundled", seconds: float = 30) -> St
             if whole is None:
                 raise AssertionError(f"the first screen did not come:\n{terminal.screen()}")
             return Start(whole, processor)
+
+
+@cache
+def _compiled() -> Path:
+    folder = tempfile.mkdtemp(prefix="melbo-compiled-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _processor_when_drawn(terminal: Terminal, seconds: float) -> float:

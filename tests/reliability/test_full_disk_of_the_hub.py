@@ -12,7 +12,7 @@ import pytest
 from core.errors import ModelError
 from core.fetching import fetched
 from core.hub import Wanted
-from tests.loopback_hub import Hub, served
+from tests.loopback_hub import Hub, served, settings
 from tests.reliability.tools import missing, need
 
 
@@ -36,8 +36,7 @@ def test_a_disk_that_is_full_in_mid_download(small_disk: Path, tmp_path: Path, m
     (folder / "model.safetensors").write_bytes(os.urandom(24 << 20))
     hub = Hub(folder)
     with served(hub) as address:
-        settings = {"HF_ENDPOINT": address, "HF_HOME": str(small_disk), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
-        for name, value in {**settings, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}.items():
+        for name, value in settings(address, small_disk).items():
             monkeypatch.setenv(name, value)
         wanted = Wanted("owner/tiny", None, (["*.json", "*.safetensors"],))
         with pytest.raises(ModelError, match=r"owner/tiny could not be fetched: the disk that holds .* is full") as caught:
