@@ -187,7 +187,7 @@ class Train(Resumable):
     `out` names a file for the vectors beside the library's; one that is there and not this run's is replaced with `force` only.
     `settings` are the method's own (core/discovery/options.py). `vectors`, `steps` None: as the method does by itself.
     A sample's answer has at most `sample_tokens`, the thought before it at most `thought_tokens`.
-    `resume` is the id of an interrupted run that this request is to take up again; all else must be as it was then.
+    `resume` is the id of an interrupted run that this request is to take up again; all else is as it was then, but `out`.
     """
 
     task_module = "core.tasks.train"

@@ -70,7 +70,9 @@ class _Run:
         self.told: RunHeader | None = None
         if request.resume is not None:
             self.left, self.told = self._checkpoint(request.resume)
-        request = request if self.told is None else self.told.request
+        if self.told is not None:  # as it was asked for then, but for another file that its vectors go to as well
+            out, force = request.out, request.force
+            request = self.told.request if out is None else replace(self.told.request, out=out, force=force)
         self.request = request = replace(request, prompts=tuple(pinned(self.model, prompt) for prompt in request.prompts))
         source, target = default_blocks(len(self.model.blocks))
         self.target = target if request.target is None else request.target

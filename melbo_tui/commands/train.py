@@ -144,9 +144,12 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
             continue  # one that is damaged hides no other
         if args.resume or told.request.method == args.method:
             same_model(args, told.spec)
-            if told.request.out is not None:
-                OutFile(told.request.out, left.run, told.request.force)  # refused before the model takes its time to load
-            return replace(told.request, resume=left.run)
+            request = replace(told.request, resume=left.run)
+            if args.out:
+                request = replace(request, out=str(file_to_write(args.out, args.force)), force=args.force)
+            elif request.out is not None:
+                OutFile(request.out, left.run, request.force)  # refused before the model takes its time to load
+            return request
     raise SettingsError(f"no interrupted {args.method} run is left to go on with")
 
 

@@ -22,6 +22,13 @@ _STALE_SIZE = {"COLUMNS": "80", "LINES": "24"}
 PROGRAM = [sys.executable, "-m", "melbo_tui"]
 
 
+def _as_a_login() -> None:
+    """In the new process: the terminal is its own, and no signal is ignored because whoever runs the tests ignores it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Terminal:
     """A command on a pseudo-terminal of `columns` x `rows` cells. To be used with `with`, which ends what still runs.
 
@@ -50,7 +57,7 @@ class Terminal:
             start_new_session=True,
             # A shell that exports COLUMNS and LINES says what they were when it started.
             env={**os.environ, **_STALE_SIZE, "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **(environment or {})},
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_as_a_login,
         )
         self._theirs = theirs  # held, so that what was set on it can still be asked for
         self.written = bytearray()
