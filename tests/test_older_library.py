@@ -1,4 +1,4 @@
-"""A library, settings and an interrupted run that melbo-tui 0.1 wrote (tests/golden/README.md): what users have stays theirs."""
+"""A library, settings and an interrupted run that melbo-tui 0.1 wrote (tests/golden/README.md) stay what they were."""
 
 from __future__ import annotations
 
