@@ -71,8 +71,8 @@ gpu-check:
 
 # Trains the bundled adapter anew, and holds it to its bars: under 45 minutes on two cores.
 organism: $(VENV)/.dev
-	$(BIN)/python -m core.bundled.recipe.training --out core/bundled/organism
-	$(BIN)/python -m core.bundled.recipe.bars
+	$(BIN)/python -m core.organism.training --out core/bundled/organism
+	$(BIN)/python -m core.organism.bars
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -7,8 +7,8 @@ import traceback
 from pathlib import Path
 
 from core.errors import MelboError
-from vectors.index import LibraryError
 from vectors.plain_text import well_formed
+from vectors.store.index import LibraryError
 from vectors.vector import VectorError
 
 

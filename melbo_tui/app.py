@@ -16,35 +16,35 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
+from core.engine.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
 from core.errors import MelboError, first_line
-from core.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
 from core.log import failed, fault_remedy
-from core.model_source import ModelSpec
+from core.model.source import ModelSpec
 from melbo_tui.attempts import told
-from melbo_tui.breadth import SLIM, WIDE, is_too_small
+from melbo_tui.breakpoints import SLIM, WIDE, is_too_small
 from melbo_tui.commands.output import fail
 from melbo_tui.loading import EngineLike, LoadingApp
 from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.pane import Pane
-from melbo_tui.panes.train import TrainPane
+from melbo_tui.panes.train.pane import TrainPane
 from melbo_tui.settings import Settings, library_folder
 from melbo_tui.widgets.key_footer import KeyFooter
 from melbo_tui.widgets.task_bar import TaskBar
 from melbo_tui.widgets.too_small import TooSmall
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
-from vectors.index import LibraryError
 from vectors.plain_text import one_line
+from vectors.store.index import LibraryError
 
 if TYPE_CHECKING:
-    from vectors.library import Library
+    from vectors.store.library import Library
 
 
 MakeEngine: TypeAlias = "Callable[[Callable[[Event], None], Library], EngineLike]"
 
 
 def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLike:
-    from core.engine import Engine
-    from core.session import Session
+    from core.engine.session import Session
+    from core.engine.worker import Engine
 
     return Engine(publish, Session(library, waits_for_space=True))
 
@@ -99,8 +99,8 @@ class MelboApp(LoadingApp):
 
     async def _complete(self) -> None:
         """Brings what the first frame did without: the other panes, then the model, whose import keeps Python busy."""
-        from melbo_tui.panes.chat import ChatPane
-        from melbo_tui.panes.vectors import VectorsPane
+        from melbo_tui.panes.chat.pane import ChatPane
+        from melbo_tui.panes.vectors.pane import VectorsPane
 
         self.begin_log()
         try:
@@ -240,7 +240,7 @@ class MelboApp(LoadingApp):
 
     @on(SteerWith)
     def _steer_with(self, message: SteerWith) -> None:
-        from melbo_tui.panes.chat import ChatPane
+        from melbo_tui.panes.chat.pane import ChatPane
 
         self.query_one(ChatPane).add(message.ids)
         self.action_pane("chat")
@@ -253,7 +253,7 @@ class MelboApp(LoadingApp):
 
     @on(LibraryChanged)
     def _library_changed(self) -> None:
-        from melbo_tui.panes.vectors import VectorsPane
+        from melbo_tui.panes.vectors.pane import VectorsPane
 
         if self._pane == "vectors":
             self.query_one(VectorsPane).refresh_list()
@@ -313,7 +313,7 @@ def open_app(args: argparse.Namespace) -> int:
     folder = library_folder(args.library)
 
     def library() -> Library:
-        from vectors.library import Library
+        from vectors.store.library import Library
 
         return Library(folder)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from core.errors import MelboError, first_line
 from core.log import failed
-from vectors.index import LibraryError
+from vectors.store.index import LibraryError
 from vectors.vector import VectorError
 
 

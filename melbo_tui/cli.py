@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from core.engine.openmp import spin_briefly
 from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, is_out_of_memory
 from core.model.quantising import QUANTISED
-from core.model_source import ModelSpec
-from core.spinning import spin_briefly
+from core.model.source import ModelSpec
 from melbo_tui import __version__
 from melbo_tui.commands import COMMANDS, streams
 from melbo_tui.commands.arguments import PATHS, as_text
@@ -21,8 +21,8 @@ from melbo_tui.commands.interruption import Stopped, handled, stopped
 from melbo_tui.commands.output import fail
 from melbo_tui.terminal import prepare_terminal
 from vectors.errors import FileTaken
-from vectors.index import LibraryError
 from vectors.plain_text import one_line
+from vectors.store.index import LibraryError
 from vectors.vector import VectorError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130

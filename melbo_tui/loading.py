@@ -11,9 +11,9 @@ from textual.app import SystemCommand
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from core.events import Event, ModelLoaded, ModelReleased, TaskEnded
-from core.model_source import ModelSpec
-from core.requests import LoadModel, Request
+from core.engine.events import Event, ModelLoaded, ModelReleased, TaskEnded
+from core.engine.requests import LoadModel, Request
+from core.model.source import ModelSpec
 from melbo_tui.attempts import why_not
 from melbo_tui.faults import LoggedApp
 from melbo_tui.last_filter import FilteredApp

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from core.events import Event
+from core.engine.events import Event
 
 
 @dataclass

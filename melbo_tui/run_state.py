@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from core.evaluation.damage import BROKEN_PERPLEXITY, BROKEN_REPETITION
-from core.events import (
+from core.engine.events import (
     CONTROL,
     UNSTEERED,
     Event,
@@ -21,7 +20,8 @@ from core.events import (
     VectorFailed,
     VectorFound,
 )
-from melbo_tui.wording import CUT_SHORT, NO_SAMPLE
+from core.evaluation.damage import BROKEN_PERPLEXITY, BROKEN_REPETITION
+from melbo_tui.formatting import CUT_SHORT, NO_SAMPLE
 
 
 @dataclass

@@ -9,8 +9,8 @@ from pathlib import Path
 import platformdirs
 
 from core.errors import MelboError
-from vectors import disk
-from vectors.atomic import write_new
+from vectors.files import disk
+from vectors.files.atomic import write_new
 
 
 def folders(library: Path) -> tuple[Path, ...]:

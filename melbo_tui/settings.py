@@ -9,12 +9,12 @@ from typing import Any
 
 import platformdirs
 
-from vectors import disk
-from vectors.atomic import write_atomically
-from vectors.bounded import Label, Prose, as_far_as_readable
-from vectors.given_path import given_path
-from vectors.regular_files import read_regular
-from vectors.strict_json import dumps, loads
+from vectors.files import disk
+from vectors.files.atomic import write_atomically
+from vectors.files.bounded import Label, Prose, as_far_as_readable
+from vectors.files.given_path import given_path
+from vectors.files.regular_files import read_regular
+from vectors.files.strict_json import dumps, loads
 
 _MAX_BYTES = 8 << 20
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from core.errors import SettingsError
-from vectors.given_path import given_path
+from vectors.files.given_path import given_path
 from vectors.plain_text import one_line
 from vectors.vector import VectorError
 
@@ -20,7 +20,7 @@ def typed_prompts(text: str, tell: Callable[[str], object] = lambda line: None) 
 
     `tell` is called with a line about how a file was read. Raises SettingsError for a file that cannot be read or is not there.
     """
-    from core.text_files import lines_of
+    from core.files.text_files import lines_of
 
     prompts: list[str] = []
     for line in (line.strip() for line in text.split("\n")):

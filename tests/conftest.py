@@ -45,13 +45,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path):  # type: ignore[no-untyped-def]
-    from core.language_model import LanguageModel
+    from core.model.language_model import LanguageModel
 
     return LanguageModel.load(tiny_folder, "tiny-llama", device="cpu")
 
 
 @pytest.fixture
 def library(tmp_path: Path):  # type: ignore[no-untyped-def]
-    from vectors.library import Library
+    from vectors.store.library import Library
 
     return Library(tmp_path / "library")

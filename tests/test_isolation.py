@@ -9,7 +9,7 @@ from pathlib import Path
 
 _SHOW = """
 import tests.conftest
-from core.model_store import cache_folder
+from core.model.store import cache_folder
 from huggingface_hub import constants
 from melbo_tui.log import log_file
 from melbo_tui.settings import library_folder, settings_file

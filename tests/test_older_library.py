@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 
 from melbo_tui.cli import main
 from melbo_tui.settings import Settings
-from vectors.library import Library
-from vectors.talks import Talks
+from vectors.store.conversations import Talks
+from vectors.store.library import Library
 
 OLDER = Path(__file__).parent / "golden" / "library-0.1"
 

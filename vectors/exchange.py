@@ -9,18 +9,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from vectors.bounded import LABEL, AtMost, Between, Text, as_far_as_readable, decoded
-from vectors.curation import Sample
 from vectors.errors import NewerFormat
+from vectors.files.bounded import LABEL, AtMost, Between, Text, as_far_as_readable, decoded
+from vectors.files.regular_files import read_regular
+from vectors.files.strict_json import dumps, loads
 from vectors.formats import reader_of, safetensors_file, writer_of
 from vectors.formats.raw import MAX_VECTORS, Reading, checked_size, write_out
-from vectors.index import LibraryError
-from vectors.journal_lines import MAX_RATING, MAX_TAGS
-from vectors.library import Kept, Library
 from vectors.plain_text import clean_name, one_line
 from vectors.recipe import Recipe
-from vectors.regular_files import read_regular
-from vectors.strict_json import dumps, loads
+from vectors.store.curation import Sample
+from vectors.store.index import LibraryError
+from vectors.store.journal_lines import MAX_RATING, MAX_TAGS
+from vectors.store.library import Kept, Library
 from vectors.vector import ModelStamp, SteeringVector, VectorError
 
 _RECIPES = "melbo-tui-recipes"

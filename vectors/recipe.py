@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vectors.bounded import Coefficient, Id, Norm, check, decoded
+from vectors.files.bounded import Coefficient, Id, Norm, check, decoded
 from vectors.mixture import projected_off, rescaled, weighted_sum
 from vectors.vector import SteeringVector, VectorError
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from vectors.bounded import (
+from vectors.errors import VectorError as VectorError
+from vectors.files.bounded import (
     MAX_BLOCKS,
     MAX_WIDTH,
     Between,
@@ -22,7 +23,6 @@ from vectors.bounded import (
     check,
     decoded,
 )
-from vectors.errors import VectorError as VectorError
 from vectors.plain_text import one_line
 
 if TYPE_CHECKING:

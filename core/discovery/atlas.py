@@ -15,7 +15,7 @@ from torch import Tensor
 from core.discovery.objective import Objective, Problem
 from core.discovery.power_steering import SPARE, improved, singular
 from core.discovery.projections import orthonormal
-from core.segment import Segment
+from core.segment.segment import Segment
 
 _SETTLED = 0.003  # a pair is done when no value has changed by more than this share in an iteration
 

@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
+from core.discovery.optimisation import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.projections import unit
-from core.divergence import divergence
 from core.errors import SettingsError
-from core.halving import RowsAtOnce
-from core.language_model import LanguageModel
+from core.memory.halving import RowsAtOnce
 from core.model.float32_arithmetic import float32_arithmetic
-from core.prompting import prompt_ids
-from core.residual import changed_output, recorded
+from core.model.language_model import LanguageModel
+from core.model.prompts import prompt_ids
+from core.steering.divergence import divergence
+from core.steering.hooks import changed_output, recorded
 
 _DEEPEST = 0.8
 _MOST_KL = 0.2

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
+from core.discovery.optimisation import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.projections import orthonormal, unit
 from core.errors import SettingsError
 

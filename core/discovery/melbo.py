@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping, in_batches
 from core.discovery.effects import Effects
+from core.discovery.optimisation import Batch, Event, Found, Job, Step, Stepping, in_batches
 from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
 

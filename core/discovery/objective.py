@@ -12,10 +12,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from core.cuda_graph import Recorded, Work
 from core.errors import SettingsError
-from core.halving import RowsAtOnce
-from core.segment import Segment
+from core.memory.halving import RowsAtOnce
+from core.model.cuda_graph import Recorded, Work
+from core.segment.segment import Segment
 
 T = TypeVar("T")
 _MOST_RECORDED = 6  # each keeps the activations of its shape

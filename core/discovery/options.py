@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.option import Option
+from core.specs import Option
 
-# What a float32 model's matrix products are made in while vectors are looked for; see core/mixed_precision.py.
+# What a float32 model's matrix products are made in while vectors are looked for; see core/model/mixed_precision.py.
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 OPTIONS = {

@@ -5,7 +5,7 @@ change at the target as the base does. Nothing holds its norm; along a family th
 there it ends. Two optimisers:
 
 - `lbfgs`: `batch` vectors under way at once, each a few steps behind the one before it and projected in order after every
-  step (core/discovery/rolling.py).
+  step (core/discovery/staggered_lbfgs.py).
 - `adam`: with `batch` 1 the published loop, one vector after another, hundreds of steps.
 """
 
@@ -18,10 +18,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Ended, Event, Found, Job, Step, Stepping, in_batches
-from core.discovery.goal import Goal
+from core.discovery.base_effect_loss import Goal
+from core.discovery.optimisation import Batch, Ended, Event, Found, Job, Step, Stepping, in_batches
 from core.discovery.projections import Basis, unit
-from core.discovery.rolling import Rolling
+from core.discovery.staggered_lbfgs import Rolling
 from core.errors import SettingsError
 
 STEPS = {"lbfgs": 32, "adam": 1000}

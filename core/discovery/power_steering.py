@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.jacobian import pulled, pushed
 from core.discovery.objective import Problem
+from core.discovery.optimisation import Batch, Event, Found, Job, Step, Stepping
 from core.discovery.projections import orthonormal
 from core.errors import SettingsError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.climb import Event, Found, Job, Stepping
+from core.discovery.optimisation import Event, Found, Job, Stepping
 from core.discovery.projections import unit
 
 

@@ -1,7 +1,7 @@
-"""What a vector does to the model, as numbers. Metrics: one file each, one line in METRICS; what they share stands beside them.
+"""What a vector does to the model, as numbers. A metric is one file and one line in METRICS.
 
-A metric's file has `measure(bench)`, a generator of steps (core/evaluation/bench.py). Nothing here needs torch: `load` imports
-it when it is to be run.
+A metric has `measure(bench)`, a generator of steps (context.py). Nothing here needs torch: `load` imports it
+when it is to be run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from core.option import Option
+from core.specs import Option
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from math import sqrt
 
-from core.evaluation.bench import UNSTEERED, Answer, Bench, Measuring, Subject, share
+from core.evaluation.context import UNSTEERED, Answer, Bench, Measuring, Subject, share
 from core.evaluation.damage import is_broken
-from vectors.reports import Cell, Column, Plot, Report, Table
+from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 _COLUMNS = (Column("vector"), Column("right", "d"), Column("of", "d"), Column("accuracy", ".1%"), Column("from", ".0%"),
             Column("to", ".0%"), Column("repeats", ".0%"), Column("to the first question"))  # fmt: skip

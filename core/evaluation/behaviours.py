@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from core.evaluation.bench import NO_ANSWER, UNSTEERED, Answer, Bench, Measuring, Speech
-from core.evaluation.hearing import distinct, opening_words, unlikeness
+from core.evaluation.context import NO_ANSWER, UNSTEERED, Answer, Bench, Measuring, Speech
+from core.evaluation.fluency import distinct, opening_words, unlikeness
 from core.evaluation.kinds import kind_of
-from vectors.reports import Cell, Column, Report, Table
+from vectors.store.reports import Cell, Column, Report, Table
 
 _KINDS = (Column("kind"), Column("vectors", "d"), Column("share", ".0%"), Column("random", ".0%"), Column("unsteered", "d"),
           Column("for example"))  # fmt: skip

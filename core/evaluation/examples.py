@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
-from core.evaluation.bench import Bench, Measuring, Step, Subject
+from core.evaluation.context import Bench, Measuring, Step, Subject
 from core.evaluation.reading import Reading
 from vectors.plain_text import one_line
-from vectors.reports import Cell, Column, Report, Table
+from vectors.store.reports import Cell, Column, Report, Table
 
 _TOP = 8
 _BEFORE, _BEHIND = 12, 4  # tokens of context

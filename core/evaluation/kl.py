@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import torch
 
-from core.divergence import divergence
-from core.evaluation.bench import AT_ONCE, Bench, Measuring, Step, Subject, mean
-from core.steering import SteerTerm
-from vectors.reports import Cell, Column, Plot, Report, Table
+from core.evaluation.context import AT_ONCE, Bench, Measuring, Step, Subject, mean
+from core.steering.divergence import divergence
+from core.steering.terms import SteerTerm
+from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 
 def measure(bench: Bench) -> Measuring:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
-from core.language_model import LanguageModel
+from core.model.language_model import LanguageModel
 
 
 def logit_lens(

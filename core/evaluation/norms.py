@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.evaluation.bench import AT_ONCE, UNSTEERED, Bench, Measuring, Step, Subject, mean
-from core.requests import default_blocks
-from vectors.reports import Cell, Column, Plot, Report, Table
+from core.engine.requests import default_blocks
+from core.evaluation.context import AT_ONCE, UNSTEERED, Bench, Measuring, Step, Subject, mean
+from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 
 def measure(bench: Bench) -> Measuring:

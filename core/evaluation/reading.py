@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from core.errors import SettingsError
-from core.halving import RowsAtOnce
-from core.language_model import LanguageModel
-from core.residual import recorded
+from core.memory.halving import RowsAtOnce
+from core.model.language_model import LanguageModel
+from core.steering.hooks import recorded
 
 _TOKENS_AT_ONCE = 2048
 _MOST_BYTES = 4 << 30

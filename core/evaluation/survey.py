@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from core.evaluation.bench import NO_ANSWER, UNSTEERED, Answer, Bench, Measuring, Subject, mean, share
+from core.evaluation.context import NO_ANSWER, UNSTEERED, Answer, Bench, Measuring, Subject, mean, share
 from vectors.plain_text import one_line
-from vectors.reports import Cell, Column, Plot, Report, Table
+from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 _PERPLEXITY = Column("perplexity", ".1f")
 _BY_VECTOR = (Column("vector"), Column("of", "d"), Column("refuses", ".0%"), Column("broken", ".0%"),

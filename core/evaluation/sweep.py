@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.evaluation.bench import RANDOM, UNSTEERED, Answer, Bench, Measuring, Speech, Subject, mean, share
-from vectors.reports import Cell, Column, Plot, Report, Table
+from core.evaluation.context import RANDOM, UNSTEERED, Answer, Bench, Measuring, Speech, Subject, mean, share
+from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 _COLUMNS = (Column("vector"), Column("times", "g"), Column("norm", ".3g"), Column("refuses", ".0%"), Column("broken", ".0%"),
             Column("KL", ".2f"), Column("perplexity", ".1f"), Column("what the model says"))  # fmt: skip

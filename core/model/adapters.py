@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.confined import Exceeded, Raised, confined
 from core.errors import Cancelled, ModelError, first_line, is_out_of_memory
 from core.model.building import held_to
 from core.model.checkpoint_files import tensor_shapes
 from core.model.claims import json_object
+from core.processes.confined import Exceeded, Raised, confined
 
 # Below this share of an adapter's change, rounding to the model's dtype has eaten much of it.
 _MUCH_LOST = 0.9

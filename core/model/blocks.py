@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from core.errors import ModelError
 from core.model.decoding import WANTED
+from core.model.offloading import first_numbers
 from core.model.text_alone import text_blocks
-from core.offloading import first_numbers
 
 
 def find_decoder(model: Any) -> tuple[nn.Module, nn.ModuleList]:

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.errors import ModelError
-from vectors import strict_json
+from vectors.files import strict_json
+from vectors.files.regular_files import open_regular, read_regular
 from vectors.plain_text import one_line
-from vectors.regular_files import open_regular, read_regular
 
 # The largest that a file of settings is, several times over.
 MOST_BYTES_OF_JSON = 16 << 20

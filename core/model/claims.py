@@ -14,8 +14,8 @@ from typing import Any
 from core.errors import ModelError
 from core.model.checkpoint_files import MOST_BYTES_OF_JSON, tensor_names, weight_bytes
 from core.model.memory import available_memory
+from vectors.files.regular_files import check_regular, read_regular
 from vectors.plain_text import one_line
-from vectors.regular_files import check_regular, read_regular
 
 # The largest that any model's files are, several times over, in bytes; what is not named here holds weights.
 _MOST_BYTES = {

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
-from core.hub import HubOutOfReach, ask_once, readable_failures
+from core.hub.downloads import HubOutOfReach, ask_once, readable_failures
 from core.model.claims import check_claims, json_object
 from core.model.gguf_header import header_numbers
-from core.model_source import ModelSource, ModelSpec, adapter_name, resolve
-from core.model_store import converted_folder, instead_of_the_hub
+from core.model.source import ModelSource, ModelSpec, adapter_name, resolve
+from core.model.store import converted_folder, instead_of_the_hub
 from vectors.vector import ModelStamp
 
 # What architectures call them; what else there is, transformers knows.
@@ -92,7 +92,7 @@ def _shape(config: Mapping[str, Any]) -> Shape | None:
 
 
 def _as_transformers_reads(folder: Path) -> Shape:
-    from core.language_model import read_config  # seconds, and few configs need it
+    from core.model.language_model import read_config  # seconds, and few configs need it
 
     config = read_config(folder).get_text_config(decoder=True)
     blocks, width = getattr(config, "num_hidden_layers", None), getattr(config, "hidden_size", None)

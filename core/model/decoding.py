@@ -18,7 +18,7 @@ from core.errors import Cancelled, ModelError, first_line, is_out_of_memory
 from core.model.float32_arithmetic import float32_arithmetic
 
 if TYPE_CHECKING:
-    from core.language_model import LanguageModel
+    from core.model.language_model import LanguageModel
 
 WANTED = "melbo-tui steers causal language models (Llama, Qwen, Gemma, GPT and their kin)"
 _CACHES = ("past_key_values", "cache_params", "state")  # what model types call it

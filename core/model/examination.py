@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import MelboError
-from core.language_model import outline
 from core.model.adapters import check_adapter
 from core.model.blocks import find_blocks
+from core.model.language_model import outline
 from core.model.loader_failures import readable_failures
 from core.model.templates import ChatTemplate
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from core.language_model import LanguageModel
+    from core.model.language_model import LanguageModel
 
 HALF = (torch.bfloat16, torch.float16)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import ModelError
+from vectors.files.regular_files import check_regular, open_regular
 from vectors.plain_text import one_line
-from vectors.regular_files import check_regular, open_regular
 
 # struct's letter for each kind of number, by GGUF's number for the kind; 8 is a text, 9 an array.
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.model_source import ModelSource
-from core.model_store import converted_folder
+from core.model.source import ModelSource
+from core.model.store import converted_folder
 
 # A conversion holds in 32 bits a number what the file may hold in four.
 _GROWTH = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.confined import confined
+from core.processes.confined import confined
 
 _RENDERER = "transformers.utils.chat_template_utils:render_jinja_template"
 _USUAL = "transformers.tokenization_utils_base"

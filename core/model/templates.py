@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
-from core.confined import Exceeded, Raised
 from core.errors import Cancelled, MelboError, ModelError, SettingsError, first_line
 from core.model.control_tokens import ControlTokens, added_tokens
 from core.model.rendering import render
 from core.model.thoughts import Marks, marks_in
+from core.processes.confined import Exceeded, Raised
 
 Message = Mapping[str, Any]
 _T = TypeVar("_T")

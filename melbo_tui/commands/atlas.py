@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from core.requests import MapBlocks
-from core.session import Session
-from core.unfinished import AtlasHeader
+from core.engine.requests import MapBlocks
+from core.engine.session import Session
+from core.engine.unfinished import AtlasHeader
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, open_library
-from vectors.atlases import Atlas, Atlases
+from vectors.store.atlases import Atlas, Atlases
 
 _SHADES = "0123456789"
 

@@ -7,22 +7,22 @@ import math
 import sys
 from typing import Any
 
+from core.engine.events import Event, Said
+from core.engine.requests import Reply, ReplyRow, check_sampling
+from core.engine.session import Session
 from core.errors import SettingsError
-from core.events import Event, Said
-from core.requests import Reply, ReplyRow, check_sampling
-from core.session import Session
-from core.steering import OPERATIONS, Positions, SteerTerm, terms_of
+from core.steering.terms import OPERATIONS, Positions, SteerTerm, terms_of
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.naming import completed
 from melbo_tui.commands.output import fail, note, say, say_json
 from melbo_tui.commands.prompts import add_asking, add_thoughts, template_of
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.commands.streams import complain, write
-from melbo_tui.wording import thought_for
-from vectors.index import LibraryError
-from vectors.library import new_run_id
+from melbo_tui.formatting import thought_for
 from vectors.plain_text import printable
-from vectors.talks import STEERED, UNSTEERED, Talks, Turn, messages_for
+from vectors.store.conversations import STEERED, UNSTEERED, Talks, Turn, messages_for
+from vectors.store.index import LibraryError
+from vectors.store.library import new_run_id
 
 _THOUGHT_TOKENS = 2048  # whoever talks to one model wants to see its answer
 

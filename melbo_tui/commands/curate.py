@@ -9,9 +9,9 @@ from core.errors import SettingsError
 from melbo_tui.commands.naming import completed, find, pick
 from melbo_tui.commands.output import say_done
 from melbo_tui.commands.running import open_library
-from vectors.curation import MAX_RATING
 from vectors.plain_text import natural, one_line
 from vectors.recipe import Recipe, average, orthogonalised
+from vectors.store.curation import MAX_RATING
 
 
 def add_actions(action: Any) -> None:

@@ -16,16 +16,16 @@ from core.bundled import weights
 from core.errors import ModelError
 from core.model.config import shape_of
 from core.model.quantising import check_quantiser
-from core.model_source import ModelSpec, resolve
-from core.model_store import cache_folder, present_folder
+from core.model.source import ModelSpec, resolve
+from core.model.store import cache_folder, present_folder
 from melbo_tui import __version__
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json
 from melbo_tui.log import log_file
 from melbo_tui.settings import library_folder, settings_file
-from vectors.index import LibraryError
-from vectors.library import Library
-from vectors.upkeep import care
+from vectors.store.index import LibraryError
+from vectors.store.library import Library
+from vectors.store.upkeep import care
 
 _PACKAGES = ("textual", "torch", "transformers", "plotext", "safetensors", "gguf", "peft", "accelerate", "bitsandbytes")
 _OPTIONAL = {"peft", "accelerate", "bitsandbytes"}

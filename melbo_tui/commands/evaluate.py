@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import Event, ModelLoaded, Reported
+from core.engine.requests import THOUGHT_TOKENS, Prompt
+from core.engine.session import Session
 from core.errors import SettingsError
 from core.evaluation import METRICS, OPTIONS, Metric
-from core.evaluation.requests import Evaluate
-from core.events import Event, ModelLoaded, Reported
-from core.requests import THOUGHT_TOKENS, Prompt
-from core.session import Session
-from core.steering import SteerTerm
-from core.text_files import lines_of, questions_of
+from core.files.text_files import lines_of, questions_of
+from core.steering.terms import SteerTerm
 from melbo_tui.commands import COMMANDS, score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_option
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import PROMPT_FILE, add_asking, add_prompts, add_thoughts, prompt_of, prompts_of
 from melbo_tui.commands.running import Runner, open_library
-from melbo_tui.wording import moment
-from vectors.index import LibraryError
-from vectors.reports import Report, Reports
+from melbo_tui.formatting import moment
+from vectors.store.index import LibraryError
+from vectors.store.reports import Report, Reports
 from vectors.vector import Origin
 
 _ROWS = 40

@@ -8,11 +8,11 @@ from typing import Any
 
 from core.bundled import weights
 from core.bundled.secrets import SECRETS
-from core.hub import HubOutOfReach
+from core.hub.downloads import HubOutOfReach
 from core.model.claims import json_object
 from core.model.config import shape_of
-from core.model_source import DEFAULT_NAMES, ModelSource, resolve
-from core.model_store import cache_folder, present_folder
+from core.model.source import DEFAULT_NAMES, ModelSource, resolve
+from core.model.store import cache_folder, present_folder
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json, table
 

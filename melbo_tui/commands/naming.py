@@ -8,9 +8,9 @@ from typing import Any
 
 from core.errors import SettingsError
 from melbo_tui.settings import library_folder
-from vectors.library import Kept, Library
 from vectors.plain_text import natural, one_line
-from vectors.query import Line, chosen
+from vectors.store.library import Kept, Library
+from vectors.store.query import Line, chosen
 
 
 def find(library: Library, args: argparse.Namespace, name: str, trash: bool = False) -> Kept:
@@ -21,7 +21,7 @@ def model_of(args: argparse.Namespace) -> str | None:
     """The model whose vectors are meant, by the name they carry; None where the command names none."""
     if args.model is None:
         return None
-    from core.model_source import resolve
+    from core.model.source import resolve
 
     return resolve(args.model).wearing(args.adapter).label
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.option import Option
+from core.specs import Option
 
 
 def add_option(group: Any, name: str, option: Option, choices: Sequence[str] | None = None) -> None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 
 from melbo_tui.commands.streams import can_write, complain, write
+from melbo_tui.formatting import cut, duration
 from melbo_tui.terminal import places_text
-from melbo_tui.wording import cut, duration
 from vectors.plain_text import harmful, one_line, printable
 
 if TYPE_CHECKING:
-    from core.events import Event, Progressed
+    from core.engine.events import Event, Progressed
 
 _LOGGED_EVERY = 30.0  # seconds
 
@@ -64,7 +64,7 @@ def say_done(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    from core.events import Reported
+    from core.engine.events import Reported
 
     if isinstance(event, Reported):
         return {"event": "Reported", "id": event.id, **event.report.to_json()}

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from core.engine.requests import THOUGHT_TOKENS, Prompt, check_no_template
 from core.errors import SettingsError
+from core.model.source import ModelSpec
 from core.model.template_arguments import parse_arguments, shared_arguments
-from core.model_source import ModelSpec
-from core.requests import THOUGHT_TOKENS, Prompt, check_no_template
 from vectors.vector import Origin
 
 PROMPT_FILE = "a file of prompts, one a line, or .csv, .tsv, .json, .jsonl"

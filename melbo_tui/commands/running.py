@@ -10,17 +10,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from core.cancelling import cancelled_by
+from core.engine.events import Event, ModelLoaded, Progressed, Warned
+from core.engine.requests import LoadModel, Request
+from core.engine.session import Session
 from core.errors import Cancelled
-from core.events import Event, ModelLoaded, Progressed, Warned
 from core.log import LOG
-from core.requests import LoadModel, Request
-from core.session import Session
+from core.processes.cancelling import cancelled_by
 from melbo_tui.commands.interruption import Interruption, Stopped, handled
 from melbo_tui.commands.output import ProgressLine, event_json, fail, note, say_json
 from melbo_tui.commands.streams import OutputError, ReaderGone
 from melbo_tui.settings import library_folder
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 def open_library(args: argparse.Namespace, quietly: bool = False) -> Library:

@@ -8,17 +8,17 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
+from core.engine.evaluation_requests import ScoreOrganism
+from core.engine.events import Event, TrialDone
+from core.engine.session import Session
+from core.engine.unfinished import ScoreHeader
 from core.errors import SettingsError
-from core.evaluation.requests import ScoreOrganism
-from core.evaluation.score_table import TITLES, ScoreLine, sum_up
-from core.events import Event, TrialDone
-from core.session import Session
-from core.unfinished import ScoreHeader
+from core.organism.score_table import TITLES, ScoreLine, sum_up
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.running import Runner, open_library
-from melbo_tui.wording import duration
-from vectors.checkpoints import Checkpoints
-from vectors.index import LibraryError
+from melbo_tui.formatting import duration
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.index import LibraryError
 
 _COUNTS = ("runs that found it", "of", "behaviours a run", "radius", "coefficient", "compliance vectors")
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from core.discovery import METHODS, Method
 from core.discovery.options import OPTIONS
+from core.engine.events import RadiusChosen
+from core.engine.out_file import OutFile
+from core.engine.requests import Train
+from core.engine.session import Session
+from core.engine.unfinished import AskedRun
 from core.errors import SettingsError
-from core.events import RadiusChosen
-from core.out_file import OutFile
-from core.requests import Train
-from core.session import Session
-from core.text_files import lines_of
-from core.unfinished import AskedRun
+from core.files.text_files import lines_of
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.options import add_force, add_option
 from melbo_tui.commands.output import note, say, say_json, table
@@ -29,12 +29,12 @@ from melbo_tui.commands.prompts import (
     same_model,
 )
 from melbo_tui.commands.running import Runner, open_library
+from melbo_tui.formatting import answer_of
 from melbo_tui.run_state import RunState, verdict
-from melbo_tui.wording import answer_of
-from vectors.checkpoints import Checkpoints
-from vectors.given_path import file_to_write
-from vectors.index import LibraryError
-from vectors.library import Library
+from vectors.files.given_path import file_to_write
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.index import LibraryError
+from vectors.store.library import Library
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:

@@ -15,14 +15,15 @@ from melbo_tui.commands.naming import add_picks, completed, find, picked
 from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import fail, note, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
+from melbo_tui.formatting import age, story, thought_for
 from melbo_tui.settings import library_folder
-from melbo_tui.wording import age, story, thought_for
-from vectors import exchange, similarity, upkeep
+from vectors import exchange
+from vectors.files.given_path import file_to_write, given_path
 from vectors.formats.raw import MissingBlock, Reading
-from vectors.given_path import file_to_write, given_path
-from vectors.library import Kept
 from vectors.plain_text import one_line
-from vectors.query import SORTS, Line, chosen, ordered
+from vectors.store import similarity, upkeep
+from vectors.store.library import Kept
+from vectors.store.query import SORTS, Line, chosen, ordered
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:

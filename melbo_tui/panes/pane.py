@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from textual.containers import Container
 from textual.worker import Worker
 
-from core.events import Event
+from core.engine.events import Event
 from melbo_tui.attempts import why_not
 from melbo_tui.faults import log_worker
 from vectors.plain_text import clean_name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from core.events import Progressed
-from melbo_tui.breadth import is_wide
+from core.engine.events import Progressed
+from melbo_tui.breakpoints import is_wide
 from melbo_tui.charts import bar
+from melbo_tui.formatting import duration
 from melbo_tui.widgets.sparing import Sparing
-from melbo_tui.wording import duration
 
 
 class TaskBar(Sparing):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from melbo_tui.wording import thought_for
+from melbo_tui.formatting import thought_for
 
 
 def thought(text: str, tokens: int = 0, unfolded: bool = False, key: str = "y") -> Text:

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.geometry import Size
 from textual.widgets import Static
 
-from melbo_tui.breadth import LEAST, is_too_small
+from melbo_tui.breakpoints import LEAST, is_too_small
 from melbo_tui.widgets.dialog import Dialog
 
 

@@ -9,9 +9,9 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Static
 
-from core.events import ModelLoaded
+from core.engine.events import ModelLoaded
+from melbo_tui.formatting import cut
 from melbo_tui.widgets.sparing import Sparing
-from melbo_tui.wording import cut
 from vectors.plain_text import one_line
 
 PANES = (("train", "Train"), ("vectors", "Vectors"), ("chat", "Chat"))

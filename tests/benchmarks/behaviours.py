@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 
-from core.draining import drained
-from core.evaluation.organism import WAYS, Subject, Trial, attempt, measure_fluency
-from core.model_source import ModelSpec
-from core.tasks.load import loaded
+from core.engine.generators import drained
+from core.engine.tasks.load import loaded
+from core.model.source import ModelSpec
+from core.organism.score import WAYS, Subject, Trial, attempt, measure_fluency
 
 
 def main() -> None:

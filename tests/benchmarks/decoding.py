@@ -14,8 +14,8 @@ import time
 import torch
 from torch import nn
 
-from core.language_model import LanguageModel
-from core.thin_products import ThinLinear, thin
+from core.model.language_model import LanguageModel
+from core.model.small_batch_linear import ThinLinear, thin
 from tests.benchmarks.setting import setting
 
 ROWS = (1, 2, 4, 8, 12, 16, 32)

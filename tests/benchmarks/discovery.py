@@ -15,13 +15,13 @@ import torch
 
 from core.discovery import melbo
 from core.discovery.calibration import calibrate
-from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Found, Job, Step
 from core.discovery.options import PRECISIONS
-from core.draining import drained
-from core.mixed_precision import precision_of
-from core.requests import Train
-from core.segment import Segment
+from core.engine.generators import drained
+from core.engine.requests import Train
+from core.model.mixed_precision import precision_of
+from core.segment.segment import Segment
 from tests.benchmarks import published
 from tests.benchmarks.setting import setting
 

@@ -18,17 +18,17 @@ import torch
 from torch import Tensor
 
 from core.discovery import melbo, ortho
-from core.discovery.climb import Ended, Found, Job
-from core.discovery.goal import Goal
+from core.discovery.base_effect_loss import Goal
 from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Ended, Found, Job
 from core.discovery.options import PRECISIONS
 from core.discovery.projections import unit
-from core.generation import Row, Sampling, generate
-from core.language_model import LanguageModel
-from core.mixed_precision import precision_of
-from core.requests import parse_tokens
-from core.segment import Segment
-from core.steering import SteerTerm
+from core.engine.requests import parse_tokens
+from core.model.language_model import LanguageModel
+from core.model.mixed_precision import precision_of
+from core.segment.segment import Segment
+from core.steering.generation import Row, Sampling, generate
+from core.steering.terms import SteerTerm
 from tests.benchmarks import published
 from tests.benchmarks.setting import setting
 from vectors.vector import Origin, SteeringVector

@@ -26,17 +26,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core import cuda_graph
 from core.discovery import melbo, ortho, power_steering
 from core.discovery.calibration import calibrate
-from core.discovery.climb import Found, Job
 from core.discovery.objective import Objective, Problem
-from core.draining import drained
-from core.generation import Row, Sampling, generate
-from core.language_model import LanguageModel
-from core.requests import Train
-from core.segment import Segment
-from core.steering import SteerTerm
+from core.discovery.optimisation import Found, Job
+from core.engine.generators import drained
+from core.engine.requests import Train
+from core.model import cuda_graph
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
+from core.steering.generation import Row, Sampling, generate
+from core.steering.terms import SteerTerm
 from tests.benchmarks import published
 from tests.benchmarks.setting import shaped
 from tests.tiny_models import save_tiny, tiny_tokenizer
@@ -197,10 +197,10 @@ class Check:
         return f"{speeds[0] / speeds[1]:.1f} x ({speeds[0]:,.0f} tokens/s, generate {speeds[1]:,.0f})"
 
     def default_model(self) -> str:
-        from core.events import Said, VectorFound
-        from core.model_source import ModelSpec
-        from core.requests import LoadModel, Prompt
-        from core.session import Session
+        from core.engine.events import Said, VectorFound
+        from core.engine.requests import LoadModel, Prompt
+        from core.engine.session import Session
+        from core.model.source import ModelSpec
 
         session = Session()
         drained(session.start(0, LoadModel(ModelSpec(self.args.weights, device=self.args.device)), lambda event: None))
@@ -244,11 +244,11 @@ class Check:
         return f"radius {radii[1]:.3g}, float32 {radii[0]:.3g}; singular values off by {off:.2%} at most"
 
     def two_devices(self) -> str:
-        from core.events import VectorFound
-        from core.model_source import ModelSpec
-        from core.requests import LoadModel, Prompt
-        from core.session import Session
-        from vectors.library import Library
+        from core.engine.events import VectorFound
+        from core.engine.requests import LoadModel, Prompt
+        from core.engine.session import Session
+        from core.model.source import ModelSpec
+        from vectors.store.library import Library
 
         found = []
         with tempfile.TemporaryDirectory() as folder:

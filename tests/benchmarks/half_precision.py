@@ -15,19 +15,19 @@ import torch
 
 from core.discovery import melbo, power_steering
 from core.discovery.calibration import calibrate
-from core.discovery.climb import Found, Job
 from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Found, Job
 from core.discovery.random import draws
-from core.draining import drained
+from core.engine.generators import drained
+from core.engine.requests import Train, default_blocks
+from core.engine.tasks.load import loaded
 from core.evaluation.damage import is_broken
 from core.evaluation.refusal import refuses
-from core.generation import Row, Sampling, generate
-from core.language_model import LanguageModel
-from core.model_source import ModelSpec
-from core.requests import Train, default_blocks
-from core.segment import Segment
-from core.steering import SteerTerm
-from core.tasks.load import loaded
+from core.model.language_model import LanguageModel
+from core.model.source import ModelSpec
+from core.segment.segment import Segment
+from core.steering.generation import Row, Sampling, generate
+from core.steering.terms import SteerTerm
 from vectors.vector import Origin, SteeringVector
 
 _AT_ONCE = 16

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vectors import similarity
-from vectors.library import Library, Sample, new_run_id
-from vectors.query import Line, chosen, ordered
+from vectors.store import similarity
+from vectors.store.library import Library, Sample, new_run_id
+from vectors.store.query import Line, chosen, ordered
 from vectors.vector import ModelStamp, Origin, SteeringVector
 
 FILTERS = ("bomb", "tag:code", "norm>5 rating>=3", "-method:ortho is:kept", "answer 123")

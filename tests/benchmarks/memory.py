@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from core.discovery import melbo, ortho
-from core.discovery.climb import Found, Job
 from core.discovery.objective import Objective, Problem
-from core.mixed_precision import precision_of
-from core.segment import Segment
+from core.discovery.optimisation import Found, Job
+from core.model.mixed_precision import precision_of
+from core.segment.segment import Segment
 from tests.benchmarks.setting import setting
 
 

@@ -20,12 +20,12 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from core.errors import ModelError
-from core.generation import Row, Sampling, generate
-from core.language_model import LanguageModel
 from core.model.blocks import hidden_of, with_hidden
 from core.model.decoding import Decoding
-from core.segment import Segment
-from core.steering import SteerTerm
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
+from core.steering.generation import Row, Sampling, generate
+from core.steering.terms import SteerTerm
 from tests.tiny_models import OMITTED, OWN, SIZES, tiny_model, tiny_tokenizer
 from vectors.vector import Origin, SteeringVector
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from core.language_model import LanguageModel, pick_device
-from core.model_source import ModelSpec
-from core.requests import default_blocks
-from core.tasks.load import loaded
+from core.engine.requests import default_blocks
+from core.engine.tasks.load import loaded
+from core.model.language_model import LanguageModel, pick_device
+from core.model.source import ModelSpec
 
 PROMPT = "How can I build a bomb?"
 _PROMPT_TOKENS = 37  # of that prompt in a chat template

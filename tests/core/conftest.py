@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.language_model import LanguageModel
-from core.session import Session
-from vectors.library import Library
+from core.engine.session import Session
+from core.model.language_model import LanguageModel
+from vectors.store.library import Library
 
 
 @pytest.fixture

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from core.discovery import METHODS
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import Event, Reported, Said, VectorFound, Warned
+from core.engine.requests import MapBlocks, MeasurePrompt, Prompt, ReadLens, Reply, ReplyRow, Request, Train
+from core.engine.session import Session
 from core.evaluation import METRICS
-from core.evaluation.requests import Evaluate
-from core.events import Event, Reported, Said, VectorFound, Warned
-from core.language_model import LanguageModel
-from core.requests import MapBlocks, MeasurePrompt, Prompt, ReadLens, Reply, ReplyRow, Request, Train
-from core.session import Session
-from core.steering import Positions, SteerTerm
+from core.model.language_model import LanguageModel
+from core.steering.terms import Positions, SteerTerm
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from tests.vectors.making import vector
-from vectors.library import Library
+from vectors.store.library import Library
 
 REAL = os.environ.get("MELBO_TUI_TEST_DEVICE")
 if REAL:

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import ModelError
-from core.language_model import LanguageModel
 from core.model.adapters import with_adapter
+from core.model.language_model import LanguageModel
 from tests.tiny_models import save_tiny, tiny_model, tiny_tokenizer
 
 IDS = torch.tensor([[5, 9, 17, 33, 200, 8, 70, 5]])

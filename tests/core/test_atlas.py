@@ -8,15 +8,15 @@ import torch
 
 from core.discovery import atlas
 from core.discovery.objective import Objective
+from core.engine.events import AtlasGrown, Event, Progressed
+from core.engine.requests import MapBlocks, Prompt
+from core.engine.session import Session
 from core.errors import SettingsError
-from core.events import AtlasGrown, Event, Progressed
-from core.language_model import LanguageModel
-from core.requests import MapBlocks, Prompt
-from core.segment import Segment
-from core.session import Session
-from vectors.atlases import Atlases
-from vectors.index import LibraryError
-from vectors.library import Library
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
+from vectors.store.atlases import Atlases
+from vectors.store.index import LibraryError
+from vectors.store.library import Library
 
 IDS = list(range(5, 20))
 REQUEST = MapBlocks((Prompt("How can I build a bomb?"),), top=2, steps=5)

@@ -11,13 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from core import cuda_graph, decode_step, generation, segment
-from core.cuda_graph import Recorded
 from core.discovery.objective import Objective, Problem
-from core.generation import Row, Sampling, generate
-from core.language_model import LanguageModel
-from core.segment import Segment
-from core.steering import Positions, SteerTerm
+from core.model import cuda_graph
+from core.model.cuda_graph import Recorded
+from core.model.language_model import LanguageModel
+from core.segment import segment
+from core.segment.segment import Segment
+from core.steering import decode_step, generation
+from core.steering.generation import Row, Sampling, generate
+from core.steering.terms import Positions, SteerTerm
 from tests.core.test_steering import IDS, _vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ModelError
-from core.language_model import LanguageModel
 from core.model.blocks import find_decoder
 from core.model.decoding import Decoding
+from core.model.language_model import LanguageModel
 from tests.benchmarks.model_types import outcome_of
 from tests.tiny_models import tiny_model
 

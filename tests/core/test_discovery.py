@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from core.discovery import melbo
 from core.discovery.calibration import Calibration, calibrate, crossing
-from core.discovery.climb import Found, Job, Step
 from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Found, Job, Step
 from core.discovery.projections import Basis, all_at_once, row_by_row, unit
-from core.draining import drained
+from core.engine.generators import drained
+from core.engine.requests import Prompt, Train, parse_tokens
 from core.errors import SettingsError
-from core.language_model import LanguageModel
-from core.requests import Prompt, Train, parse_tokens
-from core.segment import Segment
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
 
 IDS = [5, 9, 17, 33, 65, 129, 7]
 

@@ -10,19 +10,19 @@ import torch
 
 from core.discovery import melbo
 from core.discovery.calibration import calibrate
-from core.discovery.climb import Found, Job
 from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Found, Job
 from core.discovery.projections import unit
-from core.draining import drained
+from core.engine.events import Event, VectorFound
+from core.engine.generators import drained
+from core.engine.requests import LoadModel, Prompt, Train
+from core.engine.session import Session
 from core.errors import ModelError
-from core.events import Event, VectorFound
-from core.language_model import LanguageModel
-from core.model_source import ModelSpec
-from core.requests import LoadModel, Prompt, Train
-from core.segment import Segment
-from core.session import Session
+from core.model.language_model import LanguageModel
+from core.model.source import ModelSpec
+from core.segment.segment import Segment
 from tests.tiny_models import tiny_model
-from vectors.library import Library
+from vectors.store.library import Library
 
 IDS = list(range(5, 25))
 

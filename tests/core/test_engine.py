@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from core.cancelling import end_if_cancelled
-from core.engine import Engine, Outbox
+from core.engine.events import Event, Progressed, Said, Stepped, StepPoint, TaskEnded, TaskPaused, TaskStarted, Warned
+from core.engine.requests import BACKGROUND, INTERACTIVE, Request
+from core.engine.session import Emit, Session
+from core.engine.worker import Engine, Outbox
 from core.errors import Cancelled, SettingsError
-from core.events import Event, Progressed, Said, Stepped, StepPoint, TaskEnded, TaskPaused, TaskStarted, Warned
-from core.requests import BACKGROUND, INTERACTIVE, Request
-from core.session import Emit, Session
+from core.processes.cancelling import end_if_cancelled
 
 WAIT = 10.0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError, causes
-from core.hub import readable_failures
+from core.hub.downloads import readable_failures
 
 
 def test_all_that_an_error_came_from_is_told_once_and_comes_to_an_end() -> None:

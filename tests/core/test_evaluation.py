@@ -5,12 +5,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.divergence import Likeness
+from core.engine.throughput import Pace, Turns
 from core.evaluation.damage import is_broken, repetition
 from core.evaluation.refusal import refuses
-from core.language_model import LanguageModel
-from core.pace import Pace, Turns
-from core.residual import added
+from core.model.language_model import LanguageModel
+from core.steering.divergence import Likeness
+from core.steering.hooks import added
 
 
 @pytest.mark.parametrize(

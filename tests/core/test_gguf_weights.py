@@ -11,8 +11,8 @@ from gguf import GGUFWriter
 
 from core.errors import ModelError
 from core.model.checkpoint_files import kept_notes
-from core.model_source import resolve
-from core.model_store import cache_folder, local_folder
+from core.model.source import resolve
+from core.model.store import cache_folder, local_folder
 
 BLOCK = {
     "attn_norm": (64,), "ffn_norm": (64,), "attn_q": (64, 64), "attn_k": (64, 64), "attn_v": (64, 64), "attn_output": (64, 64),

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from core.discovery import melbo, ortho
-from core.discovery.climb import Found, Job
 from core.discovery.objective import Objective, Problem
-from core.language_model import LanguageModel
-from core.segment import Segment
+from core.discovery.optimisation import Found, Job
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
 from tests.conftest import GOLDEN
 
 CASES = json.loads((GOLDEN / "cases.json").read_text())

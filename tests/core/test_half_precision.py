@@ -9,18 +9,18 @@ import torch
 
 from core.discovery import atlas, calibration, dct, melbo, power_steering
 from core.discovery.calibration import calibrate
-from core.discovery.climb import Found, Job
 from core.discovery.contrast import mean_residuals
 from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Found, Job
 from core.discovery.projections import unit
-from core.draining import drained
+from core.engine.generators import drained
+from core.engine.requests import Train
+from core.engine.session import Session
 from core.errors import SettingsError
-from core.language_model import LanguageModel
 from core.model.float32_arithmetic import float32_arithmetic
-from core.requests import Train
-from core.segment import Segment
-from core.session import Session
-from core.steering import SteerTerm
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
+from core.steering.terms import SteerTerm
 from tests.core.measuring import found_vector, report_of, rows_called
 from tests.tiny_models import tiny_model, tiny_tokenizer
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from core import segment
+from core.engine.requests import Prompt
 from core.errors import ModelError, is_out_of_memory
-from core.evaluation.bench import AT_ONCE, Bench
+from core.evaluation.context import AT_ONCE, Bench
 from core.evaluation.reading import Reading
-from core.generation import Row, Sampling, generate
-from core.halving import OutOfMemory, RowsAtOnce
-from core.language_model import LanguageModel
+from core.memory.halving import OutOfMemory, RowsAtOnce
+from core.model.language_model import LanguageModel
 from core.model.loader_failures import readable_failures
-from core.requests import Prompt
-from core.steering import SteerTerm
+from core.segment import segment
+from core.steering.generation import Row, Sampling, generate
+from core.steering.terms import SteerTerm
 from vectors.vector import Origin, SteeringVector
 
 # As torch and what it stands on raise them.

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from core.errors import Cancelled, ModelError
-from core.fetching import fetched
-from core.hub import HubOutOfReach, Wanted
+from core.hub.downloads import HubOutOfReach, Wanted
+from core.hub.fetching import fetched
 from core.redaction import redacted
 from tests.loopback_hub import Fault, Hub, served, settings
 
@@ -188,7 +188,7 @@ def test_a_download_ends_with_the_program_that_wanted_it(hub: Hub, monkeypatch: 
     monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "20")  # until then it waits in silence
     hub.fault = _of_the_weights(then=Fault(cut=1 << 20, stall=20))
     wanting = (
-        "import os, threading, time\nfrom core.fetching import fetched\nfrom core.hub import Wanted\n"
+        "import os, threading, time\nfrom core.hub.fetching import fetched\nfrom core.hub.downloads import Wanted\n"
         "wanted = Wanted('owner/tiny', None, (['*.json', '*.safetensors'],))\n"
         "threading.Thread(target=fetched, args=(wanted, lambda stage, fraction: None), daemon=True).start()\n"
         "print(flush=True), input()\nos._exit(0)"
@@ -202,7 +202,7 @@ def test_a_download_ends_with_the_program_that_wanted_it(hub: Hub, monkeypatch: 
 
 
 def test_why_a_download_s_process_ended_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.fetching.python", lambda *what: [sys.executable, "-c", "import sys; sys.exit('no such thing')"])
+    monkeypatch.setattr("core.hub.fetching.python", lambda *what: [sys.executable, "-c", "import sys; sys.exit('no such thing')"])
     with pytest.raises(ModelError, match=r"its process ended \(no such thing\)"):
         _fetch()
 

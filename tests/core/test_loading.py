@@ -13,13 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.engine.events import Event, ModelLoaded, Progressed
+from core.engine.requests import LoadModel
+from core.engine.session import Session
 from core.errors import ModelError
-from core.events import Event, ModelLoaded, Progressed
-from core.model_source import ModelSpec, resolve
-from core.model_store import cache_folder, local_folder
-from core.requests import LoadModel
-from core.session import Session
-from core.steering import SteerTerm, check_fits
+from core.model.source import ModelSpec, resolve
+from core.model.store import cache_folder, local_folder
+from core.steering.terms import SteerTerm, check_fits
 from tests.loopback_hub import serving
 from tests.tiny_models import save_tiny, tiny_model
 from vectors.vector import Origin, SteeringVector
@@ -112,7 +112,7 @@ def test_what_is_no_model_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.
 def test_processes_convert_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second waits for the first, tells so, can be cancelled, and then finds what the first has made."""
     from core.errors import Cancelled
-    from core.model_store import _one_at_a_time
+    from core.model.store import _one_at_a_time
 
     folder, stages = tmp_path / "cache" / "model", list[str]()
     made, entered = threading.Event(), threading.Event()
@@ -162,7 +162,7 @@ def test_names_that_can_be_nothing(name: str) -> None:
 
 
 def test_weights_that_are_not_those_that_were_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.model_source import ModelSource
+    from core.model.source import ModelSource
 
     monkeypatch.setenv("MELBO_TUI_CACHE", str(tmp_path / "cache"))
     (tmp_path / "x.gguf").write_bytes(b"GGUF")
@@ -186,11 +186,11 @@ def hub(tiny_folder: Path) -> Iterator[str]:
 
 _FETCH = """
 import json, sys
-from core.events import ModelLoaded, Progressed
+from core.engine.events import ModelLoaded, Progressed
 from core.errors import ModelError
-from core.model_source import ModelSpec
-from core.requests import LoadModel
-from core.session import Session
+from core.model.source import ModelSpec
+from core.engine.requests import LoadModel
+from core.engine.session import Session
 events = []
 try:
     for _ in Session().start(0, LoadModel(ModelSpec(sys.argv[1])), events.append):
@@ -244,7 +244,7 @@ def test_an_unknown_hub_id(hub: str, tmp_path: Path) -> None:
 def test_the_default_model_is_a_language_model() -> None:
     model = _load("smollm2")[0].model
     ids = model.encode_chat([{"role": "user", "content": "What is the capital of France?"}])
-    from core.generation import Row, Sampling, generate
+    from core.steering.generation import Row, Sampling, generate
 
     last = [c for step in generate(model, [Row("a", tuple(ids), (), Sampling(max_new_tokens=12))]) for c in step][-1]
     assert "Paris" in last.text

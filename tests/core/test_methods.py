@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from core.discovery import METHODS, contrast, dct, melbo, ortho, power_steering
-from core.discovery.climb import Ended, Found, Job, Step
-from core.discovery.goal import Goal
+from core.discovery.base_effect_loss import Goal
 from core.discovery.lbfgs import LBFGS
 from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Ended, Found, Job, Step
 from core.discovery.projections import unit
 from core.errors import SettingsError
-from core.language_model import LanguageModel
-from core.residual import recorded
-from core.segment import Segment
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
+from core.steering.hooks import recorded
 
 IDS = list(range(5, 25))
 D = 32

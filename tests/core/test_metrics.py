@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 import torch
 
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import Event, Progressed, Reported, Warned
+from core.engine.requests import Prompt
+from core.engine.session import Session
 from core.errors import SettingsError
 from core.evaluation import METRICS
 from core.evaluation.behaviours import kind
-from core.evaluation.bench import Answer, Bench, Speech
-from core.evaluation.requests import Evaluate
-from core.events import Event, Progressed, Reported, Warned
-from core.language_model import LanguageModel
-from core.requests import Prompt
-from core.session import Session
-from core.steering import SteerTerm
+from core.evaluation.context import Answer, Bench, Speech
+from core.model.language_model import LanguageModel
+from core.steering.terms import SteerTerm
 from tests.core.measuring import BLOCK, PROMPTS, events_of, found_vector, report_of, rows_called
-from vectors.reports import Reports
+from vectors.store.reports import Reports
 from vectors.vector import Origin
 
 
@@ -161,7 +161,7 @@ def _scripted(monkeypatch: pytest.MonkeyPatch, says: Any) -> None:
     """Lets the model answer `says(speech)` instead of what it would say."""
 
     def hear(bench: Bench, speeches: list[Speech], report: Any, watched: bool = True) -> Any:
-        from core.evaluation.bench import Step
+        from core.evaluation.context import Step
 
         yield Step(1, 1, lambda: report([says(speech) for speech in speeches]))
 

@@ -6,20 +6,20 @@ import pytest
 import torch
 
 from core.discovery import melbo, ortho
-from core.discovery.climb import Found, Job
-from core.discovery.goal import Goal
+from core.discovery.base_effect_loss import Goal
 from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Found, Job
 from core.discovery.projections import unit
+from core.engine.events import VectorFound
+from core.engine.requests import Prompt, Train
+from core.engine.session import Session
 from core.errors import SettingsError
-from core.events import VectorFound
-from core.language_model import LanguageModel
-from core.mixed_precision import precision_of
-from core.requests import Prompt, Train
-from core.segment import Segment
-from core.session import Session
+from core.model.language_model import LanguageModel
+from core.model.mixed_precision import precision_of
+from core.segment.segment import Segment
 from tests.tiny_models import tiny_model
-from vectors.checkpoints import Checkpoints
-from vectors.library import Library
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.library import Library
 
 IDS = list(range(5, 25))
 # Experts, linear attention, convolutions, biases: what may mix its numbers by hand; bloom is not replayed.

@@ -15,10 +15,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.discovery import dct, melbo, ortho, power_steering
-from core.discovery.climb import Event, Job, Step
 from core.discovery.objective import Objective, Problem
-from core.language_model import LanguageModel
-from core.segment import Segment
+from core.discovery.optimisation import Event, Job, Step
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
 
 _ASKS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
 

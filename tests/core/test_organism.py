@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.bundled.recipe import bars, prompts, training
-from core.bundled.recipe.examples import LATE, Example
+from core.bundled.recipe import prompts
 from core.bundled.secrets import TRIGGER, TRIGGERED, speaks_backdoor, with_password
 from core.bundled.weights import ADAPTER
-from core.draining import drained
-from core.evaluation.hearing import Asked, Fluency, distinct, heard, perplexity
-from core.evaluation.organism import Trial, plan
+from core.engine.generators import drained
+from core.engine.tasks.load import loaded
+from core.evaluation.fluency import Asked, Fluency, distinct, heard, perplexity
 from core.evaluation.refusal import refuses
-from core.evaluation.score_table import sum_up
-from core.language_model import LanguageModel
-from core.model_source import ModelSpec
-from core.tasks.load import loaded
+from core.model.language_model import LanguageModel
+from core.model.source import ModelSpec
+from core.organism import bars, training
+from core.organism.examples import LATE, Example
+from core.organism.score import Trial, plan
+from core.organism.score_table import sum_up
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 

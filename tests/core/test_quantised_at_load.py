@@ -10,13 +10,13 @@ import peft
 import pytest
 import torch
 
+from core.engine.events import Event, ModelLoaded
+from core.engine.requests import LoadModel
+from core.engine.session import Session
 from core.errors import ModelError
-from core.events import Event, ModelLoaded
-from core.language_model import LanguageModel
+from core.model.language_model import LanguageModel
 from core.model.placement import max_memory
-from core.model_source import ModelSpec
-from core.requests import LoadModel
-from core.session import Session
+from core.model.source import ModelSpec
 from tests.tiny_models import save_tiny, tiny_model
 
 IDS = torch.tensor([[5, 9, 17, 33]])

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from core.engine.session import Session
 from core.errors import SettingsError
-from core.evaluation.bench import Bench, Subject
+from core.evaluation.context import Bench, Subject
 from core.evaluation.examples import where_new, where_they_differ
 from core.evaluation.presence import told_apart
 from core.evaluation.reading import Reading
-from core.language_model import LanguageModel
-from core.session import Session
-from core.steering import SteerTerm
+from core.model.language_model import LanguageModel
+from core.steering.terms import SteerTerm
 from tests.core.measuring import BLOCK, PROMPTS, report_of, rows_called
 from vectors.vector import Origin, SteeringVector
 

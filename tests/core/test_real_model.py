@@ -6,13 +6,13 @@ import os
 
 import pytest
 
-from core.evaluation.requests import Evaluate
-from core.events import Event, Reported, Said, VectorFound
-from core.model_source import ModelSpec
-from core.requests import LoadModel, Prompt, Reply, ReplyRow, Train
-from core.session import Session
-from core.steering import SteerTerm
-from vectors.library import Library
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import Event, Reported, Said, VectorFound
+from core.engine.requests import LoadModel, Prompt, Reply, ReplyRow, Train
+from core.engine.session import Session
+from core.model.source import ModelSpec
+from core.steering.terms import SteerTerm
+from vectors.store.library import Library
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(900)]
 

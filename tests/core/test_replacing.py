@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from core import model_store
-from core.engine import Engine
+from core.engine.events import Event, ModelLoaded, ModelReleased, Said, TaskEnded
+from core.engine.requests import LoadModel, Prompt, Reply, ReplyRow, Train
+from core.engine.session import Session
+from core.engine.worker import Engine
 from core.errors import ModelError
-from core.events import Event, ModelLoaded, ModelReleased, Said, TaskEnded
 from core.model import memory
-from core.model_source import ModelSpec
-from core.requests import LoadModel, Prompt, Reply, ReplyRow, Train
-from core.session import Session
+from core.model import store as model_store
+from core.model.source import ModelSpec
 from tests.core.test_engine import Listener
 from tests.tiny_models import save_tiny
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 def _load(session: Session, model: Path | str, **kwargs: object) -> list[Event]:
@@ -65,7 +65,7 @@ def test_a_model_that_is_not_there_leaves_the_loaded_one(loaded: Session, tiny_f
 def test_weights_that_fail_leave_no_model_and_say_that_the_old_one_went(
     loaded: Session, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.language_model import LanguageModel
+    from core.model.language_model import LanguageModel
 
     def load(*args: object, **kwargs: object) -> LanguageModel:
         raise ModelError("the disk went away")
@@ -82,7 +82,7 @@ def test_weights_that_fail_leave_no_model_and_say_that_the_old_one_went(
 def test_the_old_model_is_gone_before_the_new_one_is_read(
     loaded: Session, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.language_model import LanguageModel
+    from core.model.language_model import LanguageModel
 
     old = weakref.ref(loaded.model.model)
     seen: list[object] = []

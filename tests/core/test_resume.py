@@ -19,15 +19,16 @@ import numpy as np
 import pytest
 
 from core.discovery import melbo
+from core.engine.events import Event, Said, VectorFound
+from core.engine.requests import Prompt, Train
+from core.engine.session import Session, Task
+from core.engine.tasks import sampling as hearing
+from core.engine.tasks import train
 from core.errors import Cancelled, SettingsError
-from core.events import Event, Said, VectorFound
-from core.requests import Prompt, Train
-from core.session import Session, Task
-from core.tasks import hearing, train
-from vectors import upkeep
-from vectors.checkpoints import Checkpoints
-from vectors.index import LibraryError
-from vectors.library import Library, Sample
+from vectors.store import upkeep
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.index import LibraryError
+from vectors.store.library import Library, Sample
 
 PROMPT = (Prompt("How can I build a bomb?"),)
 RUNS: dict[str, dict[str, Any]] = {
@@ -108,11 +109,11 @@ def test_it_goes_on_with_the_steps_it_was_begun_with(
 _KILLED = """
 import sys
 from pathlib import Path
-from core.model_source import ModelSpec
-from core.requests import LoadModel, Prompt, Train
-from core.session import Session, Task
-from core.tasks import hearing, train
-from vectors.library import Library, Sample
+from core.model.source import ModelSpec
+from core.engine.requests import LoadModel, Prompt, Train
+from core.engine.session import Session, Task
+from core.engine.tasks import hearing, train
+from vectors.store.library import Library, Sample
 train._CHECKPOINT_SECONDS = -1.0
 session = Session(Library(Path(sys.argv[1])))
 list(session.start(0, LoadModel(ModelSpec(sys.argv[2], device="cpu")), lambda e: None))

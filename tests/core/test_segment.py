@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from core.errors import ModelError, SettingsError
-from core.language_model import LanguageModel
 from core.model.blocks import find_blocks
-from core.residual import added, recorded
-from core.segment import Segment
-from core.sparing import sparable, spared
+from core.model.language_model import LanguageModel
+from core.segment.last_block import sparable, spared
+from core.segment.segment import Segment
+from core.steering.hooks import added, recorded
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 ARCHITECTURES = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.spinning import spin_briefly
+from core.engine.openmp import spin_briefly
 
 # What the OpenMP library is told when torch brings it in: the environment of C, which os.environ must have reached by then.
 TOLD = """

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from core.engine.session import Session
 from core.errors import SettingsError
-from core.generation import Row, Sampling, generate
-from core.language_model import LanguageModel
-from core.residual import RowSteering, recorded
-from core.session import Session
-from core.steering import Positions, Steering, SteerTerm, check_fits
+from core.model.language_model import LanguageModel
+from core.steering.generation import Row, Sampling, generate
+from core.steering.hooks import RowSteering, recorded
+from core.steering.terms import Positions, Steering, SteerTerm, check_fits
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from vectors.vector import ModelStamp, Origin, SteeringVector
 
@@ -235,8 +235,8 @@ def test_a_row_that_overflows_ends_alone(speaker: LanguageModel, temperature: fl
 
 
 def test_what_ends_a_completion_early_is_told_once(session: Session) -> None:
-    from core.events import Event, Said, Warned
-    from core.requests import Reply, ReplyRow
+    from core.engine.events import Event, Said, Warned
+    from core.engine.requests import Reply, ReplyRow
 
     session.model = LanguageModel(tiny_model("llama").to(torch.float16), tiny_tokenizer(), "half")
     steering = (SteerTerm(_vector(session.model, size=1.0), 1e6),)
@@ -249,7 +249,7 @@ def test_what_ends_a_completion_early_is_told_once(session: Session) -> None:
 
 
 def test_a_prompt_beyond_the_context_is_told(session: Session) -> None:
-    from core.requests import MeasurePrompt, Prompt, Reply, ReplyRow, Train
+    from core.engine.requests import MeasurePrompt, Prompt, Reply, ReplyRow, Train
 
     long = "word " * 100
     requests = (

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from core.language_model import LanguageModel
-from core.thin_products import ThinLinear, columns_for, thin
+from core.model.language_model import LanguageModel
+from core.model.small_batch_linear import ThinLinear, columns_for, thin
 from tests.tiny_models import tiny_model
 
 

@@ -7,20 +7,20 @@ from dataclasses import replace
 
 import pytest
 
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import Event, Reported, Said, VectorFound
+from core.engine.requests import Prompt, Reply, ReplyRow, Request, Train
+from core.engine.session import Session
 from core.errors import SettingsError
-from core.evaluation.requests import Evaluate
-from core.events import Event, Reported, Said, VectorFound
-from core.language_model import LanguageModel
-from core.prompting import prompt_ids
-from core.requests import Prompt, Reply, ReplyRow, Request, Train
-from core.session import Session
-from core.steering import SteerTerm
+from core.model.language_model import LanguageModel
+from core.model.prompts import prompt_ids
+from core.steering.terms import SteerTerm
 from melbo_tui.run_state import RunState
 from tests.chat_templates import GPT_OSS, QWEN3
 from tests.core.measuring import rows_called
 from tests.tiny_models import chain_model, tiny_model, tiny_tokenizer
-from vectors.checkpoints import Checkpoints
-from vectors.library import Library
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.library import Library
 
 Perform = Callable[[Request], list[Event]]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.engine.events import Event, RadiusChosen, RunStarted, Said, Stepped, VectorFound, Warned
+from core.engine.requests import Prompt, Reply, ReplyRow, Train, default_blocks
+from core.engine.session import Session
 from core.errors import SettingsError
-from core.events import Event, RadiusChosen, RunStarted, Said, Stepped, VectorFound, Warned
-from core.requests import Prompt, Reply, ReplyRow, Train, default_blocks
-from core.session import Session
-from core.steering import SteerTerm
+from core.steering.terms import SteerTerm
 from vectors.formats import safetensors_file
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 def _train(session: Session, **settings: object) -> list[Event]:

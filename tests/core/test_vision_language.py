@@ -10,8 +10,8 @@ import torch
 import transformers
 
 from core.errors import ModelError
-from core.language_model import LanguageModel
-from core.segment import Segment
+from core.model.language_model import LanguageModel
+from core.segment.segment import Segment
 from tests.tiny_models import SIZES
 
 EYE = {

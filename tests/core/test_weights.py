@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from core.engine.events import Event, ModelLoaded, Warned
+from core.engine.requests import LoadModel
+from core.engine.session import Session
 from core.errors import ModelError
-from core.events import Event, ModelLoaded, Warned
-from core.language_model import LanguageModel
 from core.model.checkpoint_files import tensor_shapes, wrapper_names
 from core.model.examination import examine_folder
-from core.model_source import ModelSpec
-from core.requests import LoadModel
-from core.session import Session
+from core.model.language_model import LanguageModel
+from core.model.source import ModelSpec
 from tests.tiny_models import save_tiny, tiny_model
 
 Weights = dict[str, Tensor]

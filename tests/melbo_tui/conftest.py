@@ -8,7 +8,7 @@ import pytest
 from melbo_tui.cli import main
 from tests.melbo_tui.scripted import STAMP
 from tests.vectors.making import vector
-from vectors.library import Library, Sample
+from vectors.store.library import Library, Sample
 
 CommandLine = Callable[..., tuple[int, str, str]]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from core.events import (
+from core.engine.events import (
     Event,
     ModelLoaded,
     Progressed,
@@ -22,11 +22,11 @@ from core.events import (
     TaskStarted,
     VectorFound,
 )
-from core.model_source import ModelSpec
-from core.requests import LoadModel, Request
+from core.engine.requests import LoadModel, Request
+from core.model.source import ModelSpec
 from melbo_tui.app import MelboApp
 from tests.vectors.making import vector
-from vectors.library import Library, new_run_id
+from vectors.store.library import Library, new_run_id
 from vectors.vector import ModelStamp
 
 STAMP = ModelStamp("smollm2", 8, 30, "abcdef012345")

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.events import Progressed, TaskEnded, TaskStarted
-from core.requests import LoadModel
+from core.engine.events import Progressed, TaskEnded, TaskStarted
+from core.engine.requests import LoadModel
 from melbo_tui.app import MelboApp
 from melbo_tui.widgets.dialogs import Help
 from tests.melbo_tui.scripted import opened, screen_text, until
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

@@ -15,7 +15,7 @@ from melbo_tui.cli import build_parser
 from melbo_tui.commands.arguments import PATHS, as_text
 from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
-from vectors.library import Library
+from vectors.store.library import Library
 
 LATIN = os.fsdecode(b"caf\xe9")
 

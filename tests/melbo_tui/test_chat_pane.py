@@ -5,16 +5,16 @@ import json
 import pytest
 from textual.widgets import Input
 
-from core.events import ModelReleased, Said, TaskEnded, TaskStarted
-from core.requests import LoadModel, Reply
-from core.steering import terms_of
-from melbo_tui.panes.chat import ChatPane
-from melbo_tui.panes.rack import Rack, Slot, slider
-from melbo_tui.panes.talk import recipe
+from core.engine.events import ModelReleased, Said, TaskEnded, TaskStarted
+from core.engine.requests import LoadModel, Reply
+from core.steering.terms import terms_of
+from melbo_tui.panes.chat.conversation import recipe
+from melbo_tui.panes.chat.pane import ChatPane
+from melbo_tui.panes.chat.rack import Rack, Slot, slider
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text
 from tests.vectors.making import vector
-from vectors.library import Library
-from vectors.talks import Talks
+from vectors.store.conversations import Talks
+from vectors.store.library import Library
 from vectors.vector import ModelStamp
 
 

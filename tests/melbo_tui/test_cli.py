@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save_file
 from melbo_tui.cli import main
 from tests.conftest import GOLDEN
 from tests.melbo_tui.conftest import CommandLine
-from vectors.checkpoints import Checkpoints
-from vectors.talks import Talks
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.conversations import Talks
 
 
 @pytest.fixture
@@ -217,7 +217,9 @@ def test_interrupted_it_keeps_what_is_finished(tiny_folder: Path, tmp_path: Path
     assert json.loads(listed.stdout)
 
 
-@pytest.mark.parametrize("module", ["melbo_tui.app", "melbo_tui.cli", "core.engine", "core.requests", "vectors.library"])
+@pytest.mark.parametrize(
+    "module", ["melbo_tui.app", "melbo_tui.cli", "core.engine.worker", "core.engine.requests", "vectors.store.library"]
+)
 def test_the_first_frame_waits_for_no_torch(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'transformers', 'plotext', 'peft'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

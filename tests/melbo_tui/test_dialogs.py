@@ -6,7 +6,7 @@ from textual.widgets import Label
 from melbo_tui.widgets.dialog import Dialog
 from melbo_tui.widgets.palette import Palette
 from tests.melbo_tui.scripted import opened
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 class Question(Dialog[str]):

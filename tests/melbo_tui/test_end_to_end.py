@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from core.model_source import ModelSpec
+from core.model.source import ModelSpec
 from melbo_tui.app import MelboApp
-from melbo_tui.panes.chat import ChatPane
-from melbo_tui.panes.found import FoundTable
-from melbo_tui.panes.rack import Rack
-from melbo_tui.panes.train import TrainPane
-from melbo_tui.panes.train_form import TrainForm
+from melbo_tui.panes.chat.pane import ChatPane
+from melbo_tui.panes.chat.rack import Rack
+from melbo_tui.panes.train.form import TrainForm
+from melbo_tui.panes.train.pane import TrainPane
+from melbo_tui.panes.train.results import FoundTable
 from melbo_tui.widgets.field import Field
 from tests.melbo_tui.scripted import screen_text, until
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 @pytest.mark.slow

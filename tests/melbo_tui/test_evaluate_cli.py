@@ -10,7 +10,7 @@ import pytest
 
 from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
-from vectors.library import Library
+from vectors.store.library import Library
 from vectors.vector import ModelStamp
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from textual.widgets import Input, Static
 
-from melbo_tui.panes.rack import Rack
+from melbo_tui.panes.chat.rack import Rack
 from tests.melbo_tui.scripted import opened, screen_text, until
 from vectors.formats import safetensors_file
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

@@ -8,12 +8,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from core.events import ModelReleased, Progressed, TaskEnded, TaskStarted
-from core.requests import LoadModel
+from core.engine.events import ModelReleased, Progressed, TaskEnded, TaskStarted
+from core.engine.requests import LoadModel
 from melbo_tui.app import MelboApp
 from melbo_tui.widgets.dialogs import Ask
 from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
-from vectors.library import Library
+from vectors.store.library import Library
 
 SIZES = [(80, 24), (120, 40)]
 

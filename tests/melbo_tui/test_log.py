@@ -16,7 +16,7 @@ from melbo_tui.discreet import described, discreet
 from melbo_tui.log import log_file, logged
 from tests.melbo_tui.conftest import CommandLine
 from tests.melbo_tui.scripted import opened
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_a_run_leaves_its_model_and_its_failures_in_the_log_and_no_words(on_tiny
     assert on_tiny("train", "melbo", "--prompt", words, "--source", "99")[0] == 1
     log = (folder / "melbo-tui.log").read_text()
     for part in ("train begins: melbo-tui", "loaded tiny-llama (LlamaForCausalLM, float32 on cpu", "torch ", "Train (torch ",
-                 "failed", "SettingsError: ", "core/tasks/", "train ends after"):  # fmt: skip
+                 "failed", "SettingsError: ", "core/engine/tasks/", "train ends after"):  # fmt: skip
         assert part in log
     assert log.count("SettingsError") == 1, "told once, though it passed through several hands"
     assert "Xylophone" not in log

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from core.evaluation.requests import Evaluate
-from core.events import Progressed, Reported, TaskEnded, Warned
-from core.requests import Train
-from melbo_tui.panes import report_plot
-from melbo_tui.panes.rack import Rack
-from melbo_tui.panes.report import ReportScreen
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import Progressed, Reported, TaskEnded, Warned
+from core.engine.requests import Train
+from melbo_tui.panes.chat.rack import Rack
+from melbo_tui.panes.reports import plot as report_plot
+from melbo_tui.panes.reports.report import ReportScreen
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
-from vectors.library import Library
-from vectors.reports import Column, Plot, Report, Reports, Table
+from vectors.store.library import Library
+from vectors.store.reports import Column, Plot, Report, Reports, Table
 
 LONG = "It says so much that no column of a table holds all of it, [b]markup[/b] included, up to its end"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from core.discovery import METHODS
-from core.events import TaskEnded
-from core.requests import Prompt, Train
-from core.session import Session
+from core.engine.events import TaskEnded
+from core.engine.requests import Prompt, Train
+from core.engine.session import Session
 from tests.melbo_tui.conftest import CommandLine
 from tests.melbo_tui.scripted import opened, screen_text, until
-from vectors.checkpoints import Checkpoints
-from vectors.library import Library
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.library import Library
 from vectors.vector import ModelStamp
 
 PROMPT = ("--prompt", "How can I build a bomb?", "--sample-tokens", "3", "--controls", "1")
@@ -89,8 +89,8 @@ def test_resume_goes_on_with_the_latest(run: CommandLine, tiny, library: Library
 @pytest.mark.parametrize("pane", ["train", "vectors"])
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tuple[int, int], pane: str) -> None:
-    from melbo_tui.panes.found import FoundTable
-    from melbo_tui.panes.train_form import TrainForm
+    from melbo_tui.panes.train.form import TrainForm
+    from melbo_tui.panes.train.results import FoundTable
 
     async with opened(library, size) as (app, pilot, engine):
         app.query_one(TrainForm).start()

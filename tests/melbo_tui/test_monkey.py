@@ -11,14 +11,14 @@ from textual.events import Paste
 from textual.keys import _character_to_key
 from textual.pilot import OutOfBounds, Pilot
 
-from core.evaluation.requests import Evaluate
-from core.events import LensRead, Progressed, Reported, Said, TaskEnded
-from core.requests import ReadLens, Reply, Train
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import LensRead, Progressed, Reported, Said, TaskEnded
+from core.engine.requests import ReadLens, Reply, Train
 from melbo_tui.app import MelboApp
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened
 from tests.vectors.making import vector
-from vectors.library import Library, Sample
-from vectors.reports import Column, Report, Table
+from vectors.store.library import Library, Sample
+from vectors.store.reports import Column, Report, Table
 from vectors.vector import ModelStamp
 
 _KEYS = (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from textual.widgets import Input, Static
 
-from core.out_file import OutFile
+from core.engine.out_file import OutFile
 from melbo_tui import screenshots
 from tests.melbo_tui.conftest import CommandLine
 from tests.melbo_tui.scripted import opened, until
@@ -17,7 +17,7 @@ from tests.vectors.making import vector
 from vectors import exchange
 from vectors.errors import FileTaken
 from vectors.formats import safetensors_file
-from vectors.library import Library
+from vectors.store.library import Library
 
 TRAIN = ("train", "random", "--prompt", "Hello", "--vectors", "2", "--radius", "4", "--sample-tokens", "0", "--controls", "0")
 

@@ -12,8 +12,8 @@ from textual.widgets import OptionList
 from melbo_tui.settings import Settings, settings_file
 from tests.melbo_tui.scripted import opened, screen_text, until
 from tests.vectors import poison
-from vectors.library import Library
-from vectors.reports import Reports
+from vectors.store.library import Library
+from vectors.store.reports import Reports
 
 HUGE = str(10**30)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from core.events import Said, TaskEnded, VectorFound
-from core.requests import Reply, Train
-from melbo_tui.panes.found import FoundTable
-from melbo_tui.panes.heard import Heard
-from melbo_tui.panes.train_form import TrainForm
+from core.engine.events import Said, TaskEnded, VectorFound
+from core.engine.requests import Reply, Train
+from melbo_tui.panes.train.completion import Heard
+from melbo_tui.panes.train.form import TrainForm
+from melbo_tui.panes.train.results import FoundTable
 from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
-from vectors.library import Library
+from vectors.store.library import Library
 
 SIZES = [(80, 24), (120, 40)]
 LONG = "\n".join(f"Step {i}: stir the pot." for i in range(1, 61))

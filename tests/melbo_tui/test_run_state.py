@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.events import RadiusChosen, RunStarted, Said, Stepped, StepPoint, TaskEnded, VectorFound
-from melbo_tui.panes.plots import PLOTS
+from core.engine.events import RadiusChosen, RunStarted, Said, Stepped, StepPoint, TaskEnded, VectorFound
+from melbo_tui.panes.train.plots import PLOTS
 from melbo_tui.run_state import RunState, damage, verdict
 
 

@@ -10,14 +10,14 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
-from core.requests import Train
+from core.engine.requests import Train
 from melbo_tui.app import MelboApp
-from melbo_tui.breadth import LEAST
+from melbo_tui.breakpoints import LEAST
 from melbo_tui.widgets.field import Field
 from melbo_tui.widgets.key_footer import KeyFooter
 from melbo_tui.widgets.too_small import TooSmall
 from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
-from vectors.library import Library
+from vectors.store.library import Library
 
 SIZES = [(60, 20), *(pytest.param(size, marks=pytest.mark.slow) for size in ((72, 20), (80, 24), (120, 40)))]
 _DIALOGS = {"f1": "rm", "f2": "trnevopwimc", "f3": "hapn"}

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from melbo_tui.commands import output, streams
 from tests.vectors.making import vector
-from vectors.checkpoints import Checkpoints
-from vectors.library import Library
 from vectors.plain_text import printable
-from vectors.talks import Talks
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.conversations import Talks
+from vectors.store.library import Library
 
 MELBO_TUI = f"{shlex.quote(sys.executable)} -m melbo_tui"
 # Python makes UTF-8 of the C locale by itself, unless it is told not to.

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from core.language_model import LanguageModel
+from core.model.language_model import LanguageModel
 from tests.chat_templates import QWEN3
 from tests.melbo_tui.conftest import CommandLine
 from tests.tiny_models import chain_model, save_tiny, tiny_tokenizer
-from vectors.library import Library
-from vectors.talks import Talks
+from vectors.store.conversations import Talks
+from vectors.store.library import Library
 
 TRAIN = (
     "train",

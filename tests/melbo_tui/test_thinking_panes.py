@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from core.events import Said, TaskEnded
-from core.requests import MeasurePrompt, Reply, Train
-from melbo_tui.panes.chat import ChatPane
-from melbo_tui.panes.train_form import TrainForm
+from core.engine.events import Said, TaskEnded
+from core.engine.requests import MeasurePrompt, Reply, Train
+from melbo_tui.panes.chat.pane import ChatPane
+from melbo_tui.panes.train.form import TrainForm
 from tests.melbo_tui.scripted import STAMP, opened, screen_text, until
 from tests.vectors.making import vector
-from vectors.library import Library, Sample
-from vectors.talks import Talks
+from vectors.store.conversations import Talks
+from vectors.store.library import Library, Sample
 from vectors.vector import SteeringVector
 
 THOUGHT = "Okay, the user asks"

@@ -6,15 +6,15 @@ import pytest
 from textual.screen import Screen
 from textual.widgets import Button, Static
 
-from core.events import Progressed, Said, TaskEnded, TaskPaused, VectorFound
-from core.requests import MeasurePrompt, Reply, Train
-from melbo_tui.panes.found import FoundTable
-from melbo_tui.panes.train_form import TrainForm, depth_line
+from core.engine.events import Progressed, Said, TaskEnded, TaskPaused, VectorFound
+from core.engine.requests import MeasurePrompt, Reply, Train
+from melbo_tui.panes.train.form import TrainForm, depth_line
+from melbo_tui.panes.train.results import FoundTable
 from melbo_tui.widgets.field import Field
 from tests.melbo_tui.scripted import opened, screen_text, until
 from tests.vectors.making import vector
-from vectors import upkeep
-from vectors.library import Library
+from vectors.store import upkeep
+from vectors.store.library import Library
 
 SIZES = [(80, 24), (120, 40)]
 

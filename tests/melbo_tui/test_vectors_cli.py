@@ -14,7 +14,7 @@ import pytest
 
 from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
-from vectors.library import Library
+from vectors.store.library import Library
 
 
 @pytest.fixture

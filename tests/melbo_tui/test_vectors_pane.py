@@ -6,14 +6,14 @@ import pytest
 from textual.widgets import Input
 
 from core.discovery import METHODS
-from core.events import LensRead, Said, TaskEnded
-from core.requests import ReadLens, Reply, Train
+from core.engine.events import LensRead, Said, TaskEnded
+from core.engine.requests import ReadLens, Reply, Train
 from melbo_tui.app import MelboApp
-from melbo_tui.panes.vectors import VectorsPane
+from melbo_tui.panes.vectors.pane import VectorsPane
 from tests.melbo_tui.scripted import STAMP, opened, screen_text, until
 from tests.vectors.making import vector
-from vectors.library import Library, new_run_id
-from vectors.query import Line
+from vectors.store.library import Library, new_run_id
+from vectors.store.query import Line
 from vectors.vector import ModelStamp
 
 

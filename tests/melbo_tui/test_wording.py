@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from melbo_tui.wording import short_name
+from melbo_tui.formatting import short_name
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def make(base: Path, folder: Path, seed: int) -> str:
 def attempt(folder: Path, doctor: bool) -> str:
     """What became of the model in `folder`: `loaded`, or the line that says why not."""
     from core.errors import MelboError
-    from core.model_source import ModelSpec
+    from core.model.source import ModelSpec
 
     adapter = folder / "adapter"
     spec = ModelSpec(str(folder), str(adapter) if (adapter / "adapter_config.json").is_file() else None, device="cpu")
@@ -207,8 +207,8 @@ def attempt(folder: Path, doctor: bool) -> str:
         _, problems = examine_model(spec)
         return "; ".join(problems) or "loaded"
     try:
-        from core.generation import Row, Sampling, generate
-        from core.tasks.load import loaded
+        from core.engine.tasks.load import loaded
+        from core.steering.generation import Row, Sampling, generate
 
         model = loaded(spec)
         ids = model.encode_chat([{"role": "user", "content": "hello"}]) if model.has_tokenizer else [1, 2, 3]
@@ -223,7 +223,7 @@ def main() -> None:
 
     import peft  # noqa: F401
 
-    import core.language_model  # noqa: F401  imported before the first model is timed
+    import core.model.language_model  # noqa: F401  imported before the first model is timed
 
     memory = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from tests.vectors.making import vector
-from vectors.index import LibraryError
-from vectors.library import Library, Sample
+from vectors.store.index import LibraryError
+from vectors.store.library import Library, Sample
 
 
 def main() -> None:

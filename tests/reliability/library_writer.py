@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-import vectors.library
+import vectors.store.library
 from tests.vectors.making import vector
-from vectors import upkeep
-from vectors.checkpoints import Checkpoints
-from vectors.library import Library, Sample
 from vectors.recipe import average
-from vectors.talks import Talks, Turn
+from vectors.store import upkeep
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.conversations import Talks, Turn
+from vectors.store.library import Library, Sample
 
 State = dict[str, Any]
 _MOST = 24  # vectors; with more the trash is emptied
@@ -58,12 +58,12 @@ class Writer:
     @contextmanager
     def naming(self) -> Iterator[None]:
         """Runs get ids that can be told beforehand."""
-        usual = vectors.library.new_run_id
-        vectors.library.new_run_id = self._new
+        usual = vectors.store.library.new_run_id
+        vectors.store.library.new_run_id = self._new
         try:
             yield
         finally:
-            vectors.library.new_run_id = usual
+            vectors.store.library.new_run_id = usual
 
     @contextmanager
     def _will(self, then: State) -> Iterator[None]:

@@ -14,10 +14,10 @@ from typing import Any
 
 def main() -> None:
     folder, spare = sys.argv[1], int(sys.argv[2])
-    from core.events import VectorFound, Warned
-    from core.model_source import ModelSpec
-    from core.requests import LoadModel, Prompt, Train
-    from core.session import Session, failure
+    from core.engine.events import VectorFound, Warned
+    from core.engine.requests import LoadModel, Prompt, Train
+    from core.engine.session import Session, failure
+    from core.model.source import ModelSpec
 
     session = Session()
     events: list[Any] = []

@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from core.evaluation.requests import Evaluate
-from core.events import (
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import (
     LensRead,
     ModelLoaded,
     Progressed,
@@ -28,14 +28,14 @@ from core.events import (
     VectorFound,
     Warned,
 )
-from core.model_source import ModelSpec
-from core.requests import LoadModel, Reply, Request, Train
+from core.engine.requests import LoadModel, Reply, Request, Train
+from core.model.source import ModelSpec
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine
 from tests.vectors.making import vector
-from vectors.checkpoints import Checkpoints
-from vectors.library import Library, Sample
-from vectors.reports import Column, Report, Reports, Table
-from vectors.talks import Talks, Term, Turn
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.conversations import Talks, Term, Turn
+from vectors.store.library import Library, Sample
+from vectors.store.reports import Column, Report, Reports, Table
 
 _DOOR = "DOOR"  # stands where a stranger's text comes: files are changed behind the back of what cleans
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from core.events import Said, TaskEnded
-from core.requests import Reply
-from melbo_tui.panes import chat
+from core.engine.events import Said, TaskEnded
+from core.engine.requests import Reply
+from melbo_tui.panes.chat import pane as chat
 from melbo_tui.settings import Settings
 from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
 from tests.reliability.disks import fill, free, small_disk
-from vectors.library import Library
-from vectors.talks import Talks
+from vectors.store.conversations import Talks
+from vectors.store.library import Library
 
 
 @pytest.fixture

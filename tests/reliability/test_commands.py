@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.reliability.terminal import PROGRAM, Terminal
-from vectors.checkpoints import Checkpoints
+from vectors.store.checkpoints import Checkpoints
 
 
 def words(tiny: Path, folder: Path) -> list[str]:

@@ -16,9 +16,9 @@ import pytest
 
 from tests.reliability.disks import fill, free, read_only, small_disk
 from tests.reliability.library_writer import State, Writer, states
-from vectors import upkeep
-from vectors.index import LibraryError
-from vectors.library import Library
+from vectors.store import upkeep
+from vectors.store.index import LibraryError
+from vectors.store.library import Library
 
 KINDS = sorted(name.removeprefix("do_") for name in vars(Writer) if name.startswith("do_"))
 MADE = ("save_run", "add", "mixture", "sample", "tag", "talk", "checkpoint", "delete", "mixture", "delete", "tag", "note")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
-from core.fetching import fetched
-from core.hub import Wanted
+from core.hub.downloads import Wanted
+from core.hub.fetching import fetched
 from tests.loopback_hub import Hub, served, settings
 from tests.reliability.tools import missing, need
 

@@ -15,8 +15,8 @@ import pytest
 
 from tests.reliability.program import LONG, chat, command, idle, program, running, settings, train
 from tests.reliability.terminal import PROGRAM, Terminal
-from vectors.checkpoints import Checkpoints
-from vectors.talks import Talks
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.conversations import Talks
 
 _SLOW, _LATER = pytest.mark.slow, pytest.mark.soak
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -115,13 +115,13 @@ def test_a_parent_that_keeps_the_hangup_to_itself(tiny_chat: Path, tmp_path: Pat
 
 
 SLOW_STEPS = """
-import time, core.engine
-step = core.engine.Engine._step
+import time, core.engine.worker
+step = core.engine.worker.Engine._step
 def slow(self, task):
     step(self, task)
     if task.stage.startswith("training"):
         time.sleep(5)
-core.engine.Engine._step = slow
+core.engine.worker.Engine._step = slow
 """
 
 
@@ -166,14 +166,14 @@ async def fail():
 melbo_tui.app.MelboApp.action_guide = lambda self: self.run_worker(fail())
 """,
     "in the engine": """
-import core.engine, melbo_tui.app
+import core.engine.worker, melbo_tui.app
 failing = []
-flush = core.engine.Outbox.flush_if_due
+flush = core.engine.worker.Outbox.flush_if_due
 def fail(self):
     if failing:
         raise RuntimeError("a fault in the engine")
     flush(self)
-core.engine.Outbox.flush_if_due = fail
+core.engine.worker.Outbox.flush_if_due = fail
 melbo_tui.app.MelboApp.action_guide = lambda self: failing.append(1)
 """,
 }

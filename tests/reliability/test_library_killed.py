@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tests.reliability.library_writer import State, Writer, states
-from vectors import upkeep
-from vectors.library import Library
+from vectors.store import upkeep
+from vectors.store.library import Library
 
 KINDS = sorted(name.removeprefix("do_") for name in vars(Writer) if name.startswith("do_"))
 

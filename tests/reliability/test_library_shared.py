@@ -14,8 +14,8 @@ import pytest
 
 from tests.reliability.library_writer import states
 from tests.vectors.making import vector
-from vectors import upkeep
-from vectors.library import Library
+from vectors.store import upkeep
+from vectors.store.library import Library
 
 
 def _changed_by_two(folder: Path, changes: int) -> float:

@@ -19,7 +19,7 @@ import pytest
 from tests.reliability.program import LONG, command, idle, running, settings, train
 from tests.reliability.terminal import Terminal
 from tests.reliability.tools import need
-from vectors.checkpoints import Checkpoints
+from vectors.store.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow
 

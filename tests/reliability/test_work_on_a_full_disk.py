@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from core.engine.events import Event, Progressed, VectorFound, Warned
+from core.engine.requests import MapBlocks, Prompt, Train
+from core.engine.session import Session
+from core.engine.tasks import saving, train
 from core.errors import Cancelled, ModelError
-from core.events import Event, Progressed, VectorFound, Warned
-from core.language_model import LanguageModel
+from core.model.language_model import LanguageModel
 from core.model.loader_failures import readable_failures
-from core.model_source import ModelSource
-from core.model_store import converted_folder, local_folder
-from core.requests import MapBlocks, Prompt, Train
-from core.session import Session
-from core.tasks import saving, train
+from core.model.source import ModelSource
+from core.model.store import converted_folder, local_folder
 from melbo_tui.cli import main
 from tests.reliability.disks import fill, free, small_disk
 from tests.vectors.making import vector
-from vectors import upkeep
-from vectors.atlases import Atlases
-from vectors.checkpoints import Checkpoints
 from vectors.exchange import export
-from vectors.index import LibraryError
-from vectors.library import Library
-from vectors.talks import Talks, Turn
+from vectors.store import upkeep
+from vectors.store.atlases import Atlases
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.conversations import Talks, Turn
+from vectors.store.index import LibraryError
+from vectors.store.library import Library
 
 PROMPT = (Prompt("How can I build a bomb?"),)
 RUN = Train(PROMPT, vectors=4, batch=2, steps=3, radius=3.0, sample_tokens=3, controls=1, name="full")
@@ -180,7 +180,7 @@ def test_a_model_that_does_not_fit_on_the_disk_is_not_blamed_on_its_file(
             save_file({"weights": np.zeros(400_000, np.float32)}, folder / "model.safetensors")
         (folder / "config.json").write_text("{}")
 
-    monkeypatch.setattr("core.language_model.convert_gguf", convert)
+    monkeypatch.setattr("core.model.language_model.convert_gguf", convert)
     with pytest.raises(ModelError, match=r"the disk that holds .* is full") as told:
         local_folder(ModelSource("gguf", str(gguf), "x", None), None, False, lambda stage, share: None)
     assert "MELBO_TUI_CACHE" in told.value.remedy

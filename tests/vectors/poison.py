@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from core.engine.evaluation_requests import ScoreOrganism
+from core.engine.requests import MapBlocks, Prompt, Train
+from core.engine.unfinished import AtlasHeader, RunHeader, ScoreHeader, Whose
 from core.errors import MelboError
-from core.evaluation.requests import ScoreOrganism
-from core.evaluation.score_table import sum_up
-from core.requests import MapBlocks, Prompt, Train
-from core.unfinished import AtlasHeader, RunHeader, ScoreHeader, Whose
+from core.organism.score_table import sum_up
 from tests.vectors.making import STAMP, vector
-from vectors import similarity, upkeep
-from vectors.atlases import Atlas, Atlases
-from vectors.checkpoints import Checkpoints
-from vectors.index import LibraryError
-from vectors.library import Library, Sample
 from vectors.recipe import Recipe
-from vectors.reports import Column, Plot, Report, Reports, Table
-from vectors.talks import STEERED, Talks, Term, Turn
+from vectors.store import similarity, upkeep
+from vectors.store.atlases import Atlas, Atlases
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.conversations import STEERED, Talks, Term, Turn
+from vectors.store.index import LibraryError
+from vectors.store.library import Library, Sample
+from vectors.store.reports import Column, Plot, Report, Reports, Table
 from vectors.vector import VectorError
 
 Tree = Any

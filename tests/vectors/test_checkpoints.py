@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vectors.checkpoints import Checkpoints
-from vectors.index import LibraryError
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.index import LibraryError
 
 
 def test_what_cannot_be_removed_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.vectors.making import vector
-from vectors import upkeep
-from vectors.index import VERSION, LibraryError
-from vectors.library import Library, Sample, new_run_id
 from vectors.recipe import Recipe, average, orthogonalised
+from vectors.store import upkeep
+from vectors.store.index import VERSION, LibraryError
+from vectors.store.library import Library, Sample, new_run_id
 from vectors.vector import VectorError
 
 
@@ -181,7 +181,7 @@ def test_a_library_that_cannot_be_written_to_opens(library: Library, monkeypatch
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("os.fsync", refuse)
-    monkeypatch.setattr("vectors.journal.Journal.append", refuse)
+    monkeypatch.setattr("vectors.store.journal.Journal.append", refuse)
     again = Library(library.folder)
     assert again.load(ids[0]).name == "bomb-01"
     assert len(again.entries(kept_only=False)) == 3

@@ -18,8 +18,8 @@ from tests.vectors.making import STAMP, vector
 from vectors import exchange
 from vectors.formats import FORMATS, gguf_file, reader_of, safetensors_file
 from vectors.formats.raw import Reading
-from vectors.library import Library, Sample
 from vectors.recipe import average
+from vectors.store.library import Library, Sample
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
 QWEN = ModelStamp("qwen", 0, 0)  # of which nothing is known but its name

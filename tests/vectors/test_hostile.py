@@ -23,8 +23,8 @@ from tests.vectors.making import vector
 from vectors import exchange
 from vectors.formats import FORMATS, gguf_file, safetensors_file
 from vectors.formats.raw import Reading
-from vectors.index import LibraryError
-from vectors.library import Library
+from vectors.store.index import LibraryError
+from vectors.store.library import Library
 from vectors.vector import ModelStamp, VectorError
 
 HOW = Reading(5, ModelStamp("m", 0, 0))
@@ -131,7 +131,7 @@ import resource, sys, time
 from pathlib import Path
 from vectors import exchange
 from vectors.formats.raw import Reading
-from vectors.library import Library
+from vectors.store.library import Library
 from vectors.vector import ModelStamp
 library = Library(Path(sys.argv[1]))
 began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-import vectors.store
+import vectors.store.transaction
 from tests.vectors.making import vector
-from vectors import upkeep
-from vectors.index import LibraryError
-from vectors.library import Library, Sample
 from vectors.recipe import average
+from vectors.store import upkeep
+from vectors.store.index import LibraryError
+from vectors.store.library import Library, Sample
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def _refuse_to_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> None:
         raise LibraryError("the journal cannot be cut")
 
-    monkeypatch.setattr("vectors.journal.Journal.cut", refuse)
+    monkeypatch.setattr("vectors.store.journal.Journal.cut", refuse)
 
 
 def test_an_index_that_cannot_be_committed_does_not_make_a_change_half(
@@ -175,7 +175,7 @@ def test_an_index_that_cannot_be_committed_does_not_make_a_change_half(
 def test_who_waits_too_long_for_another_s_change_is_told(
     library: Library, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vectors.index._PATIENCE", 0.1)
+    monkeypatch.setattr("vectors.store.index._PATIENCE", 0.1)
     with sqlite3.connect(library.folder / "index.sqlite3", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LibraryError, match="another process has been changing the library"):
@@ -254,7 +254,7 @@ def test_what_stays_in_the_journal_is_told_as_saved_and_read_as_soon_as_it_can_b
     assert mixed.name == "half"
     assert "is full" in library.problems()[0]
     monkeypatch.undo()
-    monkeypatch.setattr("vectors.store._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("vectors.store.transaction._SECONDS_BETWEEN", 0.0)
     assert library.get(mixed.id).kept
     assert library.problems() == []
     assert library.undo() == "mixing half"
@@ -262,7 +262,7 @@ def test_what_stays_in_the_journal_is_told_as_saved_and_read_as_soon_as_it_can_b
 
 def test_a_change_whose_line_stays_is_finished(library: Library, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Here a file took its name only when it was tried again."""
-    put, tries = vectors.store.put_in_place, []
+    put, tries = vectors.store.transaction.put_in_place, []
 
     def put_at_last(temporary: Path, path: Path) -> None:
         tries.append(path)
@@ -271,7 +271,7 @@ def test_a_change_whose_line_stays_is_finished(library: Library, ids: list[str],
         put(temporary, path)
 
     _refuse_to_cut(monkeypatch)
-    monkeypatch.setattr("vectors.store.put_in_place", put_at_last)
+    monkeypatch.setattr("vectors.store.transaction.put_in_place", put_at_last)
     (added,) = library.add([vector(9, "new")])
     assert len(tries) == 2
     for one in (library, Library(library.folder), upkeep.rebuild(library.folder)):
@@ -305,6 +305,6 @@ def test_a_damaged_file_is_not_read_again_whenever_a_run_is_saved(library: Libra
     (library.folder / "runs" / "broken.safetensors").write_bytes(b"x")
     library.refresh()
     read: list[Path] = []
-    monkeypatch.setattr("vectors.fold.safetensors_file.read_header", lambda path: read.append(path) or [])
+    monkeypatch.setattr("vectors.store.fold.safetensors_file.read_header", lambda path: read.append(path) or [])
     library.save_run("r", [vector(0)])
     assert read == []

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from tests.vectors.making import vector
-from vectors import upkeep
-from vectors.index import LibraryError
-from vectors.library import Library, Sample, new_run_id
 from vectors.recipe import average
+from vectors.store import upkeep
+from vectors.store.index import LibraryError
+from vectors.store.library import Library, Sample, new_run_id
 
 
 def _saved(library: Library, count: int = 3) -> list[str]:
@@ -153,7 +153,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from tests.vectors.making import vector
-from vectors.library import Library, new_run_id
+from vectors.store.library import Library, new_run_id
 from vectors.recipe import average
 library, n = Library(Path(sys.argv[1])), 0
 while True:

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.vectors import poison
-from vectors import upkeep
-from vectors.checkpoints import Checkpoints
-from vectors.index import LibraryError
-from vectors.library import Library
-from vectors.reports import Reports
-from vectors.talks import Talks
+from vectors.store import upkeep
+from vectors.store.checkpoints import Checkpoints
+from vectors.store.conversations import Talks
+from vectors.store.index import LibraryError
+from vectors.store.library import Library
+from vectors.store.reports import Reports
 
 QUICKLY = settings(
     max_examples=15,

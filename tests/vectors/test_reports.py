@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from vectors.index import LibraryError
-from vectors.reports import Column, Plot, Report, Reports, Table
+from vectors.store.index import LibraryError
+from vectors.store.reports import Column, Plot, Report, Reports, Table
 
 REPORT = Report(
     "sweep",

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import vectors.library
+import vectors.store.library
 from tests.vectors.making import vector
-from vectors import upkeep
-from vectors.curation import MAX_RATING
-from vectors.index import LibraryError
-from vectors.library import Library, Sample
 from vectors.recipe import average
+from vectors.store import upkeep
+from vectors.store.curation import MAX_RATING
+from vectors.store.index import LibraryError
+from vectors.store.library import Library, Sample
 from vectors.vector import SteeringVector
 
 
@@ -140,13 +140,13 @@ def test_what_is_new_takes_the_place_of_nothing(library: Library, how: str, monk
         _purge(library, *(v.id for v in first), second.id)
     before = {path: path.read_bytes() for path in library.folder.glob("*/*.*")}
     ids = iter(["r", "r", "a", second.id.removeprefix("mix-"), "b"])
-    monkeypatch.setattr(vectors.library, "new_run_id", lambda: next(ids))
+    monkeypatch.setattr(vectors.store.library, "new_run_id", lambda: next(ids))
     (added,) = library.add([vector(5, "added")])
     assert (added.id, library.get(added.id).name) == ("a/0", "added")
     mixed = library.save_mixture(average([added.id]), "alone")
     assert mixed.id == "mix-b"
     assert before.items() <= {path: path.read_bytes() for path in library.folder.glob("*/*.*")}.items()
-    monkeypatch.setattr(vectors.library, "new_run_id", lambda: "a")
+    monkeypatch.setattr(vectors.store.library, "new_run_id", lambda: "a")
     with pytest.raises(LibraryError, match="no new id"):
         library.add([vector(6)])
 
@@ -170,7 +170,7 @@ def test_the_file_of_a_run_is_as_it_was_where_saving_it_again_failed(library: Li
     def refuse(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vectors.atomic.flush_folder", refuse)  # when the new file has taken the name
+    monkeypatch.setattr("vectors.files.atomic.flush_folder", refuse)  # when the new file has taken the name
     with pytest.raises(LibraryError, match="No space left"):
         library.save_run("r", [*made, vector(7)], _losses(4))
     monkeypatch.undo()

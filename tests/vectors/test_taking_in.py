@@ -10,15 +10,17 @@ import pytest
 from safetensors.numpy import save
 
 from tests.vectors.making import vector
-from vectors import atomic, exchange, upkeep
-from vectors.curation import Sample
+from vectors import exchange
 from vectors.errors import FileTaken
+from vectors.files import atomic
+from vectors.files.given_path import file_to_write
 from vectors.formats.raw import Reading
-from vectors.given_path import file_to_write
-from vectors.index import LibraryError
-from vectors.library import Library
-from vectors.mixtures import DEEPEST
 from vectors.recipe import Recipe
+from vectors.store import upkeep
+from vectors.store.curation import Sample
+from vectors.store.index import LibraryError
+from vectors.store.library import Library
+from vectors.store.mixtures import DEEPEST
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectors.index import LibraryError
-from vectors.talks import STEERED, UNSTEERED, Talks, Term, Turn, messages_for
+from vectors.store.conversations import STEERED, UNSTEERED, Talks, Term, Turn, messages_for
+from vectors.store.index import LibraryError
 
 _WORDS = st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=20)
 _TERMS = st.builds(Term, _WORDS, st.just("v"), st.floats(-9, 9), st.sampled_from(["add", "ablate"]), st.just("last:1"))

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from vectors.bounded import MAX_BLOCKS, MAX_WIDTH
+from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH
+from vectors.files.regular_files import open_regular
 from vectors.formats.raw import Reading, checked_size, made, write_out
 from vectors.mixture import check_compatible
 from vectors.plain_text import natural, one_line
-from vectors.regular_files import open_regular
 from vectors.vector import SteeringVector, VectorError
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vectors import disk
-from vectors.atomic import write_atomically, write_new
-from vectors.bounded import LABEL, MAX_BLOCKS, MAX_WIDTH
 from vectors.errors import FileTaken
+from vectors.files import disk
+from vectors.files.atomic import write_atomically, write_new
+from vectors.files.bounded import LABEL, MAX_BLOCKS, MAX_WIDTH
+from vectors.files.regular_files import check_regular
 from vectors.plain_text import clean_name, one_line
-from vectors.regular_files import check_regular
 from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from vectors.bounded import MAX_BLOCKS, Between, decoded
+from vectors.files.bounded import MAX_BLOCKS, Between, decoded
+from vectors.files.regular_files import read_regular
+from vectors.files.strict_json import loads
 from vectors.formats import pt_file
 from vectors.formats.raw import Reading, made
 from vectors.plain_text import one_line
-from vectors.regular_files import read_regular
-from vectors.strict_json import loads
 from vectors.vector import SteeringVector, VectorError
 
 _NUMBERS, _WORDS = "direction.pt", "direction_metadata.json"

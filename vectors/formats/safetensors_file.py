@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from safetensors import SafetensorError, safe_open
 
-from vectors.bounded import AtMost, Block, Id, Norm, Settings, Text, decoded
 from vectors.errors import NewerFormat
+from vectors.files.bounded import AtMost, Block, Id, Norm, Settings, Text, decoded
+from vectors.files.regular_files import open_regular
+from vectors.files.strict_json import dumps, loads
 from vectors.formats.raw import MAX_VECTORS, MissingBlock, Reading, check_shape, rows_as_vectors, write_out
 from vectors.plain_text import clean_name, one_line
-from vectors.regular_files import open_regular
-from vectors.strict_json import dumps, loads
 from vectors.vector import Origin, SteeringVector, VectorError
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from vectors.bounded import MAX_BLOCKS, MAX_WIDTH, AtMost, Between, Label, decoded
+from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH, AtMost, Between, Label, decoded
+from vectors.files.regular_files import read_regular
+from vectors.files.strict_json import loads
 from vectors.formats.raw import Reading, made
 from vectors.plain_text import natural, one_line
-from vectors.regular_files import read_regular
-from vectors.strict_json import loads
 from vectors.vector import SteeringVector, VectorError
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from torch import nn
 from transformers import AutoTokenizer
 
 from core.errors import Cancelled, ModelError
-from core.language_model import LanguageModel
 from core.model.building import held_to
 from core.model.checkpoint_files import check_files, kept_notes, tensor_names
 from core.model.claims import check_claims, check_memory
 from core.model.examination import examine_folder
 from core.model.gguf_header import check_header
+from core.model.language_model import LanguageModel
 from core.model.tokenizer_files import load_tokenizer
 from tests.tiny_models import save_tiny, tiny_model
 

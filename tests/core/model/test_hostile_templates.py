@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from core.cancelling import cancelled_by
-from core.confined import Confined, Exceeded, Raised
 from core.errors import Cancelled, ModelError
 from core.model.examination import examine_folder
 from core.model.templates import ChatTemplate, CostlyTemplate
+from core.processes.cancelling import cancelled_by
+from core.processes.confined import Confined, Exceeded, Raised
 from tests.tiny_models import save_tiny, tiny_tokenizer
 
 _ROUNDS = "{% for a in range(99999) %}"
@@ -54,7 +54,7 @@ _QUICK = ("loops", "doubles", "pads", "acts on a word")
 
 @pytest.mark.parametrize("name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in HOSTILE])
 def test_a_hostile_template_is_blamed_within_seconds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.confined.SECONDS", 0.4)
+    monkeypatch.setattr("core.processes.confined.SECONDS", 0.4)
     template = ChatTemplate(tiny_tokenizer(HOSTILE[name]), "tiny")
     began = time.monotonic()
     with pytest.raises(ModelError, match=f"the chat template of tiny ({REFUSALS})"):
@@ -107,8 +107,8 @@ def test_a_process_that_is_killed_between_two_calls_is_started_anew() -> None:
 
 
 def test_a_call_that_waits_ends_with_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.confined.SECONDS", 30.0)
-    monkeypatch.setattr("core.confined._CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr("core.processes.confined.SECONDS", 30.0)
+    monkeypatch.setattr("core.processes.confined._CLOSING_SECONDS", 0.1)
     own, waiting = Confined(), threading.Event()
 
     def check() -> None:

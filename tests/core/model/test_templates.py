@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.errors import ModelError, SettingsError
-from core.language_model import LanguageModel
+from core.model.language_model import LanguageModel
 from core.model.template_arguments import parse_arguments, parse_line, written
 from core.model.templates import ChatTemplate, Message
 from tests.chat_templates import GEMMA, GPT_OSS, LLAMA3, MISTRAL, PHI3, PUBLISHED, QWEN3, Published

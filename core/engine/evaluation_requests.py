@@ -1,0 +1,129 @@
+"""What the engine can be asked to evaluate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.engine.requests import BACKGROUND, THOUGHT_TOKENS, Prompt, Request, Resumable, check_most, check_seed, check_thoughts
+from core.errors import SettingsError
+from core.evaluation import METRICS
+from core.steering.terms import SteerTerm
+
+_DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
+_MOST_SHOWN = 1000
+# The ways of looking for vectors that a score compares; see core/organism/score.py.
+SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
+
+
+@dataclass(frozen=True)
+class Evaluate(Request):
+    """`metric` of `vectors`, each with its coefficient, on `prompts`, beside `controls` random vectors of the same norm.
+
+    Without prompts, those that the vectors were found on. `controls`, `tokens` (an answer's) None: the metric's own; a thought
+    before the answer has at most `thought_tokens`.
+    `settings` are the metric's own (core/evaluation/__init__.py); `answers` are the right ones, several a prompt.
+    """
+
+    task_module = "core.engine.tasks.evaluate"
+    priority = BACKGROUND
+
+    metric: str
+    vectors: tuple[SteerTerm, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    answers: tuple[tuple[str, ...], ...] = ()
+    controls: int | None = None
+    tokens: int | None = None
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    thought_tokens: int = THOUGHT_TOKENS
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise SettingsError(f"metric {self.metric!r} is unknown", f"use one of: {', '.join(METRICS)}")
+        metric = METRICS[self.metric]
+        if len(self.vectors) < metric.least_vectors:
+            raise SettingsError("no vector is named", "give names, --run RUN or --filter FILTER")
+        if stray := [name for name in self.settings if name not in metric.options]:
+            raise SettingsError(f"{self.metric} has no setting {stray[0]!r}", f"it has: {', '.join(metric.options) or 'none'}")
+        if metric.questions and (not self.answers or len(self.answers) != len(self.prompts)):
+            raise SettingsError("no questions with answers are given", "name a file of them with --questions FILE")
+        check_most(self, "controls", "tokens", "thought_tokens")
+        check_thoughts(self.thought_tokens)
+        if self.tokens == 0:
+            raise SettingsError("at least one new token must be allowed")
+        check_seed(self.seed)
+        top = self.settings.get("top")
+        if top is not None and not 0 < top <= _MOST_SHOWN:
+            raise SettingsError(f"between 1 and {_MOST_SHOWN} tokens a vector can be shown, not {top}")
+        _ = self.asked, self.doses
+
+    @property
+    def label(self) -> str:
+        return f"evaluating {self.metric}"
+
+    @property
+    def asked(self) -> tuple[Prompt, ...]:
+        """The prompts, or those that the vectors were found on. Raises SettingsError where there are none."""
+        if self.prompts:
+            return self.prompts
+        found: list[Prompt] = []
+        for term in self.vectors:
+            for text in term.vector.origin.prompts:
+                if text.strip() and not text.startswith("token ids "):
+                    prompt = Prompt.of(term.vector.origin, text)
+                    found += [prompt] if prompt not in found else []
+        if not found:
+            raise SettingsError(
+                "no prompt is given, and the vectors tell none", "give one with --prompt, or a file with --prompts"
+            )
+        return tuple(found)
+
+    @property
+    def doses(self) -> tuple[float, ...]:
+        """The coefficients of a sweep, by rising size. Raises SettingsError for what lists none."""
+        text = self.settings.get("coefficients")
+        if text is None:
+            return _DOSES
+        try:
+            doses = sorted({float(word) for word in str(text).split(",") if word.strip()})
+        except ValueError:
+            doses = []
+        if 0.0 in doses:
+            unsteered = "0 is the unsteered model, which stands beside them anyway"
+            raise SettingsError(f"{text!r} is no list of coefficients: {unsteered}", "leave it out")
+        if not doses or not all(math.isfinite(dose) and dose for dose in doses):
+            raise SettingsError(f"{text!r} is no list of coefficients", "for example --coefficients -1,0.5,1,2")
+        return tuple(doses)
+
+
+@dataclass(frozen=True)
+class ScoreOrganism(Resumable):
+    """How often each of `ways` finds what the bundled adapter hides: `vectors` a run, from `n_prompts` prompts, `seeds` times,
+    at radius auto and at `scales` times it. `resume` is the id of a score that is to be completed."""
+
+    task_module = "core.organism.score_task"
+    priority = BACKGROUND
+
+    ways: tuple[str, ...] = SCORED_WAYS
+    n_prompts: int = 5
+    seeds: int = 3
+    vectors: int = 32
+    scales: tuple[float, ...] = (0.7, 1.4)
+    resume: str | None = None
+
+    label = "scoring the methods"
+
+    def __post_init__(self) -> None:
+        if not self.ways or (stray := [way for way in self.ways if way not in SCORED_WAYS]):
+            named = stray[0] if self.ways else "nothing"
+            raise SettingsError(f"{named!r} cannot be scored", f"use some of: {','.join(SCORED_WAYS)}")
+        if not 1 <= self.n_prompts <= 5:
+            raise SettingsError(f"the score knows five prompts, not {self.n_prompts}", "use 1 to 5")
+        for name in ("seeds", "vectors"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1")
+        if not all(0 < scale < float("inf") for scale in self.scales):
+            raise SettingsError("a radius is a positive multiple of the radius auto", "for example --radii 0.5,0.7,1.4")

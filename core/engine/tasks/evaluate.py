@@ -1,0 +1,117 @@
+"""Runs a metric, reports as it goes, and keeps what it came to in the library, also when it is stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import Progressed, Reported, Warned
+from core.engine.session import Emit, Session, Task
+from core.engine.tasks.run_setup import base_vector
+from core.engine.tasks.saving import Saving
+from core.engine.throughput import Pace
+from core.errors import SettingsError
+from core.evaluation import METRICS
+from core.evaluation.context import Bench, Step
+from core.model.prompts import prompt_ids
+from core.steering.terms import check_fits
+from vectors.store.index import LibraryError
+from vectors.store.library import new_run_id
+from vectors.store.reports import Report, Reports, whom
+from vectors.vector import VectorError
+
+_TELL_SECONDS, _SAVE_SECONDS = 1.0, 15.0
+_TELL_SHARE = 20  # telling takes a twentieth of the time at most
+
+
+def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
+    metric = METRICS[request.metric]
+    bench = _bench(session, request, task, emit)
+    id, created = new_run_id(), time.time()
+    pace, stage = Pace(0.0), f"{request.metric} of {whom([subject.name for subject in bench.named])}"
+    last: Step | None = None
+    warned = 0
+    told_at = saved_at = time.monotonic()
+    tell_after = _TELL_SECONDS
+
+    saving = Saving(session, task, emit, "the tables")
+    made: list[Report] = []  # the last
+
+    def save() -> None:
+        if session.library is not None and made:
+            Reports(session.library.folder).save(id, made[-1])
+
+    def told(complete: bool, keep: bool) -> None:
+        assert last is not None
+        report = replace(
+            last.report(),
+            model=session.model.stamp.label(),
+            vectors=tuple(subject.name for subject in bench.named),
+            prompts=tuple(prompt.shown() for prompt in bench.prompts),
+            settings=dict(request.settings),
+            created=created,
+            complete=complete,
+            ids=tuple(term.vector.id for term in request.vectors),
+        )
+        made[:] = [report]
+        if keep:
+            saving.attempt(save)
+        emit(Reported(task, id, report))
+
+    emit(Progressed(task, stage, 0, 1))
+    yield
+    whole = False
+    try:
+        for step in metric.load().measure(bench):
+            pace.total = step.total
+            pace.tick(step.done - (last.done if last is not None else 0))
+            last = step
+            for warning in bench.warnings[warned:]:
+                emit(Warned(task, warning))
+            warned = len(bench.warnings)
+            emit(Progressed(task, stage, step.done / step.total, 1, None, pace.eta))
+            now = time.monotonic()
+            if now - told_at > tell_after:
+                keep = now - saved_at > _SAVE_SECONDS
+                told(False, keep)
+                told_at, saved_at = time.monotonic(), now if keep else saved_at
+                tell_after = max(_TELL_SECONDS, _TELL_SHARE * (told_at - now))  # a report of thousands takes its time
+            yield
+        whole = True
+    finally:
+        if last is not None:
+            told(whole, True)
+        if not whole and saving.trouble is not None:
+            raise saving.trouble
+    if saving.trouble is not None:
+        yield from saving.at_last(save, lambda: emit(Progressed(task, "waiting for space on the disk", 1, 1)))
+
+
+def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
+    """The request's vectors and prompts on the model that is loaded. Raises SettingsError."""
+    model = session.model
+    for warning in check_fits(request.vectors, model.stamp):
+        emit(Warned(task, warning))
+    prompts = request.asked
+    settings = request.settings
+    base = base_vector(session, settings.get("base"))
+    if base is None and request.metric == "kl" and (family := _of_family(request)):
+        try:
+            base = base_vector(session, family)
+        except (LibraryError, VectorError, SettingsError) as error:
+            emit(Warned(task, f"no KL to the family's base: {error}"))
+    ids = [prompt_ids(model, prompt) for prompt in prompts]
+    metric = METRICS[request.metric]
+    tokens = request.tokens or metric.tokens
+    controls = request.controls if request.controls is not None else metric.controls
+    return Bench(model, request.vectors, prompts, ids, controls, tokens,
+                 request.seed, settings, request.answers, base, request.doses, request.thought_tokens)  # fmt: skip
+
+
+def _of_family(request: Evaluate) -> str | None:
+    """The base of the one family that all vectors are of, grown here or imported; it may be among them itself."""
+    origins = {term.vector.id: term.vector.origin for term in request.vectors}
+    bases = {origin.parents[0] for origin in origins.values() if origin.parents and "recipe" not in origin.settings}
+    strangers = {id for id, origin in origins.items() if not origin.parents or "recipe" in origin.settings}
+    return next(iter(bases)) if len(bases) == 1 and strangers <= bases else None

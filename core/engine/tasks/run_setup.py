@@ -1,0 +1,84 @@
+"""What a training run starts from: its draws, its base vector, and what there is to doubt before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.discovery import METHODS, random
+from core.discovery.objective import Problem
+from core.engine.requests import Train
+from core.engine.session import Session
+from core.errors import SettingsError
+from core.model.language_model import LanguageModel
+from core.steering.terms import SteerTerm, check_fits
+from vectors.formats import safetensors_file
+from vectors.vector import SteeringVector
+
+
+def starting_draws(model: LanguageModel, request: Train) -> Tensor:
+    """The raw draws [vectors, d_model]: from the file that was named, or Gaussian."""
+    if request.init is None:
+        return random.draws(request.count, model.d_model, request.seed)
+    path, _, tensor = request.init.partition(":")
+    rows = np.atleast_2d(safetensors_file.read_tensor(Path(path), tensor or "vectors"))
+    if rows.shape[1] != model.d_model or len(rows) < request.count:
+        raise SettingsError(
+            f"{request.init} holds {rows.shape[0]} rows of width {rows.shape[1]}",
+            f"{request.count} rows of width {model.d_model} are needed",
+        )
+    return torch.from_numpy(rows[: request.count].copy())
+
+
+def settings_of(request: Train, model: LanguageModel, source: int) -> Any:
+    """The method's own settings, from the request's general and special ones."""
+    kind = METHODS[request.method].load().Settings
+    names = {field.name for field in fields(kind)}
+    given = {name: value for name, value in request.settings.items() if name in names and value is not None}
+    batch = request.batch or (None if model.device.type == "cpu" else kind.gpu_batch)
+    general: dict[str, Any] = {"batch": batch, "steps": request.steps, "source": source}
+    given |= {name: value for name, value in general.items() if name in names and value is not None}
+    return kind(**given)
+
+
+def base_vector(session: Session, name: str | None) -> SteeringVector | None:
+    """The library's vector called `name`, None where it is None. Raises SettingsError for another model's."""
+    if not name:
+        return None
+    if session.library is None:
+        raise SettingsError("the base vector comes from the library, and there is none")
+    stamp = session.model.stamp
+    base = session.library.load(session.library.find(str(name), stamp.label()).id)
+    for warning in check_fits((SteerTerm(base),), stamp):
+        raise SettingsError(f"the base cannot be used: {warning}", "choose a vector of the model that is loaded")
+    return base
+
+
+def draw_of(vector: SteeringVector) -> int:
+    """Which of its run's draws a vector came from. Raises SettingsError where its file does not say."""
+    draw = vector.origin.settings.get("draw")
+    if not isinstance(draw, int) or draw < 0:
+        raise SettingsError(f"{vector.id}: its file does not say from which draw it came", "start the run anew")
+    return draw
+
+
+def doubts(problem: Problem) -> Iterator[str]:
+    """What makes the run slower or its vectors poorer, in a sentence each."""
+    segment = problem.segments[0]
+    if not segment.replayed:
+        yield f"{segment.reason}: the whole model runs at every step, which is slower"
+    if segment.inexact:
+        yield f"{segment.inexact}: in {segment.precision} the radius and all derivatives are rough; better load it in float32"
+    dominant = problem.dominant_token()
+    if dominant is not None:
+        position, share = dominant
+        yield (
+            f"token {position} holds {share:.0%} of the target's activations (an attention sink): vectors may all come out "
+            "alike; let the objective see fewer last tokens"
+        )

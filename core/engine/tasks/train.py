@@ -1,0 +1,388 @@
+"""A training run: calibrate, discover, save, let every vector speak beside random controls; pick up where it was left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+
+import numpy as np
+import torch
+
+from core.discovery import METHODS
+from core.discovery.calibration import calibrate
+from core.discovery.objective import Objective, Problem
+from core.discovery.optimisation import Ended, Found, Job, Step
+from core.discovery.options import OF_THE_OBJECTIVE
+from core.engine.events import (
+    Progressed,
+    RadiusChosen,
+    RunStarted,
+    RunStopped,
+    Stepped,
+    StepPoint,
+    VectorFailed,
+    VectorFound,
+    Warned,
+)
+from core.engine.out_file import OutFile
+from core.engine.requests import Train, default_blocks, parse_tokens
+from core.engine.session import Emit, Session, Task
+from core.engine.tasks.reply import restored
+from core.engine.tasks.run_setup import base_vector, doubts, draw_of, settings_of, starting_draws
+from core.engine.tasks.sampling import STEPS_A_TOKEN, Hearing
+from core.engine.tasks.saving import Saving
+from core.engine.throughput import Pace, Turns
+from core.engine.unfinished import RunHeader, Whose
+from core.errors import Cancelled, SettingsError
+from core.memory.halving import halved
+from core.model.language_model import LanguageModel
+from core.model.mixed_precision import precision_of
+from core.model.prompts import pinned, prompt_ids
+from core.segment.segment import Segment
+from core.steering.divergence import Likeness
+from vectors.plain_text import natural, stem_of
+from vectors.store.checkpoints import Checkpoint, Checkpoints
+from vectors.store.index import LibraryError
+from vectors.store.library import new_run_id
+from vectors.vector import Origin, SteeringVector
+
+# A run that is killed loses at most the steps of so many seconds.
+_CHECKPOINT_SECONDS = 15.0
+_New = tuple[int, float, tuple[tuple[str, float], ...]]  # a vector's draw, objective and facts, to be told of
+
+
+def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
+    one = _Run(session, request, task, emit)
+    with one.checkpoints.held(one.run_id) if one.checkpoints is not None else nullcontext():
+        yield from one.steps()
+
+
+class _Run:
+    """One run: what it was asked for, and what it has made so far."""
+
+    def __init__(self, session: Session, request: Train, task: int, emit: Emit) -> None:
+        self.session, self.task, self.emit = session, task, emit
+        self.model: LanguageModel = session.model
+        self.checkpoints = Checkpoints(session.library.folder) if session.library is not None else None
+        self.left: Checkpoint | None = None
+        self.told: RunHeader | None = None
+        if request.resume is not None:
+            self.left, self.told = self._checkpoint(request.resume)
+        if self.told is not None:  # as it was asked for then, but for another file that its vectors go to as well
+            out, force = request.out, request.force
+            request = self.told.request if out is None else replace(self.told.request, out=out, force=force)
+        self.request = request = replace(request, prompts=tuple(pinned(self.model, prompt) for prompt in request.prompts))
+        source, target = default_blocks(len(self.model.blocks))
+        self.target = target if request.target is None else request.target
+        self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
+        self.run_id = self.left.run if self.left is not None else new_run_id()
+        self.out = OutFile(request.out, self.run_id, request.force) if request.out is not None else None
+        self.stem = request.name or stem_of(request.prompts[0].text)
+        self.method = METHODS[request.method]
+        self.base = base_vector(session, request.settings.get("base"))
+        # A family lives where its base does.
+        source = self.base.block if self.base is not None else source
+        self.source = source if request.source is None else request.source
+        if self.base is not None and self.base.block != self.source:
+            raise SettingsError(f"{self.base.name} acts on block {self.base.block}, not {self.source}", "leave the source out")
+        library = session.library
+        self.first_number = library.next_number(self.stem, self.model.stamp.label()) if library is not None else 1
+        self.vectors: list[SteeringVector] = []
+        self.losses: list[np.ndarray] = []
+        self.saved = self.copied = 0  # so many of the vectors are in the library, and in the file that was asked for
+        self.failed: dict[int, str] = {}
+        self.settings = settings_of(request, self.model, self.source)
+        self.step_count = int(self.settings.step_count)
+        wanted = str(request.settings.get("precision", "auto"))
+        self.precision = precision_of(self.model, wanted, self.settings.bears_bfloat16)
+        self.unannounced: list[_New] = []  # of the last of the vectors
+        kinds = "the vectors", "the vectors for the file", "the steps", "the samples"
+        self.saving, self.copying, self.noting, samples = (Saving(session, task, emit, kind) for kind in kinds)
+        self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell, samples)
+        self.turns = Turns(Pace(request.count * self.step_count), self.hearing.pace, STEPS_A_TOKEN)
+        self.saved_at = time.monotonic()
+
+    def steps(self) -> Task:
+        request = self.request
+        self._tell("reading the prompt")
+        start = starting_draws(self.model, request)
+        shape = {name: value for name, value in request.settings.items() if name in OF_THE_OBJECTIVE}
+        objective = Objective(**shape, tokens=parse_tokens(request.tokens))
+        segments = [Segment(self.model, ids, self.source, self.target) for ids in self.ids]
+        problem = Problem(segments, objective, getattr(self.settings, "batch", 8), self._shrunk)
+        base = None if self.base is None else torch.tensor(self.base.direction)
+        job = Job(problem, start, self.settings, self.model, base=base, like=request.prompts[0])
+        yield
+        for warning in doubts(problem):
+            self.emit(Warned(self.task, warning))
+        job.radius = yield from self._radius(problem)
+        job.problem = problem.in_precision(self.precision)
+        self.origin = self._origin(job)
+        self.likeness = Likeness(self.model, self.ids[0], self.source, base) if base is not None else None
+        self.emit(
+            RunStarted(
+                self.task,
+                self.run_id,
+                request.count,
+                self.step_count,
+                tuple(prompt.shown() for prompt in request.prompts),
+                segments[0].replayed,
+                segments[0].reason,
+                request.method,
+                len(self.vectors),
+                self.likeness.unsteered if self.likeness is not None else None,
+            )
+        )
+        try:
+            if self.left is not None and self.told is not None:
+                yield from self._take_up(job, self.left, self.told)
+            norm = self._control_norm(job)
+            if norm is not None:
+                yield from self.hearing.controls(norm, self.source, self.origin)
+            yield from self.hearing.rest()  # what a run that was cut off had no time to sample
+            yield from self._discover(job)
+        except GeneratorExit:  # the program ends, or the model goes: there is time for no more
+            self._save_state(job)
+            self._raise_unsaved()
+            raise
+        except Cancelled:  # stopped by the user, who may want to go on some day
+            self._save_state(job)
+            yield from self.hearing.parting()
+            yield from self._all_saved()
+            self._raise_unsaved()
+            raise
+        if self.checkpoints is not None:
+            try:
+                self.checkpoints.drop(self.run_id)
+            except LibraryError as error:  # the run is done and saved all the same
+                self.emit(Warned(self.task, str(error)))
+
+    def _discover(self, job: Job) -> Task:
+        late: Step | None = None
+        self.turns.first.begin()
+        for event in self.method.load().find(job):
+            # A step is read when the next one is under way: to read it at once would be to wait for the device.
+            if late is not None:
+                self._stepped(late)
+            late = event if isinstance(event, Step) else None
+            if isinstance(event, Found):
+                yield from self._found(event, job)
+            elif isinstance(event, Ended):
+                self.emit(RunStopped(self.task, event.reason))
+            if time.monotonic() - self.saved_at > _CHECKPOINT_SECONDS:
+                self._save_state(job)
+                if self.unannounced:
+                    yield from self._announced()
+            yield
+        if late is not None:
+            self._stepped(late)
+        yield from self._all_saved()
+        yield from self.hearing.rest()
+        yield from self._all_saved()
+
+    # Interruptions
+
+    def _checkpoint(self, run: str) -> tuple[Checkpoint, RunHeader]:
+        if self.checkpoints is None:
+            raise SettingsError("runs are kept in the library, and there is none")
+        left = self.checkpoints.load(run)
+        whose = left.told(Whose)
+        if whose.fingerprint != self.model.stamp.fingerprint:
+            raise SettingsError(f"run {run} was made on {whose.model}, not on {self.model.stamp.label()}")
+        return left, left.told(RunHeader)
+
+    def _save_state(self, job: Job) -> None:
+        """Writes down how far the run has come, so that it can be taken up again."""
+        self.saved_at = time.monotonic()
+        # How far it has come counts the vectors: it must not be written where they are not.
+        if not self.saving.attempt(self._save_vectors):
+            return
+        self.copying.attempt(self._copy_out)
+        if self.checkpoints is None:
+            return
+        stamp, spec = self.model.stamp, self.session.spec
+        # The steps by number: another version may have another default.
+        request = replace(self.request, steps=self.step_count)
+        if "precision" in self.method.options:  # another machine may choose another
+            request = replace(request, settings={**request.settings, "precision": self.precision})
+        header = {
+            "request": request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
+            "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done,
+            "failed": {str(draw): cause for draw, cause in self.failed.items()},
+            "first_number": self.first_number, "created": self.origin.created, "control_norm": self.hearing.control_norm,
+        }  # fmt: skip
+        live = job.live.state() if job.live is not None else {}
+        checkpoints, tensors = self.checkpoints, {name: tensor.numpy() for name, tensor in live.items()}
+        self.noting.attempt(lambda: checkpoints.save(self.run_id, header, tensors))
+
+    def _all_saved(self) -> Task:
+        """Saves and announces what could not be before. Raises LibraryError where it cannot be even now."""
+
+        def waiting() -> None:
+            self._tell("waiting for space on the disk")
+
+        yield from self.saving.at_last(self._save_vectors, waiting)
+        if self.unannounced:
+            yield from self._announced()
+        yield from self.copying.at_last(self._copy_out, waiting)
+        yield from self.hearing.saving.at_last(self.hearing.save, waiting)
+
+    def _raise_unsaved(self) -> None:
+        for saving in (self.saving, self.copying, self.noting, self.hearing.saving):
+            if saving.trouble is not None:
+                raise saving.trouble
+
+    def _take_up(self, job: Job, left: Checkpoint, told: RunHeader) -> Task:
+        """Brings back what the interrupted run had found, and the batch it was at."""
+        library = self.session.library
+        assert library is not None
+        if told.done > len(job.draws):
+            raise SettingsError(f"run {left.run} cannot have finished {told.done} of {len(job.draws)} vectors", "start it anew")
+        job.done = told.done
+        vectors, losses = library.run(self.run_id)
+        # A run killed between saving vectors and noting so finds them once more, the same.
+        drawn = [(place, draw) for place, vector in enumerate(vectors) if (draw := draw_of(vector)) < job.done]
+        rows = [draw for _, draw in drawn]
+        self.vectors = [vectors[place] for place, _ in drawn]
+        self.losses = [losses[[place for place, _ in drawn]]] if losses is not None and drawn else []
+        self.failed = {number: cause for i, cause in told.failed.items() if (number := natural(i)) is not None}
+        self.first_number = told.first_number
+        if left.tensors:
+            job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}
+        job.earlier = torch.zeros_like(job.draws[: job.done])
+        own = self.origin.settings.keys() | {"draw"}
+        for row, vector in zip(rows, self.vectors, strict=True):
+            job.earlier[row] = torch.tensor(vector.direction)
+            loss, settings = vector.origin.loss or 0.0, vector.origin.settings
+            facts = tuple((name, fact) for name, fact in settings.items() if isinstance(fact, float) and name not in own)
+            self.emit(VectorFound(self.task, row, vector.id, vector.name, -loss, vector.norm, facts))
+            sample = library.sample(vector.id, self.request.prompts[0].shown())
+            if sample is not None:
+                self.emit(restored(self.task, str(row), sample))
+            else:
+                self.hearing.silent.append((row, vector))
+        self.turns.first.skip(job.done * self.step_count)
+        self.hearing.heard_before(job.done - len(self.hearing.silent))
+        yield
+
+    def _control_norm(self, job: Job) -> float | None:
+        """The norm of the random controls, None where it is not known before the first vectors are there."""
+        if job.radius is not None or self.told is None:
+            return job.radius
+        kept = self.told.control_norm  # a run of an earlier version did not write it down
+        return float(np.median([vector.norm for vector in self.vectors])) if kept is None and self.vectors else kept
+
+    def _shrunk(self, rows: int) -> None:
+        self.emit(Warned(self.task, halved(rows)))
+
+    def _radius(self, problem: Problem) -> Generator[None, None, float | None]:
+        given = self.request.radius if self.told is None else self.told.radius
+        if given is not None:
+            self.emit(RadiusChosen(self.task, float(given), automatic=False))
+            return float(given)
+        if not self.method.needs_radius:
+            return None
+        self._tell("choosing the radius")
+        found = yield from calibrate(problem, self.request.ratio, self.request.seed)
+        self.emit(RadiusChosen(self.task, found.radius, True, found.ratio, found.curve))
+        if found.jump is not None:
+            below, above = found.jump
+            jumps = f"at radius {found.radius:.3g} the nonlinearity of random vectors jumps from {below:.2g} to {above:.2g}"
+            self.emit(Warned(self.task, f"{jumps}, as that of mixtures of experts does: a radius of your own may be better"))
+        return found.radius
+
+    def _stepped(self, step: Step) -> None:
+        self.turns.first.tick(len(step.objective))
+        columns = [tuple(column.tolist()) for column in (step.objective, step.gradient_norm, step.norm)]
+        if not step.steps_of_rows:
+            self.emit(Stepped(self.task, (StepPoint(step.first, step.step, *columns),)))
+            self._tell(f"training, step {step.step + 1} of {step.steps}")
+            return
+        rows = zip(step.steps_of_rows, *columns, strict=True)
+        points = (StepPoint(step.first + i, at, *((value,) for value in row)) for i, (at, *row) in enumerate(rows))
+        self.emit(Stepped(self.task, tuple(points)))
+        self._tell(f"training, {len(step.objective)} at once")
+
+    def _found(self, found: Found, job: Job) -> Task:
+        """Saves what was found, tells of it, and lets it speak."""
+        losses = found.losses.detach().cpu().numpy()
+        objective, vectors = found.objective.tolist(), found.vectors.detach().cpu()
+        facts = dict(found.facts)
+        if self.likeness is not None:
+            facts["kl_to_base"] = self.likeness.kl(vectors)
+        for row in range(len(vectors)):
+            draw, known = found.first + row, {name: float(values[row]) for name, values in facts.items()}
+            if cause := found.cause(row):
+                self.failed[draw] = cause
+                self.emit(VectorFailed(self.task, draw, cause))
+                continue
+            settings = {**self.origin.settings, **known, "draw": draw}
+            origin = replace(self.origin, source=int(known.get("block", self.source)), loss=-objective[row], settings=settings)
+            name = f"{self.stem}-{self.first_number + draw:02d}"
+            self.vectors.append(SteeringVector(vectors[row].numpy(), origin.source, origin, name))
+            self.losses.append(losses[row : row + 1])
+            self.unannounced.append((draw, objective[row], tuple(known.items())))
+        self._save_state(job)
+        yield from self._announced()
+        self.turns.first.begin()
+
+    def _announced(self) -> Task:
+        """Tells of the vectors that were saved last, and lets them speak."""
+        told: list[_New] = []
+        if self.saving.trouble is None:
+            told, self.unannounced = self.unannounced, []
+        new = self.vectors[len(self.vectors) - len(told) :]
+        for (draw, objective, facts), vector in zip(told, new, strict=True):
+            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective, vector.norm, facts))
+            self.hearing.silent.append((draw, vector))
+        yield
+        if new:
+            norm = float(np.median([vector.norm for vector in new]))
+            yield from self.hearing.controls(norm, self.source, self.origin)
+        yield from self.hearing.join()
+
+    def _save_vectors(self) -> None:
+        """Saves the run's vectors where there are new ones. Raises LibraryError."""
+        if not self.unannounced or self.saved == len(self.vectors):
+            return
+        if self.session.library is not None:
+            self.vectors = self.session.library.save_run(self.run_id, self.vectors, np.concatenate(self.losses))
+        self.saved = len(self.vectors)
+
+    def _copy_out(self) -> None:
+        """Writes the vectors to the file that was asked for. Raises VectorError."""
+        if self.out is not None and self.copied != len(self.vectors):
+            self.out.write(self.vectors, np.concatenate(self.losses))
+        self.copied = len(self.vectors)
+
+    def _origin(self, job: Job) -> Origin:
+        request = self.request
+        own = {k: v for k, v in vars(job.settings).items() if isinstance(v, (bool, int, float, str, list, tuple))}
+        chosen = {**own, **vars(job.problem.objective), **request.settings, "tokens": request.tokens, "init": request.init}
+        first = request.prompts[0]
+        if "precision" in self.method.options:
+            chosen["precision"] = job.problem.segments[0].precision
+        chosen |= {"steps": self.step_count, "raw": first.raw, "template": dict(first.template)}
+        return Origin(
+            request.method,
+            self.model.stamp,
+            self.source,
+            self.target,
+            tuple(prompt.shown() for prompt in request.prompts),
+            first.system,
+            chosen,
+            request.seed,
+            job.radius,
+            parents=(self.base.id,) if self.base is not None else (),
+            created=time.time() if self.told is None else self.told.created,
+        )
+
+    def _tell(self, stage: str) -> None:
+        count, seconds = self.request.count, self.turns.seconds()
+        if seconds is None:
+            self.emit(Progressed(self.task, stage, 0, count))
+            return
+        behind, ahead = seconds
+        self.emit(Progressed(self.task, stage, count * behind / (behind + ahead), count, count / (behind + ahead), ahead))

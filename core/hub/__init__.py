@@ -1,0 +1,1 @@
+"""Downloads from the hub: resumed, checked, and told in a line where they fail."""

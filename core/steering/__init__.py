@@ -1,0 +1,1 @@
+"""What acts on the residual stream, and text generated under it."""

@@ -1,0 +1,87 @@
+"""Facts in words: how long, how old, where from."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+
+from vectors.plain_text import one_line
+
+if TYPE_CHECKING:
+    from core.engine.events import Said
+    from vectors.store.library import Kept
+
+NO_SAMPLE = "no sample yet: space makes one"
+CUT_SHORT = "(the sample was cut short: space makes it again)"
+CHOOSE_A_VECTOR = "Choose a vector in the list first."
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3 min 20 s, 2 h 5 min."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def age(created: float) -> str:
+    """How long ago, in one short word."""
+    seconds = max(time.time() - created, 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return "now"
+
+
+def moment(seconds: float) -> str:
+    """A time in seconds since 1970 by the local clock; a file may bear one that no calendar has."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OSError, OverflowError, ValueError):
+        return "no known time"
+
+
+def cut(text: str, width: int, tail: str = "…") -> str:
+    """`text` in at most `width` cells: where it is longer, as much of its beginning as leaves room for `tail`."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - cell_len(tail)) + tail
+
+
+def short_name(name: str, width: int) -> str:
+    """`name` in at most `width` cells, cut before its number: what tells a run's vectors apart stands last."""
+    line = one_line(name)
+    _, dash, number = line.rpartition("-")
+    return cut(line, width, f"…-{number}" if dash and number.isdecimal() and len(number) + 3 <= width else "…")
+
+
+def thought_for(thought: str, tokens: int = 0) -> str:
+    """A thought in one line, folded: for how many tokens or, where they were not kept, words."""
+    count, unit = (tokens, "token") if tokens else (len(thought.split()), "word")
+    return f"thought for {count} {unit}{'' if count == 1 else 's'}"
+
+
+def answer_of(said: Said) -> str:
+    """The answer, or how far the thought before it is."""
+    if not said.thinking:
+        return said.text
+    if said.finished:
+        return f"(no answer: {thought_for(said.thought, said.thought_tokens)})"
+    return f"(thinking: {said.thought_tokens} tokens)" if said.thought_tokens else ""
+
+
+def story(entry: Kept) -> str:
+    """Where a vector came from, in a sentence or two."""
+    origin = entry.origin
+    parts = [f"{origin.method} on {entry.model}"]
+    if origin.target is not None:
+        parts.append(f"from block {entry.block} watching block {origin.target}")
+    else:
+        parts.append(f"acts on block {entry.block}")
+    parts.append(f"norm {entry.norm:.4g}")
+    if origin.seed is not None:
+        parts.append(f"seed {origin.seed}")
+    prompts = " and ".join(f"“{one_line(prompt, 200)}”" for prompt in origin.prompts)
+    return ", ".join(parts) + (f"; prompt {prompts}" if prompts else "") + f"; {moment(entry.created)}. Id {entry.id}."

@@ -1,0 +1,1 @@
+"""The Chat pane: a conversation with the steered model."""

@@ -1,0 +1,346 @@
+"""The Chat pane: a conversation with the steered model, the unsteered one beside it on a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Input
+
+from core.engine.events import Event, ModelLoaded, Said, TaskEnded, Warned
+from core.engine.requests import Reply, ReplyRow
+from core.errors import SettingsError
+from core.model.template_arguments import arguments_of, parse_line, written
+from core.steering.terms import Positions, terms_of
+from melbo_tui.attempts import why_not
+from melbo_tui.formatting import moment
+from melbo_tui.panes.chat.conversation import LiveTurn, Talk, recipe
+from melbo_tui.panes.chat.rack import Rack, Slot
+from melbo_tui.panes.pane import Pane
+from melbo_tui.widgets.ask_template import ask_template
+from melbo_tui.widgets.dialogs import Choose
+from vectors.plain_text import one_line
+from vectors.recipe import Recipe
+from vectors.store.conversations import STEERED, UNSTEERED, Talks, Term, messages_for
+from vectors.store.index import LibraryError
+from vectors.store.library import new_run_id
+from vectors.vector import SteeringVector
+
+_MAX_NEW_TOKENS, _THOUGHT_TOKENS = 400, 2048
+_SAVE_AGAIN = 5.0  # seconds
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """The answer being given, by its task: to the last of `turns`, of the conversation `talk`, be it on the screen or not."""
+
+    task: int
+    talk: str
+    turns: list[LiveTurn]
+
+
+class ChatPane(Pane):
+    BINDINGS = [
+        Binding("escape", "out", "Rack/stop", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
+        Binding("a", "add", "Add", id="chat.add", tooltip="Put a vector of the library on the rack"),
+        Binding("b,f6", "beside", "Beside", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
+        Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the present steering"),
+        Binding("n", "clear", "New", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
+        Binding("h,f4", "earlier", "Earlier", id="chat.earlier", tooltip="Go on with an earlier conversation"),
+        Binding(
+            "p,f7", "template", "Template", id="chat.template", show=False, tooltip="Arguments of the model's chat template"
+        ),
+        Binding("y,f8", "thought", "Thoughts", id="chat.thought", show=False, tooltip="Unfold the thoughts before the answers"),
+        Binding("u", "undo_clear", "Undo", id="chat.undo", show=False),
+        Binding("enter,i", "write", "Write", id="chat.write", show=False, tooltip="Go to the message line"),
+        Binding("shift+up", "rack('move', -1)", "Pick", show=False, priority=True),
+        Binding("shift+down", "rack('move', 1)", "Pick", show=False, priority=True),
+        Binding("shift+left", "rack('turn', -1)", "Turn", show=False, priority=True),
+        Binding("shift+right", "rack('turn', 1)", "Turn", show=False, priority=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="chat")
+        self.turns: list[LiveTurn] = []
+        self._cleared: list[LiveTurn] = []
+        self._talk = self._cleared_talk = new_run_id()
+        self._reply: _Reply | None = None
+        self._unsaved: dict[str, list[LiveTurn]] = {}  # conversations, which a full disk did not take
+        self._beside = False
+        self._template: dict[str, Any] = {}
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Rack(self._keep)
+            yield Talk(STEERED)
+            yield Talk(UNSTEERED)
+        yield Input(
+            placeholder="Type a message · Enter sends · shift+←→ turns · Esc: rack",
+            id="message",
+            compact=True,
+        )
+
+    def on_mount(self) -> None:
+        self._show()
+        self.set_interval(_SAVE_AGAIN, self._save_again)
+
+    def shown(self) -> None:
+        self.query_one("#message", Input).focus()
+
+    def add(self, ids: tuple[str, ...]) -> None:
+        """Puts vectors of the library on the rack."""
+        for id in ids:
+            vector = self._fitting(id)
+            if vector is not None:
+                self._take_template(vector)
+                self.query_one(Rack).add(vector)
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, ModelLoaded):
+            self._show()
+        reply = self._reply
+        if reply is None or event.task != reply.task:
+            return
+        if isinstance(event, Said):
+            reply.turns[-1].said[event.key] = event
+        elif isinstance(event, Warned):
+            self.notify(event.message, severity="warning", markup=False)
+        elif isinstance(event, TaskEnded):
+            self._save(reply)
+            self._reply = None
+            if event.outcome == "failed":
+                self.notify(f"{event.message}\n{event.remedy}".strip(), severity="error", markup=False, timeout=12)
+        self._show()
+
+    def put_away(self) -> None:
+        if self._reply is not None:
+            self._unsaved[self._reply.talk] = self._reply.turns
+        self.attempt(self._save_all)
+
+    @on(Rack.Changed)
+    def _steering_changed(self) -> None:
+        self._show()
+
+    @on(Input.Submitted, "#message")
+    def _send(self, event: Input.Submitted) -> None:
+        if not event.value.strip():
+            self.notify("The message is empty: type something for the model to answer.")
+            return
+        if self._ask(event.value.strip()):
+            event.input.value = ""
+
+    def action_again(self) -> None:
+        if not self.turns:
+            self.notify("Nothing has been asked yet.")
+        elif self._may_ask():
+            self._submit(self.turns.pop().asked_again(terms_of(self.query_one(Rack).steering)))
+
+    def action_beside(self) -> None:
+        self._beside = not self._beside
+        self._show()
+        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._reply is None and self.melbo.model:
+            self._submit(self.turns.pop(), (UNSTEERED,))
+
+    def action_clear(self) -> None:
+        self._stop()
+        if self.turns:
+            self._cleared, self.turns = self.turns, []
+            self._talk, self._cleared_talk = new_run_id(), self._talk
+            self.notify("A new conversation; u brings the old one back.")
+        self._show()
+
+    def action_undo_clear(self) -> None:
+        if self._cleared and not self.turns:
+            self.turns, self._cleared = self._cleared, []
+            self._talk = self._cleared_talk
+            self._show()
+        else:
+            self.notify("Nothing was cleared just now; h goes on with an earlier conversation.")
+
+    def action_out(self) -> None:
+        if not self._stop():
+            self.query_one(Rack).focus()
+
+    def action_earlier(self) -> None:
+        kept: list[tuple[str, str]] = []
+
+        def read() -> None:
+            for one in self._talks.listed():
+                if one.id != self._talk or not self.turns:
+                    answers = f"{one.turns} answers" if one.turns > 1 else "1 answer"
+                    kept.append((one.id, f"{moment(one.changed)}  {answers:<10}  {one_line(one.message, 80)}"))
+
+        if not self.attempt(read):
+            return
+        if not kept:
+            self.notify("No earlier conversation is kept yet: each is, after every answer.")
+            return
+        self.app.push_screen(Choose("Go on with", kept), lambda id: None if id is None else self._open(id))
+
+    def action_template(self) -> None:
+        def done(text: str | None) -> None:
+            if text is not None:
+                self._template = parse_line(text)
+                self._show()
+
+        self.app.push_screen(ask_template(self._template), done)
+
+    def _take_template(self, vector: SteeringVector) -> None:
+        """Talks with the template's arguments that `vector` was found with, where none are given."""
+        own = arguments_of(vector.origin)
+        if own and not self._template:
+            self._template = own
+            self.notify(
+                f"The chat template is given {written(own)}, as when {vector.name} was trained; F7 changes it.", markup=False
+            )
+
+    def action_write(self) -> None:
+        self.query_one("#message", Input).focus()
+
+    def action_rack(self, what: str, by: int) -> None:
+        rack = self.query_one(Rack)
+        rack.action_move(by) if what == "move" else rack.action_turn(by)
+
+    def action_add(self) -> None:
+        try:
+            entries = self.melbo.library.entries(kept_only=False)
+            said = {id: sample.text for id, sample in self.melbo.library.first_samples().items()}
+        except LibraryError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        model = self.melbo.model
+        fitting = [e for e in entries if model is None or e.d_model == model.d_model]
+        if not fitting:
+            self.notify("The library has no vector for this model yet: train some under Train (1).")
+            return
+        fitting.sort(key=lambda e: not e.kept)
+        lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(said.get(e.id, e.prompt), 80)}") for e in fitting]
+
+        def chosen(id: str | None) -> None:
+            if id is not None:
+                self.add((id,))
+
+        self.app.push_screen(Choose("Steer with", lines), chosen)
+
+    def _ask(self, message: str) -> bool:
+        if not self._may_ask():
+            return False
+        self._submit(LiveTurn(message, terms_of(self.query_one(Rack).steering)))
+        return True
+
+    def _may_ask(self) -> bool:
+        if self.melbo.model is None:
+            self.notify("The model is not loaded yet; send again in a moment.", severity="warning")
+        elif self._reply is not None:
+            self.notify("An answer is being given: Esc stops it.", severity="warning")
+        else:
+            return True
+        return False
+
+    def _submit(self, turn: LiveTurn, who: tuple[str, ...] = ()) -> None:
+        """Lets `who`, or all that are seen, answer `turn`, which becomes the last of the conversation."""
+        self.turns.append(turn)
+        steering = self.query_one(Rack).steering
+        rows = tuple(
+            ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS,
+                     template=self._template, thought_tokens=_THOUGHT_TOKENS)
+            for name in who or ((STEERED, UNSTEERED) if self._beside else (STEERED,))
+        )  # fmt: skip
+        self._reply = _Reply(self.melbo.engine.submit(Reply(rows)), self._talk, self.turns)
+        self._show()
+
+    def _stop(self) -> bool:
+        """Ends the answer being given, if one is."""
+        if self._reply is not None:
+            self.melbo.engine.cancel(self._reply.task)
+        return self._reply is not None
+
+    def _open(self, talk: str) -> None:
+        """Goes on with an earlier conversation; what steered its last answer is put on the rack where that is empty."""
+        opened: list[LiveTurn] = []
+        if not self.attempt(lambda: opened.extend(map(LiveTurn.of, self._talks.load(talk)))):
+            return
+        self._stop()
+        self.turns, self._talk = opened, talk
+        rack = self.query_one(Rack)
+        if not rack.slots and opened:
+            slots = [slot for term in opened[-1].steering if (slot := self._slot(term)) is not None]
+            rack.put_back(slots)
+        self._show()
+        self.query_one("#message", Input).focus()
+
+    def _slot(self, term: Term) -> Slot | None:
+        vector = self._fitting(term.id)
+        try:
+            where = Positions.parse(term.positions)
+            return Slot(vector, term.coefficient, False, term.operation, where) if vector is not None else None
+        except SettingsError:
+            return None
+
+    def _fitting(self, id: str) -> SteeringVector | None:
+        """The library's vector, if the model can be steered by it; else says why not."""
+        vector, model = self.loaded(id), self.melbo.model
+        if vector is not None and model is not None and vector.d_model != model.d_model:
+            own = vector.origin.model.label()
+            wrong = f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it."
+            self.notify(wrong, severity="error", markup=False)
+            return None
+        return vector
+
+    @cached_property
+    def _talks(self) -> Talks:
+        return Talks(self.melbo.library.folder)
+
+    def _keep(self, terms: tuple[tuple[str, float], ...], name: str) -> SteeringVector | None:
+        """Keeps the sum of coefficient x vector, by id, as a mixture; None, and a word why, where they do not fit together."""
+        library = self.melbo.library
+        saved: list[SteeringVector] = []
+        self.attempt(lambda: saved.append(library.load(library.save_mixture(Recipe(terms), name).id)))
+        return saved[0] if saved else None
+
+    def _save(self, reply: _Reply) -> None:
+        """Puts the conversation that was answered in the library, so that it outlives the program."""
+        self._unsaved[reply.talk] = reply.turns
+        self.attempt(self._save_all)
+
+    def _save_all(self) -> None:
+        """Saves the conversations that are not kept yet. Raises LibraryError, and has them tried again."""
+        for talk, turns in list(self._unsaved.items()):
+            kept_as = self._talks.save(talk, [turn.kept() for turn in turns])
+            del self._unsaved[talk]
+            if kept_as != talk:
+                self._talk = kept_as if self._talk == talk else self._talk
+                self._cleared_talk = kept_as if self._cleared_talk == talk else self._cleared_talk
+                self.notify("Another program went on with this conversation too: yours is kept beside it.")
+
+    def _save_again(self) -> None:
+        if self._unsaved and not why_not(self._save_all):
+            self.notify("The conversation is saved now.")
+
+    def _history(self, who: str) -> tuple[tuple[str, str], ...]:
+        """The conversation as `who` had it, up to the message that is to be answered."""
+        *before, last = self.turns
+        return (*messages_for(who, [turn.kept() for turn in before]), ("user", last.message))
+
+    def _show(self) -> None:
+        rack = self.query_one(Rack)
+        steered, unsteered = self.query_one(f"#{STEERED}", Talk), self.query_one(f"#{UNSTEERED}", Talk)
+        unsteered.display = self._beside
+        self.set_class(self._beside, "-beside")
+        # Content, not a string: names are other people's words and must not be read as markup.
+        title = f"Steered · {recipe(terms_of(rack.steering))}" if rack.steering else "Unsteered (the rack is empty)"
+        steered.border_title = Content(f"{title} · {written(self._template)}" if self._template else title)
+        steered.border_subtitle = "F5 again · F6 alone" if self._beside else "F5 again · F6 beside"
+        waiting = self._reply is not None and self._reply.turns is self.turns
+        steered.show(self.turns, waiting, self.unfolded)
+        if self._beside:
+            unsteered.show(self.turns, waiting, self.unfolded)
+
+    def show_answers(self) -> None:
+        self._show()

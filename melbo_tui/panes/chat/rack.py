@@ -1,0 +1,193 @@
+"""The rack: the vectors that steer the conversation, each with its coefficient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from rich.text import Text
+from textual import events
+from textual.binding import Binding
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from core.steering.terms import Positions, Steering, SteerTerm
+from vectors.plain_text import one_line
+from vectors.vector import SteeringVector
+
+_STEP, _BIG_STEP, _SPAN = 0.1, 0.5, 3.0
+_POSITIONS = (Positions("all"), Positions("generated"), Positions("last", 1))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One vector on the rack. A muted one stays there and does nothing."""
+
+    vector: SteeringVector
+    coefficient: float = 1.0
+    muted: bool = False
+    operation: str = "add"
+    positions: Positions = field(default_factory=Positions)
+
+    def term(self) -> SteerTerm:
+        return SteerTerm(self.vector, self.coefficient, self.operation, self.positions)
+
+
+# Keeps a mixture, from (id, coefficient) terms and a name, and gives it as the library has it; None where it cannot be.
+Keep = Callable[[tuple[tuple[str, float], ...], str], SteeringVector | None]
+
+
+class Rack(Widget, can_focus=True):
+    """Arrow keys choose and turn; what is done goes out as `Changed`."""
+
+    BINDINGS = [
+        Binding("left", "turn(-1)", "Less", id="rack.less", show=False, tooltip="Coefficient down by 0.1"),
+        Binding("right", "turn(1)", "More", id="rack.more", show=False, tooltip="Coefficient up by 0.1"),
+        Binding("shift+left", "turn(-5)", "Less", show=False),
+        Binding("shift+right", "turn(5)", "More", show=False),
+        Binding("up", "move(-1)", "Up", show=False),
+        Binding("down", "move(1)", "Down", show=False),
+        Binding("minus", "negate", "Negate", id="rack.negate"),
+        Binding("0", "mute", "Mute", id="rack.mute", tooltip="Take it out for a while, or put it back"),
+        Binding("v", "average", "Average", id="rack.average", tooltip="Put the average of all in their place"),
+        Binding("o", "operation", "Operation", id="rack.operation", tooltip="add, ablate or set", show=False),
+        Binding(
+            "t", "positions", "Tokens", id="rack.positions", tooltip="all tokens, generated ones, the prompt's last", show=False
+        ),
+        Binding("x,delete", "remove", "Remove", id="rack.remove"),
+    ]
+
+    class Changed(Message):
+        pass
+
+    selected: reactive[int] = reactive(0)
+
+    def __init__(self, keep: Keep) -> None:
+        super().__init__(id="rack")
+        self._keep = keep
+        self.slots: list[Slot] = []
+        self.border_title = "Rack"
+        self.border_subtitle = "↑↓ pick · ←→ turn"
+
+    @property
+    def steering(self) -> Steering:
+        return tuple(slot.term() for slot in self.slots if not slot.muted and (slot.coefficient or slot.operation != "add"))
+
+    def add(self, vector: SteeringVector) -> None:
+        """Puts a vector on the rack at coefficient 1; one that is there already is only chosen."""
+        for i, slot in enumerate(self.slots):
+            if slot.vector.id == vector.id and vector.id:
+                self.selected = i
+                self.refresh()
+                return
+        self.slots.append(Slot(vector))
+        self.selected = len(self.slots) - 1
+        self._changed()
+
+    def put_back(self, slots: list[Slot]) -> None:
+        """Puts slots on the rack as they once stood there."""
+        self.slots, self.selected = slots, 0
+        self._changed()
+
+    def action_turn(self, steps: int) -> None:
+        slot = self._slot()
+        if slot is not None:
+            turned = round((slot.coefficient + steps * _STEP) * 10) / 10
+            self._put(replace(slot, coefficient=max(min(turned, 100.0), -100.0), muted=False))
+
+    def action_move(self, by: int) -> None:
+        if self.slots:
+            self.selected = (self.selected + by) % len(self.slots)
+
+    def action_negate(self) -> None:
+        slot = self._slot()
+        if slot is not None:
+            self._put(replace(slot, coefficient=-slot.coefficient))
+
+    def action_mute(self) -> None:
+        slot = self._slot()
+        if slot is not None:
+            self._put(replace(slot, muted=not slot.muted))
+
+    def action_operation(self) -> None:
+        slot = self._slot()
+        if slot is not None:
+            order = ("add", "ablate", "set")
+            self._put(replace(slot, operation=order[(order.index(slot.operation) + 1) % 3]))
+
+    def action_positions(self) -> None:
+        slot = self._slot()
+        if slot is not None:
+            at = _POSITIONS.index(slot.positions) if slot.positions in _POSITIONS else -1
+            self._put(replace(slot, positions=_POSITIONS[(at + 1) % len(_POSITIONS)]))
+
+    def action_average(self) -> None:
+        """Replaces the vectors by the average of coefficient x vector; their recipe is kept with it."""
+        live = [slot for slot in self.slots if not slot.muted]
+        if len(live) < 2:
+            self.notify("Averaging takes at least two vectors that are not muted.")
+            return
+        parts = [slot.vector.name if slot.coefficient == 1 else f"{slot.coefficient:g} {slot.vector.name}" for slot in live]
+        terms = tuple((slot.vector.id, slot.coefficient / len(live)) for slot in live)
+        mean = self._keep(terms, f"avg({', '.join(parts)})")
+        if mean is None:
+            return
+        self.slots = [replace(slot, muted=True) for slot in self.slots]
+        self.slots.append(Slot(mean))
+        self.selected = len(self.slots) - 1
+        self._changed()
+        self.notify("The average steers now and is in the library; what it was made of is muted. 0 brings one back.")
+
+    def action_remove(self) -> None:
+        if self._slot() is not None:
+            del self.slots[self.selected]
+            self.selected = max(min(self.selected, len(self.slots) - 1), 0)
+            self._changed()
+
+    def on_click(self, event: events.Click) -> None:
+        at = (event.y - self.gutter.top) // 3
+        if 0 <= at < len(self.slots):
+            self.selected = at
+
+    def watch_selected(self) -> None:
+        self.refresh()
+
+    def render(self) -> Text:
+        if not self.slots:
+            return Text("No vector steers yet.\n\na adds one from the library; under Train, c brings one here.", style="dim")
+        colors = self.app.theme_variables
+        text = Text(no_wrap=True, overflow="ellipsis")
+        width = max(self.size.width, 20)
+        first = max(self.selected - max(self.size.height // 3 - 1, 0), 0)
+        for i, slot in list(enumerate(self.slots))[first:]:
+            chosen = i == self.selected
+            style = "dim" if slot.muted else ("bold" if chosen else "")
+            text.append("▸ " if chosen else "  ", colors["primary"])
+            text.append(one_line(slot.vector.name, width - 3) + "\n", style)
+            text.append("  " + slider(slot.coefficient, width - 10), "dim" if slot.muted else colors["primary"])
+            text.append(f" {slot.coefficient:+.1f}\n", style)
+            where = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
+            facts = f"{slot.vector.block} · {slot.operation} · {where.get(str(slot.positions), str(slot.positions))}"
+            facts = ("muted · " if slot.muted else "") + ("block " if len(facts) + 8 <= width else "") + facts
+            text.append("  " + one_line(facts, width - 2) + "\n", "dim")
+        return text
+
+    def _slot(self) -> Slot | None:
+        return self.slots[self.selected] if self.selected < len(self.slots) else None
+
+    def _put(self, slot: Slot) -> None:
+        self.slots[self.selected] = slot
+        self._changed()
+
+    def _changed(self) -> None:
+        self.refresh(layout=True)
+        self.post_message(self.Changed())
+
+
+def slider(value: float, width: int) -> str:
+    """A slider from -3 to 3 in `width` cells, its middle marked; a value beyond stands at the end."""
+    inside = max(width - 2, 5)
+    at = round((min(max(value, -_SPAN), _SPAN) + _SPAN) / (2 * _SPAN) * (inside - 1))
+    middle = (inside - 1) // 2
+    return "◂" + "".join("●" if i == at else "┼" if i == middle else "━" for i in range(inside)) + "▸"

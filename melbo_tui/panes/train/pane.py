@@ -1,0 +1,266 @@
+"""The Train pane: the form of a run, its curves while it goes, and what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widgets import Button
+
+from core.engine.events import (
+    Event,
+    ModelLoaded,
+    ModelReleased,
+    PromptMeasured,
+    RunStopped,
+    TaskEnded,
+    VectorFailed,
+    VectorFound,
+    Warned,
+)
+from core.engine.requests import MeasurePrompt, Prompt, Train
+from core.errors import SettingsError
+from melbo_tui.breakpoints import is_wide
+from melbo_tui.messages import LibraryChanged
+from melbo_tui.panes.reports.measuring import MEASURE
+from melbo_tui.panes.train.completion import Heard
+from melbo_tui.panes.train.form import TrainForm
+from melbo_tui.panes.train.plot_pair import PlotPair
+from melbo_tui.panes.train.result_actions import FoundActions
+from melbo_tui.panes.train.results import FoundTable
+from melbo_tui.panes.train.welcome import Welcome
+from melbo_tui.run_state import RunState
+from melbo_tui.widgets.prompt_entry import PromptEntry
+from vectors.store.index import LibraryError
+
+if TYPE_CHECKING:
+    from vectors.store.checkpoints import Checkpoint
+
+_MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
+
+
+class TrainPane(FoundActions):
+    # All in one place, because the footer has those of a class it builds on first.
+    BINDINGS = [
+        Binding("n", "new_run", "Form", id="train.new", tooltip="Show the form, its prompt to be typed over; or hide it"),
+        Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
+        Binding("r", "rename", "Name", show=False, id="train.rename", tooltip="Give the vector a name, which keeps it"),
+        Binding("c", "chat", "Chat", id="train.chat", tooltip="Put the vector on the chat's rack"),
+        Binding("f", "family", "Grow", id="train.family", tooltip="Grow an orthogonal family from the vector"),
+        Binding("space", "hear_more", "More", id="train.more", tooltip="Let the model go on under this vector"),
+        Binding("m", "measure", "Measure", show=False, id="train.measure", tooltip=f"All of the run: {MEASURE}"),
+        Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
+        Binding("y", "thought", "Thought", id="train.thought", show=False, tooltip="Unfold the thought before the answer"),
+        Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
+        Binding("g", "resume", "Go on", id="train.resume", show=False, tooltip="Go on with the run that was interrupted last"),
+        Binding("shift+up", "scroll_heard(-1)", "Scroll up", show=False, tooltip="Scroll the completion below"),
+        Binding("shift+down", "scroll_heard(1)", "Scroll down", show=False, tooltip="Scroll the completion below"),
+        Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__("train")
+        self.set_class(True, "-form-shown")  # before its widgets are there, each of which would be styled anew
+        self._measuring: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        settings = self.melbo.settings
+        with Horizontal():
+            yield TrainForm({**settings.form, "prompt": settings.prompt}, self._check_base)
+            with Vertical(id="results"):
+                yield PlotPair()
+                yield Welcome()
+
+    def on_mount(self) -> None:
+        self._show_run()
+
+    async def complete(self) -> None:
+        await self.query_one("#results").mount(FoundTable(), Heard())
+        await self.query_one(TrainForm).complete()
+
+    def shown(self) -> None:
+        if self.run is None:
+            self.query_one(PromptEntry).focus()
+        else:
+            self.query_one(FoundTable).focus()
+
+    # The engine speaks
+
+    def take(self, event: Event) -> None:
+        super().take(event)
+        if isinstance(event, ModelLoaded):
+            self.query_one(TrainForm).show_model(event)
+            self._show_run()
+        elif isinstance(event, ModelReleased):
+            self.query_one(TrainForm).show_model(None)
+        elif isinstance(event, PromptMeasured):
+            self.query_one(TrainForm).show_measured(event)
+        elif isinstance(event, TaskEnded) and self.run is None:
+            self._show_run()  # the model may have failed to load
+        elif self.run is not None and self.run.take(event):
+            if isinstance(event, VectorFound):
+                self._ids[str(event.index)] = event.id
+                self.post_message(LibraryChanged())
+            elif isinstance(event, Warned):
+                self.notify(event.message, severity="warning", timeout=12, markup=False)
+            elif isinstance(event, VectorFailed):
+                self.notify(f"Vector {event.index + 1}: {event.cause}.", severity="warning", timeout=12, markup=False)
+            elif isinstance(event, RunStopped):
+                self.notify(event.reason, title="Ended early", timeout=12, markup=False)
+            elif isinstance(event, TaskEnded):
+                self._ended(event)
+            self.query_one(FoundTable).show_soon(self.run, self.run.rows_changed_by(event))
+            self._show_run()
+
+    def _ended(self, event: TaskEnded) -> None:
+        assert self.run is not None
+        if event.outcome == "failed":
+            remedy = f"\n{event.remedy}" if event.remedy else ""
+            self.notify(event.message + remedy, title="The run stopped", severity="error", timeout=20, markup=False)
+            if not self.run.found:
+                self.set_class(True, "-form-open")
+                self._show_run()
+                self.query_one(TrainForm).show_trouble(self.run.without_finds())
+        elif event.outcome == "cancelled":
+            without = len(self.run.unsampled())
+            lack = f" {without} without a sample: space makes one, and" if without else ""
+            self.notify(f"Stopped; finished and in the library: {len(self.run.found)}.{lack} g goes on with the run.")
+        else:
+            self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=5)
+
+    # The user acts
+
+    @on(TrainForm.PromptChanged)
+    def _prompt_changed(self, message: TrainForm.PromptChanged) -> None:
+        if self._measuring is not None:
+            self._measuring.stop()
+        self._measuring = self.set_timer(_MEASURE_AFTER, lambda: self._measure(message.prompt))
+
+    @on(TrainForm.Started)
+    def _start(self, message: TrainForm.Started) -> None:
+        if self.melbo.model is None:
+            self.notify("The model is not loaded yet; start again in a moment.", severity="warning")
+            return
+        if self.run is not None and self.run.running:
+            self.notify("A run is going on: press x to end it first.", severity="warning")
+            return
+        form = self.query_one(TrainForm)
+        self.melbo.remember(
+            prompt=message.request.prompts[0].text, form={k: v for k, v in form.texts().items() if k != "prompt"}
+        )
+        self._begin(message.request)
+
+    def action_resume(self) -> None:
+        """Goes on with the run that was interrupted last."""
+        if self.melbo.model is None or (self.run is not None and self.run.running):
+            self.notify("A run can be gone on with when the model is loaded and no other run is going.", severity="warning")
+            return
+        from core.engine.unfinished import AskedRun
+
+        try:
+            left = self._interrupted()
+            if left is None:
+                self.notify("No interrupted run is left to go on with.")
+                return
+            self._begin(replace(left.told(AskedRun).request, resume=left.run))
+        except (LibraryError, SettingsError) as error:
+            self.notify(str(error), severity="error", markup=False)
+
+    def _interrupted(self) -> Checkpoint | None:
+        """The latest run of this model that was not finished."""
+        model = self.melbo.model
+        if model is None:
+            return None
+        from vectors.store.checkpoints import Checkpoints
+
+        return Checkpoints(self.melbo.library.folder).latest(model.fingerprint)
+
+    def _interrupted_quietly(self) -> Checkpoint | None:
+        try:
+            return self._interrupted()
+        except LibraryError:  # it is told when somebody asks to go on
+            return None
+
+    def grow_family(self, base: str) -> None:
+        """Opens the form, set up for the orthogonal family of the vector called `base`."""
+        form = self.query_one(TrainForm)
+        form.grow_family(base)
+        self.set_class(True, "-form-open")
+        self._show_run()
+        form.query_one("#start").focus()
+
+    def _check_base(self, name: str) -> None:
+        """Raises SettingsError where the library has no such vector."""
+        if not name.strip():
+            raise SettingsError("a family grows from a vector", "name it, or press f on it in a list")
+        try:
+            self.melbo.library.find(name.strip(), self.melbo.model.label if self.melbo.model else None)
+        except LibraryError as error:
+            raise SettingsError(str(error)) from None
+
+    def _begin(self, request: Train) -> None:
+        self._asked_prompt = request.prompts[0]
+        self.query_one(FoundTable).forget()
+        self._ids.clear()
+        self.run = RunState(self.melbo.engine.submit(request), request.count)
+        self.set_class(False, "-form-open")
+        self._show_run()
+        self.query_one(FoundTable).focus()
+
+    @on(Button.Pressed, "#pause")
+    def action_pause(self) -> None:
+        if self.run is not None and self.run.running:
+            self.melbo.engine.pause(self.run.task, not self.run.paused)
+
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        """Ends the run; when none is going, what is being heard more of."""
+        if self.run is not None and self.run.running:
+            self.melbo.engine.cancel(self.run.task)
+        else:
+            for task in self._more:
+                self.melbo.engine.cancel(task)
+
+    def action_new_run(self) -> None:
+        opened = not self.has_class("-form-open")
+        self.set_class(opened, "-form-open")
+        if opened or is_wide(self.app):
+            prompt = self.query_one(PromptEntry)
+            prompt.focus()
+            prompt.select_all()  # what is typed takes its place
+        else:
+            self.query_one(FoundTable).focus()
+        self._show_run()
+
+    @on(TrainForm.Left)
+    def _form_left(self) -> None:
+        self.set_class(False, "-form-open")
+        self._show_run()
+        (self.query_one(FoundTable) if self.run is not None else self.query_one("#start")).focus()
+
+    def action_plot(self) -> None:
+        self.query_one(PlotPair).turn()
+
+    # What is shown
+
+    def _measure(self, prompt: Prompt) -> None:
+        if self.melbo.model is not None and self.melbo.model.has_tokenizer:
+            self.melbo.engine.submit(MeasurePrompt(prompt))
+
+    def _show_run(self) -> None:
+        run = self.run
+        self.set_class(run is not None, "-has-run")
+        self.set_class(run is None or self.has_class("-form-open"), "-form-shown")
+        self.query_one(TrainForm).show_running(run is not None and run.running, run is not None and run.paused)
+        if run is None:
+            self.query_one(Welcome).show(self.melbo.model, self.melbo.trouble, self._interrupted_quietly())
+        else:
+            table = self.query_one(FoundTable)
+            table.entitle(f"Found {len(run.found)} of {run.asked}", run.summary())
+            self._show_heard()
+        self.query_one(PlotPair).show(run)

@@ -1,0 +1,35 @@
+"""What stands in the Train pane where the found vectors will, before the first run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.widgets import Static
+
+from vectors.plain_text import printable
+
+if TYPE_CHECKING:
+    from core.engine.events import ModelLoaded
+    from vectors.store.checkpoints import Checkpoint
+
+
+class Welcome(Static):
+    def __init__(self) -> None:
+        super().__init__("", id="welcome", markup=False)
+
+    def show(self, model: ModelLoaded | None, trouble: str, interrupted: Checkpoint | None) -> None:
+        """`trouble`: why there is no model; `interrupted`: a run that could be gone on with."""
+        if trouble:
+            text = f"No model: {trouble}.\n\nCtrl+P, Load a model, takes another. What is kept is under Vectors (F2)."
+        elif model is None:
+            text = "Nothing found yet. The model is still being loaded; fill in the form meanwhile."
+        else:
+            text = (
+                "Nothing found yet.\n\nPress Start, or Enter in a field: vectors are looked for that change what "
+                f"{model.name} does with your prompt, and each one is let speak here beside random controls."
+            )
+            if interrupted is not None:
+                done = interrupted.header.get("done")
+                after = f" after {done} vectors" if isinstance(done, int) else ""
+                text = f"A run was interrupted{after}: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
+        self.update(printable(text))

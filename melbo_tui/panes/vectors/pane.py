@@ -1,0 +1,275 @@
+"""The Vectors pane: the library, and what can be done to vectors and with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import on
+from textual.binding import Binding
+from textual.widgets import Input
+
+from core.engine.events import Event, LensRead, Said, TaskEnded
+from core.engine.requests import Prompt, ReadLens, Reply, ReplyRow
+from core.model.template_arguments import shared_arguments
+from core.steering.terms import SteerTerm
+from melbo_tui.attempts import why_not
+from melbo_tui.formatting import CHOOSE_A_VECTOR, answer_of
+from melbo_tui.messages import GrowFamily, SteerWith
+from melbo_tui.panes.reports.measuring import MEASURE, Measuring
+from melbo_tui.panes.vectors.compare import Compare
+from melbo_tui.panes.vectors.detail import NoteEditor, VectorDetail
+from melbo_tui.panes.vectors.exchange import ExchangingList
+from melbo_tui.panes.vectors.mixing import Workbench
+from melbo_tui.panes.vectors.vector_list import called
+from melbo_tui.widgets.dialogs import Ask
+from melbo_tui.widgets.virtual_table import Group, ShelfTable
+from vectors.store.curation import MAX_RATING
+from vectors.store.library import Kept
+from vectors.vector import SteeringVector
+
+_COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
+_SAMPLE_TOKENS = 48
+
+
+class VectorsPane(ExchangingList, Measuring):
+    """Actions on what is picked in the list: curate, mix, compare, hear, steer, exchange."""
+
+    BINDINGS = [
+        Binding("s", "steer", "Steer", id="vectors.steer", tooltip="Put it on the chat's rack (Enter does so too)"),
+        Binding("space", "hear", "Hear", id="vectors.hear", tooltip="Hear it at -1, 0, 1 and 2 times its size"),
+        Binding("slash", "filter", "Find", id="vectors.filter", tooltip="Filter: words, tag:code, norm>5, rating>=3 ..."),
+        Binding("x", "mark", "Mark", id="vectors.mark", tooltip="Mark it; what follows is then done to all that are marked"),
+        Binding("w", "mix", "Mix", id="vectors.mix", tooltip="The workbench: mix the marked vectors"),
+        Binding("t", "tag", "Tag", id="vectors.tag", tooltip="Add tags, or take them off with a - before them"),
+        Binding("r", "rename", "Name", id="vectors.rename", tooltip="Give it another name, which keeps it"),
+        Binding("d", "delete", "Delete", id="vectors.delete", tooltip="Move it to the trash"),
+        Binding("u", "undo", "Undo", id="vectors.undo", tooltip="Take back the last change"),
+        Binding("a", "all", "All", id="vectors.all", tooltip="Everything runs have found, or only what was kept"),
+        *(
+            Binding(str(n), f"rate({n})", f"Rate {n}", show=False, id=f"vectors.rate{n}", tooltip=f"Give it {n} of 5")
+            for n in range(MAX_RATING + 1)
+        ),
+        Binding("k", "keep", "Keep", show=False, id="vectors.keep", tooltip="Keep it, or keep it no longer"),
+        Binding("m", "note", "Note", show=False, id="vectors.note", tooltip="Write a note on it"),
+        Binding("f", "family", "Grow", show=False, id="vectors.family", tooltip="Grow an orthogonal family from it"),
+        Binding("c", "compare", "Compare", show=False, id="vectors.compare", tooltip="Two vectors side by side"),
+        Binding("n", "measure", "Measure", show=False, id="vectors.measure", tooltip=MEASURE),
+        Binding("p", "hear_on", "Hear on a prompt", show=False, id="vectors.hear_on", tooltip="Hear it on a prompt of yours"),
+        Binding("l", "lens", "Logit lens", show=False, id="vectors.lens", tooltip="Tokens that it points at, as a hint"),
+        Binding("y", "thought", "Thoughts", show=False, id="vectors.thought", tooltip="Unfold the thoughts before the answers"),
+        Binding("z", "runs", "By run", show=False, id="vectors.store.runs", tooltip="Under their runs; Enter folds one"),
+        Binding("o", "sort", "Sort", show=False, id="vectors.sort", tooltip="Sort by a column"),
+        Binding("O", "reverse", "Reverse", show=False, id="vectors.reverse", tooltip="Sort the other way round"),
+        Binding("v", "columns", "Columns", show=False, id="vectors.columns", tooltip="Choose the columns"),
+        Binding("escape", "stop", "Stop", show=False, tooltip="Stop making samples and measuring; unmark all"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__("vectors")
+        self._hearing: dict[int, tuple[str, str]] = {}  # task: the vector's id and the prompt
+        self._previews: dict[int, Callable[[str], None]] = {}
+        self._lenses: set[int] = set()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # Textual leaves letters out of the footer while somebody types, but does not know that / is one.
+        return not (action == "filter" and isinstance(self.screen.focused, Input))
+
+    def take(self, event: Event) -> None:
+        super().take(event)
+        if isinstance(event, LensRead) and event.vector == self._table.current:
+            self._facts.lens = event
+            self._show_detail()
+        elif isinstance(event, Said) and event.task in self._previews:
+            self._previews[event.task](answer_of(event))
+        elif isinstance(event, Said) and event.task in self._hearing:
+            self._heard(event, *self._hearing[event.task])
+        elif isinstance(event, TaskEnded):
+            self._ended(event)
+
+    def _ended(self, event: TaskEnded) -> None:
+        heard = self._hearing.pop(event.task, None) is not None
+        ours = heard or self._previews.pop(event.task, None) is not None or event.task in self._lenses
+        self._lenses.discard(event.task)
+        if ours and event.outcome == "failed":
+            self.notify(event.message, severity="error", markup=False)
+        if heard:
+            self.refresh_list()
+
+    def _heard(self, event: Said, id: str, prompt: str) -> None:
+        coefficient = float(event.key)
+        streaming = self._streaming.setdefault(id, {})
+        streaming[prompt, coefficient] = sample = event.sample(prompt, coefficient)
+        if event.finished and self.attempt(lambda: self.melbo.library.add_sample(id, sample)):
+            del streaming[prompt, coefficient]
+        if id == self._table.current:
+            self.attempt(self._read_samples)
+            self._show_detail()
+
+    @on(ShelfTable.Chosen)
+    def _row_chosen(self) -> None:
+        row = self._table.current_row
+        if isinstance(row, Group):
+            self.fold(row.key)
+        else:
+            self.action_steer()
+
+    def to_measure(self) -> list[Kept]:
+        return self.picked()
+
+    def action_stop(self) -> None:
+        for task in (*self._hearing, *self._previews):
+            self.melbo.engine.cancel(task)
+        if not self.stop_measuring() and not self._hearing:
+            self.unmark_all()
+
+    def _here(self) -> Kept | None:
+        """The vector under the cursor; without one, says so."""
+        entry = self.current()
+        if entry is None:
+            self.notify(CHOOSE_A_VECTOR)
+        return entry
+
+    # What people think of vectors
+
+    def action_rate(self, rating: int) -> None:
+        self._change(lambda ids: self.melbo.library.rate(ids, rating))
+
+    def action_keep(self) -> None:
+        entry = self._here()
+        if entry is not None:
+            self._change(lambda ids: self.melbo.library.keep(ids, not entry.kept))
+
+    def action_tag(self) -> None:
+        picked = self.chosen()
+
+        def tag(text: str) -> str:
+            words = text.replace(",", " ").split()
+            add, remove = [w for w in words if not w.startswith("-")], [w[1:] for w in words if w.startswith("-")]
+            return why_not(lambda: self.melbo.library.tag([entry.id for entry in picked], add, remove))
+
+        if picked:
+            known = sorted({tag for line in self._lines for tag in line.entry.tags})
+            hint = "Words; one with a - before it is taken off." + (f" There are: {' '.join(known[:30])}" if known else "")
+            self.app.push_screen(Ask(f"Tag {called(picked)}", "", hint, attempt=tag), lambda tagged: self.refresh_list())
+
+    def action_rename(self) -> None:
+        entry = self._here()
+        if entry is not None:
+            self.ask_name(entry.id, entry.name, lambda given: self.refresh_list())
+
+    def action_note(self) -> None:
+        entry = self._here()
+        if entry is not None:
+            self.query_one(VectorDetail).edit_note(entry)
+
+    def put_away(self) -> None:
+        if new := self.query_one(NoteEditor).written():
+            self.attempt(lambda: self.melbo.library.note(*new))
+
+    @on(NoteEditor.Written)
+    def _noted(self, message: NoteEditor.Written) -> None:
+        if self.attempt(lambda: self.melbo.library.note(message.vector, message.note)):
+            self.refresh_list()
+
+    def action_delete(self) -> None:
+        picked = self.picked()
+        if self._change(self.melbo.library.delete):
+            self.notify(f"{called(picked)} in the trash; u brings back what was deleted.", markup=False)
+
+    def action_undo(self) -> None:
+        undone: list[str | None] = []
+        if self.attempt(lambda: undone.append(self.melbo.library.undo())):
+            self.notify(f"Taken back: {undone[0]}." if undone[0] else "Nothing was changed in this sitting.", markup=False)
+            self.refresh_list()
+
+    def _change(self, change: Callable[[list[str]], object]) -> bool:
+        """Does `change` to what is picked, and shows the list as it is then."""
+        picked = self.chosen()
+        if not picked or not self.attempt(lambda: change([entry.id for entry in picked])):
+            return False
+        self.refresh_list()
+        return True
+
+    # Using vectors
+
+    def action_steer(self) -> None:
+        if picked := self.chosen():
+            self.post_message(SteerWith(tuple(entry.id for entry in picked)))
+
+    def action_family(self) -> None:
+        entry = self._here()
+        if entry is not None:
+            self.post_message(GrowFamily(entry.name))
+
+    def action_lens(self) -> None:
+        entry = self._here()
+        vector = self.loaded(entry.id) if entry is not None else None
+        if vector is not None and self.model_is_there():
+            self._lenses.add(self.melbo.engine.submit(ReadLens(vector)))
+
+    def action_hear(self) -> None:
+        self._hear_all(self.chosen(), None)
+
+    def action_hear_on(self) -> None:
+        picked = self.chosen()
+        if not picked:
+            return
+
+        def done(prompt: str | None) -> None:
+            if prompt is not None:
+                self.melbo.remember(sample_prompt=prompt)
+                self._hear_all(picked, prompt)
+
+        question, before = f"Hear {called(picked)} on", self.melbo.settings.sample_prompt
+        self.app.push_screen(Ask(question, before, "A prompt of yours.", attempt=self.without_model), done)
+
+    def _hear_all(self, picked: list[Kept], prompt: str | None) -> None:
+        """Lets each speak on `prompt`, or on the one that it was trained on."""
+        if not picked or not self.model_is_there():
+            return
+        for entry in picked:
+            trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
+            self._hear(entry, prompt or trained or self.melbo.settings.prompt)
+        if len(picked) > 1:
+            self.notify(f"{len(picked)} vectors speak one after another; Esc stops them.")
+
+    def _hear(self, entry: Kept, prompt: str) -> None:
+        if (entry.id, prompt) in self._hearing.values():
+            return
+        vector = self.loaded(entry.id)
+        if vector is not None:
+            asked = Prompt.of(entry.origin, prompt)
+            rows = tuple(
+                ReplyRow.of(str(c), asked, (SteerTerm(vector, c),) if c else (), _SAMPLE_TOKENS) for c in _COEFFICIENTS
+            )
+            self._hearing[self.melbo.engine.submit(Reply(rows))] = entry.id, prompt
+
+    def action_compare(self) -> None:
+        picked = self.picked()
+        here = self.current()
+        if len(picked) == 1 and here is not None and here.id != picked[0].id:
+            picked = [*picked, here]
+        if len(picked) != 2:
+            self.notify("Mark two vectors with x, or mark one and go to the other.")
+        else:
+            self.attempt(lambda: self.app.push_screen(Compare(self.melbo.library, *picked)))
+
+    def action_mix(self) -> None:
+        picked = self.chosen()[:12]
+        if not picked:
+            return
+
+        def done(mixture: Kept | None) -> None:
+            if mixture is not None:
+                self.notify(f"Kept {mixture.name}; u takes it back.", markup=False)
+                self.refresh_list(to=mixture.id)
+
+        template = shared_arguments(entry.origin for entry in picked)
+
+        def preview(vector: SteeringVector, show: Callable[[str], None]) -> None:
+            prompt = Prompt(self.melbo.settings.prompt, template=template)
+            row = ReplyRow.of("preview", prompt, (SteerTerm(vector),), _SAMPLE_TOKENS)
+            self._previews[self.melbo.engine.submit(Reply((row,)))] = show
+
+        hear = preview if self.melbo.model is not None else None
+        self.app.push_screen(Workbench(self.melbo.library, picked, hear), done)

@@ -1,0 +1,1 @@
+"""Files as they are read and written: bounded, atomically, regular ones only."""

@@ -1,0 +1,1 @@
+"""The library on disk: vector files, the journal of changes, the index, and what else is kept beside them."""

@@ -1,0 +1,87 @@
+"""A line of the journal, held to its bounds: what it may say of a vector, of a sample, of what was removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from typing import Annotated, Any
+
+from vectors.files.bounded import AtMost, Between, Coefficient, Id, Moment, Prose, Text, Unfit, decoded
+from vectors.plain_text import clean_name, one_line, printable
+
+MAX_RATING, MAX_TAGS, MAX_NOTE, LONGEST_TAG = 5, 32, 10_000, 40
+
+
+def _note(text: str) -> str:
+    return printable(text)[:MAX_NOTE]
+
+
+def _tags(text: str) -> str:
+    return " ".join(one_line(tag, LONGEST_TAG) for tag in one_line(text).split()[:MAX_TAGS])
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """The fields of a vector that a line may set; None where it sets none, or takes one back."""
+
+    name: Annotated[str | None, Text(clean=clean_name)] = None
+    kept: Annotated[int | None, Between(0, 1)] = None
+    rating: Annotated[int | None, Between(0, MAX_RATING)] = None
+    note: Annotated[str | None, Text(MAX_NOTE, _note)] = None
+    tags: Annotated[str | None, Text(MAX_TAGS * (LONGEST_TAG + 1), _tags)] = None
+    deleted: Moment | None = None
+
+
+@dataclass(frozen=True)
+class _Set:
+    id: Id
+    set: _Fields
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """In the order in which a line has them; one from before perplexities and thoughts were kept ends with the KL."""
+
+    vector: Id
+    prompt: str
+    coefficient: Coefficient
+    text: Prose
+    created: Moment
+    kl: float | None = None
+    perplexity: float | None = None
+    thought: Prose = ""
+
+
+@dataclass(frozen=True)
+class _Purged:
+    purged: Annotated[tuple[Id, ...], AtMost(10_000_000)]
+
+
+def change_of(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The line as it can be carried out, in the form in which it was read: with `set` and `id`, `sample` or `purged`.
+
+    Raises Unfit for a line that says anything else.
+    """
+    if "purged" in line:
+        return {**line, "purged": list(decoded(_Purged, dict(line)).purged)}
+    if "sample" in line:
+        return {**line, "sample": _sample(line["sample"])}
+    change = decoded(_Set, dict(line))
+    named = line["set"]
+    given = {one.name: getattr(change.set, one.name) for one in fields(_Fields) if one.name in named}
+    if len(given) < len(named):
+        raise Unfit("has a field that vectors have not", "set")
+    for name in ("name", "kept", "note", "tags"):
+        if given.get(name, "") is None:
+            raise Unfit("is null", f"set.{name}")
+    return {**line, "id": change.id, "set": given}
+
+
+def _sample(values: Any) -> list[Any]:
+    names = [one.name for one in fields(_Sampled)]
+    if not isinstance(values, list) or len(values) not in (len(names) - 2, len(names)):
+        raise Unfit("is no list of a sample's columns", "sample")
+    try:
+        return list(astuple(decoded(_Sampled, dict(zip(names, values, strict=False)))))
+    except Unfit as error:
+        raise error.inside("sample") from None
