@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable
 
 from textual import constants
+from textual.css.query import NoMatches
 from textual.driver import Driver
+from textual.widget import MountError
 from textual.widgets import Input, TextArea
 
 from melbo_tui.line.leaving import Leaving
@@ -84,6 +86,8 @@ class TerminalApp(LineApp):
             self._handle_exception(again)
 
     def _handle_exception(self, error: Exception) -> None:
+        if self.leaving.has_begun and isinstance(error, (NoMatches, MountError)):
+            return  # of widgets that were still being composed when the app was left
         self.leaving.crashed()
         super()._handle_exception(error)
 

@@ -67,6 +67,10 @@ class Leaving:
         self._gone = False
         self.code = 0
 
+    @property
+    def has_begun(self) -> bool:
+        return self._begun is not None
+
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Takes the signals that end a program, but those that whoever started it wanted ignored; main thread only."""

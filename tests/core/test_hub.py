@@ -202,7 +202,8 @@ def test_a_download_ends_with_the_program_that_wanted_it(hub: Hub, monkeypatch: 
 
 
 def test_why_a_download_s_process_ended_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.hub.fetching.python", lambda *what: [sys.executable, "-c", "import sys; sys.exit('no such thing')"])
+    ended = [sys.executable, "-c", "import sys; sys.exit('no such thing')"]
+    monkeypatch.setattr("core.hub.fetching.python", lambda *what: ended)
     with pytest.raises(ModelError, match=r"its process ended \(no such thing\)"):
         _fetch()
 
