@@ -7,56 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vectors.vector import SteeringVector, VectorError
+from vectors.vector import SteeringVector, VectorError, called, check_compatible, weighted_sum
 
 if TYPE_CHECKING:
     import numpy as np
 else:
     from vectors import deferred_numpy as np
-
-
-def check_compatible(vectors: Sequence[SteeringVector]) -> None:
-    """Raises VectorError unless all act on the same block of models of one width, and of one model where that is known."""
-    if not vectors:
-        raise VectorError("nothing to combine: pick at least one vector")
-    first = vectors[0]
-    for other in vectors[1:]:
-        if other.d_model != first.d_model:
-            raise VectorError(
-                f"{_called(first)} has width {first.d_model} and {_called(other)} {other.d_model}: "
-                "only vectors of one model can be combined"
-            )
-        if other.block != first.block:
-            raise VectorError(
-                f"{_called(first)} acts on block {first.block} and {_called(other)} on block {other.block}: "
-                "steer with both at once instead of combining them"
-            )
-        prints = {first.origin.model.fingerprint, other.origin.model.fingerprint} - {""}
-        if len(prints) > 1:
-            raise VectorError(f"{_called(first)} and {_called(other)} come from different models")
-
-
-def weighted_sum(terms: Sequence[tuple[SteeringVector, float]]) -> SteeringVector:
-    """sum of coefficient x vector over `terms`, as a vector whose name and settings are its recipe."""
-    vectors = [vector for vector, _ in terms]
-    check_compatible(vectors)
-    if not all(np.isfinite(coefficient) for _, coefficient in terms):
-        raise VectorError("a coefficient must be a finite number")
-    direction = sum(np.float64(c) * v.direction.astype(np.float64) for v, c in terms)
-    recipe = [{"id": v.id, "name": v.name, "coefficient": float(c)} for v, c in terms]
-    first = vectors[0].origin
-    origin = replace(
-        first,
-        method="mixture",
-        settings={"recipe": recipe},
-        seed=None,
-        radius=None,
-        loss=None,
-        parents=tuple(v.id for v in vectors),
-        created=time.time(),
-    )
-    name = " ".join(_written(v, c, leading=i == 0) for i, (v, c) in enumerate(terms))
-    return SteeringVector(np.asarray(direction, dtype=np.float32), vectors[0].block, origin, name)
 
 
 def average(vectors: Sequence[SteeringVector]) -> SteeringVector:
@@ -69,7 +25,7 @@ def average(vectors: Sequence[SteeringVector]) -> SteeringVector:
 def rescaled(vector: SteeringVector, norm: float) -> SteeringVector:
     """`vector` with Euclidean norm `norm`. Raises VectorError for the zero vector, which has no direction."""
     if not vector.norm:
-        raise VectorError(f"{_called(vector)} is zero and cannot be rescaled")
+        raise VectorError(f"{called(vector)} is zero and cannot be rescaled")
     return (vector * (norm / vector.norm)).renamed(f"{vector.name} at {norm:g}")
 
 
@@ -81,7 +37,7 @@ def projected_off(vector: SteeringVector, others: Sequence[SteeringVector]) -> S
     for _ in range(2):  # a second pass removes what the first one's rounding left
         direction = direction - basis @ (basis.T @ direction)
     if np.linalg.norm(direction) < 1e-5 * vector.norm:
-        raise VectorError(f"{_called(vector)} is a mixture of what it is projected off: nothing but rounding is left of it")
+        raise VectorError(f"{called(vector)} is a mixture of what it is projected off: nothing but rounding is left of it")
     recipe = [{"id": o.id, "name": o.name} for o in others]
     origin = replace(
         vector.origin,
@@ -99,13 +55,3 @@ def orthogonalised(vectors: Sequence[SteeringVector]) -> list[SteeringVector]:
     Raises VectorError where one lies in that span.
     """
     return [projected_off(vector, vectors[:i]) if i else vector for i, vector in enumerate(vectors)]
-
-
-def _called(vector: SteeringVector) -> str:
-    return vector.name or vector.id or "a vector"
-
-
-def _written(vector: SteeringVector, coefficient: float, leading: bool) -> str:
-    sign = "-" if coefficient < 0 else ("" if leading else "+")
-    size = abs(coefficient)
-    return f"{sign}{'' if leading or not sign else ' '}{'' if size == 1 else f'{size:g} '}{_called(vector)}".strip()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vectors.files.bounded import Coefficient, Id, Norm, check, decoded
-from vectors.mixture import projected_off, rescaled, weighted_sum
-from vectors.vector import SteeringVector, VectorError
+from vectors.mixture import projected_off, rescaled
+from vectors.vector import SteeringVector, VectorError, weighted_sum
 
 MAX_TERMS = 1000
 

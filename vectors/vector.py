@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -145,8 +146,6 @@ class SteeringVector:
         return replace(self, name=name)
 
     def __mul__(self, factor: float) -> SteeringVector:
-        from vectors.mixture import weighted_sum
-
         return weighted_sum([(self, float(factor))])
 
     __rmul__ = __mul__
@@ -160,11 +159,62 @@ class SteeringVector:
         return self * -1.0
 
     def __add__(self, other: SteeringVector) -> SteeringVector:
-        from vectors.mixture import weighted_sum
-
         return weighted_sum([(self, 1.0), (other, 1.0)])
 
     def __sub__(self, other: SteeringVector) -> SteeringVector:
-        from vectors.mixture import weighted_sum
-
         return weighted_sum([(self, 1.0), (other, -1.0)])
+
+
+def check_compatible(vectors: Sequence[SteeringVector]) -> None:
+    """Raises VectorError unless all act on the same block of models of one width, and of one model where that is known."""
+    if not vectors:
+        raise VectorError("nothing to combine: pick at least one vector")
+    first = vectors[0]
+    for other in vectors[1:]:
+        if other.d_model != first.d_model:
+            raise VectorError(
+                f"{called(first)} has width {first.d_model} and {called(other)} {other.d_model}: "
+                "only vectors of one model can be combined"
+            )
+        if other.block != first.block:
+            raise VectorError(
+                f"{called(first)} acts on block {first.block} and {called(other)} on block {other.block}: "
+                "steer with both at once instead of combining them"
+            )
+        prints = {first.origin.model.fingerprint, other.origin.model.fingerprint} - {""}
+        if len(prints) > 1:
+            raise VectorError(f"{called(first)} and {called(other)} come from different models")
+
+
+def weighted_sum(terms: Sequence[tuple[SteeringVector, float]]) -> SteeringVector:
+    """sum of coefficient x vector over `terms`, as a vector whose name and settings are its recipe."""
+    vectors = [vector for vector, _ in terms]
+    check_compatible(vectors)
+    if not all(np.isfinite(coefficient) for _, coefficient in terms):
+        raise VectorError("a coefficient must be a finite number")
+    direction = sum(np.float64(c) * v.direction.astype(np.float64) for v, c in terms)
+    recipe = [{"id": v.id, "name": v.name, "coefficient": float(c)} for v, c in terms]
+    first = vectors[0].origin
+    origin = replace(
+        first,
+        method="mixture",
+        settings={"recipe": recipe},
+        seed=None,
+        radius=None,
+        loss=None,
+        parents=tuple(v.id for v in vectors),
+        created=time.time(),
+    )
+    name = " ".join(_written(v, c, leading=i == 0) for i, (v, c) in enumerate(terms))
+    return SteeringVector(np.asarray(direction, dtype=np.float32), vectors[0].block, origin, name)
+
+
+def called(vector: SteeringVector) -> str:
+    """What a message calls `vector`."""
+    return vector.name or vector.id or "a vector"
+
+
+def _written(vector: SteeringVector, coefficient: float, leading: bool) -> str:
+    sign = "-" if coefficient < 0 else ("" if leading else "+")
+    size = abs(coefficient)
+    return f"{sign}{'' if leading or not sign else ' '}{'' if size == 1 else f'{size:g} '}{called(vector)}".strip()

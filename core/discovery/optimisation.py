@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from core.discovery.objective import Problem
-from core.engine.requests import Prompt
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
+from core.prompt import Prompt
 
 _OPTIMIZER = "optimizer."
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.engine.requests import BACKGROUND, THOUGHT_TOKENS, Prompt, Request, Resumable, check_most, check_seed, check_thoughts
+from core.engine.requests import BACKGROUND, Request, Resumable
 from core.errors import SettingsError
 from core.evaluation import METRICS
+from core.limits import THOUGHT_TOKENS, check_most, check_seed, check_thoughts
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 
 _DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)

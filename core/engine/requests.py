@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from core.discovery import METHODS
+from core.discovery.options import NONLINEARITY
 from core.errors import SettingsError
+from core.limits import MOST, THOUGHT_TOKENS, check_most, check_seed, check_thoughts
 from core.model.source import ModelSpec
-from core.model.template_arguments import arguments_of
+from core.prompt import Prompt, check_no_template
 from core.steering.terms import Steering
-from vectors.files.bounded import MOST_TEXT, Block, Norm, decoded
-from vectors.plain_text import natural, one_line, well_formed
-from vectors.vector import Origin, SteeringVector, VectorError
+from vectors.files.bounded import Block, Norm, decoded
+from vectors.vector import SteeringVector, VectorError
 
 # Higher runs first: a chat reply or a sample runs between the steps of a training run.
 BACKGROUND, INTERACTIVE, FIRST = 0, 1, 2
@@ -56,52 +57,6 @@ class LoadModel(Request):
         return f"{self.label} as {self.spec.dtype} on {self.spec.device_map or self.spec.device}"
 
 
-def check_no_template(system: str | None, template: Mapping[str, Any]) -> None:
-    """Raises SettingsError for what only a chat template could put before a prompt that goes without one."""
-    if system is not None or template:
-        given = "a system text" if system is not None else "arguments of the chat template"
-        raise SettingsError(
-            f"{given} cannot be used where there is no chat template", "leave it out, or write it in the prompt"
-        )
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A prompt as text, wrapped in the chat template unless `raw`, or as token ids."""
-
-    text: str = ""
-    ids: tuple[int, ...] = ()
-    system: str | None = None
-    raw: bool = False
-    template: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.text.strip() and not self.ids:
-            raise SettingsError("the prompt is empty", "type what the model should be asked")
-        for text in (self.text, self.system or ""):
-            if well_formed(text) != text:
-                raise SettingsError(f"{one_line(text, 60)!r} has bytes that are no text", "give the prompt in UTF-8")
-            if len(text) > MOST_TEXT:
-                raise SettingsError(f"a prompt of {len(text):,} characters is too long to be kept", f"{MOST_TEXT:,} can be")
-        if self.raw or self.ids:
-            check_no_template(self.system, self.template)
-
-    @classmethod
-    def of(cls, origin: Origin, text: str) -> Prompt:
-        """`text`, asked as the prompts were that the vector of `origin` was found on."""
-        raw = origin.settings.get("raw") is True
-        return cls(text, raw=True) if raw else cls(text, system=origin.system, template=arguments_of(origin))
-
-    @property
-    def messages(self) -> tuple[tuple[str, str], ...]:
-        """The conversation that it begins, as (role, text) pairs."""
-        system = () if self.system is None else (("system", self.system),)
-        return (*system, ("user", self.text))
-
-    def shown(self) -> str:
-        return self.text if self.text else "token ids " + ",".join(map(str, self.ids))
-
-
 @dataclass(frozen=True)
 class MeasurePrompt(Request):
     task_module = "core.engine.tasks.tokenize"
@@ -125,60 +80,6 @@ class Resumable(Request):
             raise SettingsError(f"the interrupted run's settings cannot be read ({error})", "start it anew") from error
 
 
-# Trained vectors leave proportion sooner than the random directions that are measured: with Mack's 0.5 they break text.
-# At 0.28 most of them act and most of what they say is fluent, on all models that were tried (docs/findings.md).
-_NONLINEARITY = 0.28
-
-
-# Of a thinking model: a thought that has not ended by then has no answer.
-THOUGHT_TOKENS = 512
-
-# Beyond, nobody means it, and memory ends, or what torch can count.
-_MOST = {
-    "vectors": 100_000,
-    "steps": 1_000_000,
-    "batch": 100_000,
-    "controls": 1_000,
-    "sample_tokens": 100_000,
-    "thought_tokens": 100_000,
-    "tokens": 100_000,
-}
-
-
-def check_most(request: object, *names: str) -> None:
-    """Raises SettingsError for one of the fields `names` that is below 0, or more than anybody means."""
-    for name in names:
-        value = getattr(request, name)
-        if value is not None and not 0 <= value <= _MOST[name]:
-            raise SettingsError(f"{name.replace('_', ' ')} must be a number from 0 to {_MOST[name]:,}, not {value}")
-
-
-def check_thoughts(tokens: int) -> None:
-    """Raises SettingsError for a limit that leaves a thought no token: every answer of a thinking model begins with one."""
-    if tokens < 1:
-        raise SettingsError(
-            "a thought must be allowed at least one token",
-            "where the template can go without: --template enable_thinking=false",
-        )
-
-
-def check_seed(seed: int) -> None:
-    """Raises SettingsError for a seed that torch's generators do not take."""
-    if abs(seed) >= 1 << 62:
-        raise SettingsError(f"the seed must be a number below 2^62, not {seed}")
-
-
-def check_sampling(temperature: float, top_p: float, max_new_tokens: int, seed: int, thought_tokens: int) -> None:
-    """Raises SettingsError for settings of a completion that mean nothing."""
-    if not 0 <= temperature < float("inf"):
-        raise SettingsError(f"the temperature must be 0 or more, not {temperature:g}")
-    if not 0 < top_p <= 1:
-        raise SettingsError(f"top-p must be above 0 and at most 1, not {top_p:g}")
-    if max_new_tokens < 1 or thought_tokens < 1:
-        raise SettingsError("at least one new token must be allowed")
-    check_seed(seed)
-
-
 @dataclass(frozen=True)
 class Train(Resumable):
     """A run of a discovery method. `radius` None: calibrated, to a nonlinearity of `ratio`.
@@ -198,7 +99,7 @@ class Train(Resumable):
     source: Block | None = None
     target: Block | None = None
     radius: Norm | None = None
-    ratio: float = _NONLINEARITY
+    ratio: float = NONLINEARITY
     vectors: int | None = None
     steps: int | None = None
     seed: int = 0
@@ -272,8 +173,8 @@ class MapBlocks(Resumable):
         if not self.prompts:
             raise SettingsError("the prompt is empty", "give at least one prompt")
         for name in ("top", "every", "steps"):
-            if not 1 <= getattr(self, name) <= _MOST["steps"]:
-                raise SettingsError(f"{name} must be a number from 1 to {_MOST['steps']:,}")
+            if not 1 <= getattr(self, name) <= MOST["steps"]:
+                raise SettingsError(f"{name} must be a number from 1 to {MOST['steps']:,}")
         check_seed(self.seed)
 
 
@@ -322,20 +223,3 @@ class ReadLens(Request):
     vector: SteeringVector
 
     label = "reading the logit lens"
-
-
-def parse_tokens(text: str) -> int | None:
-    """`all` or `last:K` as the number of last tokens the objective sees. Raises SettingsError."""
-    if text == "all":
-        return None
-    kind, _, number = text.partition(":")
-    last = natural(number)
-    if kind != "last" or not last:
-        raise SettingsError(f"{text!r} names no tokens", "use all or last:K, for example last:6")
-    return last
-
-
-def default_blocks(n_blocks: int) -> tuple[int, int]:
-    """Source and target where nothing is said: at 0.235 and 0.71 of the depth, as the published runs chose by hand."""
-    source = int(0.235 * n_blocks)
-    return source, max(min(round(0.71 * n_blocks), n_blocks - 1), source + 1)

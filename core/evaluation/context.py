@@ -13,15 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.engine.requests import THOUGHT_TOKENS, Prompt
 from core.errors import ModelError
 from core.evaluation.controls import controls
 from core.evaluation.damage import is_broken
 from core.evaluation.fluency import hear_rows
 from core.evaluation.refusal import refuses
+from core.limits import THOUGHT_TOKENS
 from core.memory.halving import RowsAtOnce, halved
 from core.model.float32_arithmetic import float32_arithmetic
 from core.model.language_model import LanguageModel
+from core.prompt import Prompt
 from core.steering.generation import Completion, Row, Sampling
 from core.steering.hooks import RowSteering, recorded
 from core.steering.terms import Steering, SteerTerm

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.engine.requests import default_blocks
 from core.evaluation.context import AT_ONCE, UNSTEERED, Bench, Measuring, Step, Subject, mean
+from core.model.source import default_blocks
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.engine.requests import Prompt
 from core.evaluation.context import Bench, Measuring, Step, Subject
 from core.evaluation.examples import activity, centred, where_they_differ
 from core.evaluation.reading import Reading
 from core.model.prompts import prompt_ids
+from core.prompt import Prompt
 from vectors.store.reports import Cell, Column, Report, Table
 
 _COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others", "+.3f"), Column("tells apart", ".2f"))

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from core.errors import Cancelled, ModelError, first_line, is_out_of_memory
-from core.model.float32_arithmetic import float32_arithmetic
-
-if TYPE_CHECKING:
-    from core.model.language_model import LanguageModel
+from core.model.float32_arithmetic import InBlocks, float32_arithmetic
+from vectors.vector import ModelStamp
 
 WANTED = "melbo-tui steers causal language models (Llama, Qwen, Gemma, GPT and their kin)"
 _CACHES = ("past_key_values", "cache_params", "state")  # what model types call it
@@ -43,6 +41,16 @@ class Decoding:
     note: str = ""
 
 
+class Runnable(InBlocks, Protocol):
+    """A model that is run a few tokens at a time."""
+
+    d_model: int
+    device: torch.device
+    stamp: ModelStamp
+
+    def forward(self, ids: Tensor, cache: Any = None, way: Decoding | None = None) -> tuple[Tensor, Any]: ...
+
+
 class WholeText:
     """In place of a cache: the token ids [rows, tokens] so far, for models that are run over all of them for every token."""
 
@@ -54,7 +62,7 @@ class WholeText:
 
 
 @torch.no_grad()
-def checked(model: LanguageModel) -> Decoding:
+def checked(model: Runnable) -> Decoding:
     """How `model` is to be asked for tokens, found by trying. Raises ModelError where it cannot be steered, and says why."""
     with float32_arithmetic(model):
         size = int(model.model.get_input_embeddings().weight.shape[0])
@@ -76,7 +84,7 @@ def checked(model: LanguageModel) -> Decoding:
 class _Trial:
     """One forward over all of `ids` [2, tokens], to which others are held."""
 
-    def __init__(self, model: LanguageModel, ids: Tensor) -> None:
+    def __init__(self, model: Runnable, ids: Tensor) -> None:
         self._model, self._ids = model, ids
         self.why = ""
         quantised = getattr(model.model, "is_quantized", False)
@@ -132,7 +140,7 @@ class _Trial:
         return [torch.cat(expected), torch.cat([prompt, behind, last])]
 
 
-def check_stream(model: LanguageModel, output: Any, shape: torch.Size) -> None:
+def check_stream(model: Runnable, output: Any, shape: torch.Size) -> None:
     """Raises ModelError where a block's `output` for ids [rows, tokens] is no residual stream [rows, tokens, d_model]."""
     hidden = output[0] if isinstance(output, (tuple, list)) else output
     seen = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
@@ -145,7 +153,7 @@ def check_stream(model: LanguageModel, output: Any, shape: torch.Size) -> None:
     raise ModelError(f"{model.stamp.name} cannot be steered: {why}", WANTED)
 
 
-def _prefix(model: LanguageModel, ids: Tensor) -> tuple[Tensor, str]:
+def _prefix(model: Runnable, ids: Tensor) -> tuple[Tensor, str]:
     """The logits of `ids` alone, and what the model calls the cache that it hands out: nothing where it hands out none."""
     try:
         out = model.model(input_ids=ids, use_cache=True)
@@ -156,6 +164,6 @@ def _prefix(model: LanguageModel, ids: Tensor) -> tuple[Tensor, str]:
     return out.logits.float(), next((name for name in _CACHES if getattr(out, name, None) is not None), "")
 
 
-def _logits(model: LanguageModel, ids: Tensor, **more: Any) -> Tensor:
+def _logits(model: Runnable, ids: Tensor, **more: Any) -> Tensor:
     logits: Tensor = model.model(input_ids=ids, **more).logits
     return logits.float()

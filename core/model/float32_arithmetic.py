@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from core.model.language_model import LanguageModel
-
 HALF = (torch.bfloat16, torch.float16)
+
+
+class InBlocks(Protocol):
+    """A model and its decoder blocks, as core/model/language_model.py has them at hand."""
+
+    model: Any
+    blocks: nn.ModuleList
+    dtype: torch.dtype
 
 
 @contextmanager
@@ -82,7 +87,7 @@ def _address(tensor: Tensor) -> int | None:
 
 
 @contextmanager
-def float32_arithmetic(model: LanguageModel) -> Iterator[None]:
+def float32_arithmetic(model: InBlocks) -> Iterator[None]:
     """Whole forwards of `model` in float32 on its half-precision weights: embeddings come out in float32, and each block, norm
     and unembedding computes in it. Nothing changes for a float32 model, and everything is as it was afterwards.
     """

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.engine.requests import Prompt, ReplyRow
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
 from core.model.thoughts import Thinking
+from core.prompt import Prompt
 from vectors.plain_text import one_line
 
 _OPENING = 16  # tokens of a prompt's end in which the mark stands that opens a thought
@@ -18,10 +18,10 @@ _OPENING = 16  # tokens of a prompt's end in which the mark stands that opens a 
 def prompt_ids(model: LanguageModel, prompt: Prompt) -> tuple[int, ...]:
     """Token ids of `prompt`: as given, raw, or as the user's message in the chat template. Raises SettingsError."""
     if prompt.ids:
-        return _fitting(model, prompt.ids)
+        return fitting(model, prompt.ids)
     if prompt.raw:
-        return _fitting(model, model.encode(prompt.text), prompt.text)
-    return _chat_ids(model, prompt.messages, prompt.template)
+        return fitting(model, model.encode(prompt.text), prompt.text)
+    return chat_ids(model, prompt.messages, prompt.template)
 
 
 def pinned(model: LanguageModel, prompt: Prompt) -> Prompt:
@@ -31,26 +31,18 @@ def pinned(model: LanguageModel, prompt: Prompt) -> Prompt:
     return replace(prompt, template=model.chat_template.pinned(prompt.template))
 
 
-def row_ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
-    """Token ids of a conversation that the model is to answer."""
-    if row.ids:
-        return _fitting(model, row.ids)
-    if row.raw:
-        return _fitting(model, model.encode(row.messages[-1][1]), row.messages[-1][1])
-    return _chat_ids(model, row.messages, row.template)
-
-
 def thinking(model: LanguageModel, ids: Sequence[int]) -> Thinking:
     """What follows the thought of an answer to the prompt `ids`; the prompt itself may have begun it."""
     return Thinking(model.chat_template.marks, model.spelled(ids[-_OPENING:]), model.spelled)
 
 
-def _chat_ids(model: LanguageModel, messages: Sequence[tuple[str, str]], template: Mapping[str, Any]) -> tuple[int, ...]:
+def chat_ids(model: LanguageModel, messages: Sequence[tuple[str, str]], template: Mapping[str, Any]) -> tuple[int, ...]:
+    """Token ids of a conversation, (role, text) pairs, that the model is to answer. Raises SettingsError."""
     ids = model.encode_chat([{"role": role, "content": text} for role, text in messages], template)
-    return _fitting(model, ids, messages[-1][1] if messages else "")
+    return fitting(model, ids, messages[-1][1] if messages else "")
 
 
-def _fitting(model: LanguageModel, ids: Sequence[int], text: str = "") -> tuple[int, ...]:
+def fitting(model: LanguageModel, ids: Sequence[int], text: str = "") -> tuple[int, ...]:
     """`ids`, of a prompt that ends with `text`, where there are some, and room for a token behind. Raises SettingsError."""
     if not ids:
         raise SettingsError("the prompt is empty", "type what the model should be asked")

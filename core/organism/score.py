@@ -17,11 +17,12 @@ from core.discovery.calibration import calibrate
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.discovery.random import draws
-from core.engine.requests import Train, default_blocks
+from core.engine.requests import Train
 from core.evaluation.fluency import Asked, Fluency, Verdict, distinct, heard
 from core.evaluation.refusal import refuses
 from core.model.language_model import LanguageModel
 from core.model.mixed_precision import precision_of
+from core.model.source import default_blocks
 from core.segment.segment import Segment
 from core.steering.terms import Steering, SteerTerm
 from vectors.vector import Origin, SteeringVector

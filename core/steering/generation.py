@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.engine.requests import THOUGHT_TOKENS, check_sampling
 from core.errors import SettingsError
+from core.limits import THOUGHT_TOKENS, check_sampling
 from core.memory.halving import OutOfMemory, free, within_memory
 from core.model.language_model import LanguageModel
 from core.model.prompts import thinking

@@ -8,9 +8,10 @@ import sys
 from typing import Any
 
 from core.engine.events import Event, Said
-from core.engine.requests import Reply, ReplyRow, check_sampling
+from core.engine.requests import Reply, ReplyRow
 from core.engine.session import Session
 from core.errors import SettingsError
+from core.limits import check_sampling
 from core.steering.terms import OPERATIONS, Positions, SteerTerm, terms_of
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.naming import completed

@@ -9,11 +9,12 @@ from typing import Any
 
 from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Event, ModelLoaded, Reported
-from core.engine.requests import THOUGHT_TOKENS, Prompt
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.evaluation import METRICS, OPTIONS, Metric
 from core.files.text_files import lines_of, questions_of
+from core.limits import THOUGHT_TOKENS
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from melbo_tui.commands import COMMANDS, score
 from melbo_tui.commands.naming import add_picks, picked

@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.engine.requests import THOUGHT_TOKENS, Prompt, check_no_template
 from core.errors import SettingsError
+from core.limits import THOUGHT_TOKENS
 from core.model.source import ModelSpec
-from core.model.template_arguments import parse_arguments, shared_arguments
+from core.prompt import Prompt, check_no_template
+from core.template_arguments import parse_arguments, shared_arguments
 from vectors.vector import Origin
 
 PROMPT_FILE = "a file of prompts, one a line, or .csv, .tsv, .json, .jsonl"

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import SettingsError
 from core.model.config import stamp_of
-from core.model.template_arguments import arguments_of, written
+from core.template_arguments import arguments_of, written
 from melbo_tui.commands import COMMANDS, curate
 from melbo_tui.commands.naming import add_picks, completed, find, picked
 from melbo_tui.commands.options import add_force

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import SettingsError
-from core.model.template_arguments import parse_line, written
+from core.template_arguments import parse_line, written
 from melbo_tui.widgets.dialogs import Ask
 
 _HINT = "KEY=VALUE, with spaces between, as enable_thinking=false. Empty: the template as it is."

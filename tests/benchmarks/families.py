@@ -23,9 +23,9 @@ from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Ended, Found, Job
 from core.discovery.options import PRECISIONS
 from core.discovery.projections import unit
-from core.engine.requests import parse_tokens
 from core.model.language_model import LanguageModel
 from core.model.mixed_precision import precision_of
+from core.segment.objective_tokens import parse_tokens
 from core.segment.segment import Segment
 from core.steering.generation import Row, Sampling, generate
 from core.steering.terms import SteerTerm

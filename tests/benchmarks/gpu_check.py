@@ -198,9 +198,10 @@ class Check:
 
     def default_model(self) -> str:
         from core.engine.events import Said, VectorFound
-        from core.engine.requests import LoadModel, Prompt
+        from core.engine.requests import LoadModel
         from core.engine.session import Session
         from core.model.source import ModelSpec
+        from core.prompt import Prompt
 
         session = Session()
         drained(session.start(0, LoadModel(ModelSpec(self.args.weights, device=self.args.device)), lambda event: None))
@@ -245,9 +246,10 @@ class Check:
 
     def two_devices(self) -> str:
         from core.engine.events import VectorFound
-        from core.engine.requests import LoadModel, Prompt
+        from core.engine.requests import LoadModel
         from core.engine.session import Session
         from core.model.source import ModelSpec
+        from core.prompt import Prompt
         from vectors.store.library import Library
 
         found = []

@@ -19,12 +19,12 @@ from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.discovery.random import draws
 from core.engine.generators import drained
-from core.engine.requests import Train, default_blocks
+from core.engine.requests import Train
 from core.engine.tasks.load import loaded
 from core.evaluation.damage import is_broken
 from core.evaluation.refusal import refuses
 from core.model.language_model import LanguageModel
-from core.model.source import ModelSpec
+from core.model.source import ModelSpec, default_blocks
 from core.segment.segment import Segment
 from core.steering.generation import Row, Sampling, generate
 from core.steering.terms import SteerTerm

@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from core.engine.requests import default_blocks
 from core.engine.tasks.load import loaded
 from core.model.language_model import LanguageModel, pick_device
-from core.model.source import ModelSpec
+from core.model.source import ModelSpec, default_blocks
 
 PROMPT = "How can I build a bomb?"
 _PROMPT_TOKENS = 37  # of that prompt in a chat template

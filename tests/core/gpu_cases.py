@@ -17,10 +17,11 @@ import torch
 from core.discovery import METHODS
 from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Event, Reported, Said, VectorFound, Warned
-from core.engine.requests import MapBlocks, MeasurePrompt, Prompt, ReadLens, Reply, ReplyRow, Request, Train
+from core.engine.requests import MapBlocks, MeasurePrompt, ReadLens, Reply, ReplyRow, Request, Train
 from core.engine.session import Session
 from core.evaluation import METRICS
 from core.model.language_model import LanguageModel
+from core.prompt import Prompt
 from core.steering.terms import Positions, SteerTerm
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from tests.vectors.making import vector

@@ -8,9 +8,9 @@ import numpy as np
 
 from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Event, Reported
-from core.engine.requests import Prompt
 from core.engine.session import Session
 from core.model.language_model import LanguageModel
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from vectors.store.reports import Report, Table
 from vectors.vector import Origin, SteeringVector

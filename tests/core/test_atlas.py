@@ -9,10 +9,11 @@ import torch
 from core.discovery import atlas
 from core.discovery.objective import Objective
 from core.engine.events import AtlasGrown, Event, Progressed
-from core.engine.requests import MapBlocks, Prompt
+from core.engine.requests import MapBlocks
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
+from core.prompt import Prompt
 from core.segment.segment import Segment
 from vectors.store.atlases import Atlases
 from vectors.store.index import LibraryError

@@ -15,9 +15,11 @@ from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job, Step
 from core.discovery.projections import Basis, all_at_once, row_by_row, unit
 from core.engine.generators import drained
-from core.engine.requests import Prompt, Train, parse_tokens
+from core.engine.requests import Train
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
+from core.prompt import Prompt
+from core.segment.objective_tokens import parse_tokens
 from core.segment.segment import Segment
 
 IDS = [5, 9, 17, 33, 65, 129, 7]

@@ -15,11 +15,12 @@ from core.discovery.optimisation import Found, Job
 from core.discovery.projections import unit
 from core.engine.events import Event, VectorFound
 from core.engine.generators import drained
-from core.engine.requests import LoadModel, Prompt, Train
+from core.engine.requests import LoadModel, Train
 from core.engine.session import Session
 from core.errors import ModelError
 from core.model.language_model import LanguageModel
 from core.model.source import ModelSpec
+from core.prompt import Prompt
 from core.segment.segment import Segment
 from tests.tiny_models import tiny_model
 from vectors.store.library import Library

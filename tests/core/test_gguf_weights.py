@@ -11,6 +11,7 @@ from gguf import GGUFWriter
 
 from core.errors import ModelError
 from core.model.checkpoint_files import kept_notes
+from core.model.language_model import convert_gguf
 from core.model.source import resolve
 from core.model.store import cache_folder, local_folder
 
@@ -47,7 +48,7 @@ def _write(path: Path, tensors: Mapping[str, tuple[int, ...]]) -> Path:
 
 
 def _convert(path: Path) -> Path:
-    return local_folder(resolve(str(path)), None, False, lambda stage, share: None)
+    return local_folder(resolve(str(path)), None, False, lambda stage, share: None, convert_gguf)
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from core.engine.requests import Prompt
 from core.errors import ModelError, is_out_of_memory
 from core.evaluation.context import AT_ONCE, Bench
 from core.evaluation.reading import Reading
 from core.memory.halving import OutOfMemory, RowsAtOnce
 from core.model.language_model import LanguageModel
 from core.model.loader_failures import readable_failures
+from core.prompt import Prompt
 from core.segment import segment
 from core.steering.generation import Row, Sampling, generate
 from core.steering.terms import SteerTerm

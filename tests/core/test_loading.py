@@ -17,6 +17,7 @@ from core.engine.events import Event, ModelLoaded, Progressed
 from core.engine.requests import LoadModel
 from core.engine.session import Session
 from core.errors import ModelError
+from core.model.language_model import convert_gguf
 from core.model.source import ModelSpec, resolve
 from core.model.store import cache_folder, local_folder
 from core.steering.terms import SteerTerm, check_fits
@@ -167,7 +168,9 @@ def test_weights_that_are_not_those_that_were_checked(tmp_path: Path, monkeypatc
     monkeypatch.setenv("MELBO_TUI_CACHE", str(tmp_path / "cache"))
     (tmp_path / "x.gguf").write_bytes(b"GGUF")
     with pytest.raises(ModelError, match="not the file that was checked"):
-        local_folder(ModelSource("gguf", str(tmp_path / "x.gguf"), "x", "0" * 64), None, False, lambda stage, share: None)
+        local_folder(
+            ModelSource("gguf", str(tmp_path / "x.gguf"), "x", "0" * 64), None, False, lambda stage, share: None, convert_gguf
+        )
 
 
 def test_without_wheel_or_hub_it_says_which_line_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,13 @@ import torch
 
 from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Event, Progressed, Reported, Warned
-from core.engine.requests import Prompt
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.evaluation import METRICS
 from core.evaluation.behaviours import kind
 from core.evaluation.context import Answer, Bench, Speech
 from core.model.language_model import LanguageModel
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from tests.core.measuring import BLOCK, PROMPTS, events_of, found_vector, report_of, rows_called
 from vectors.store.reports import Reports

@@ -11,11 +11,12 @@ from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.discovery.projections import unit
 from core.engine.events import VectorFound
-from core.engine.requests import Prompt, Train
+from core.engine.requests import Train
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
 from core.model.mixed_precision import precision_of
+from core.prompt import Prompt
 from core.segment.segment import Segment
 from tests.tiny_models import tiny_model
 from vectors.store.checkpoints import Checkpoints

@@ -8,9 +8,10 @@ import pytest
 
 from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Event, Reported, Said, VectorFound
-from core.engine.requests import LoadModel, Prompt, Reply, ReplyRow, Train
+from core.engine.requests import LoadModel, Reply, ReplyRow, Train
 from core.engine.session import Session
 from core.model.source import ModelSpec
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from vectors.store.library import Library
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from core.engine.events import Event, ModelLoaded, ModelReleased, Said, TaskEnded
-from core.engine.requests import LoadModel, Prompt, Reply, ReplyRow, Train
+from core.engine.requests import LoadModel, Reply, ReplyRow, Train
 from core.engine.session import Session
 from core.engine.worker import Engine
 from core.errors import ModelError
 from core.model import memory
 from core.model import store as model_store
 from core.model.source import ModelSpec
+from core.prompt import Prompt
 from tests.core.test_engine import Listener
 from tests.tiny_models import save_tiny
 from vectors.store.library import Library
@@ -125,7 +126,7 @@ def test_what_runs_goes_on_until_the_new_model_is_there(
     listener.ended(engine.submit(LoadModel(ModelSpec(str(tiny_folder), device="cpu"))))
     fetched, begun = threading.Event(), threading.Event()
 
-    def fetch(source: object, revision: object, trust: object, progress: object) -> Path:
+    def fetch(source: object, revision: object, trust: object, progress: object, convert: object) -> Path:
         begun.set()
         assert fetched.wait(20)
         return tiny_folder

@@ -20,11 +20,12 @@ import pytest
 
 from core.discovery import melbo
 from core.engine.events import Event, Said, VectorFound
-from core.engine.requests import Prompt, Train
+from core.engine.requests import Train
 from core.engine.session import Session, Task
 from core.engine.tasks import sampling as hearing
 from core.engine.tasks import train
 from core.errors import Cancelled, SettingsError
+from core.prompt import Prompt
 from vectors.store import upkeep
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.index import LibraryError

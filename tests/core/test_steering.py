@@ -249,7 +249,8 @@ def test_what_ends_a_completion_early_is_told_once(session: Session) -> None:
 
 
 def test_a_prompt_beyond_the_context_is_told(session: Session) -> None:
-    from core.engine.requests import MeasurePrompt, Prompt, Reply, ReplyRow, Train
+    from core.engine.requests import MeasurePrompt, Reply, ReplyRow, Train
+    from core.prompt import Prompt
 
     long = "word " * 100
     requests = (

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.engine.requests import Prompt
 from core.errors import SettingsError
 from core.files.text_files import ANSWER_COLUMNS, PROMPT_COLUMNS, lines_of, questions_of
+from core.prompt import Prompt
 
 # What a cell or a string may hold; a NUL makes a file a binary one.
 _TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(str.strip)

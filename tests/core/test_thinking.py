@@ -9,11 +9,12 @@ import pytest
 
 from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Event, Reported, Said, VectorFound
-from core.engine.requests import Prompt, Reply, ReplyRow, Request, Train
+from core.engine.requests import Reply, ReplyRow, Request, Train
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
 from core.model.prompts import prompt_ids
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from melbo_tui.run_state import RunState
 from tests.chat_templates import GPT_OSS, QWEN3

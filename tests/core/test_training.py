@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from core.engine.events import Event, RadiusChosen, RunStarted, Said, Stepped, VectorFound, Warned
-from core.engine.requests import Prompt, Reply, ReplyRow, Train, default_blocks
+from core.engine.requests import Reply, ReplyRow, Train
 from core.engine.session import Session
 from core.errors import SettingsError
+from core.model.source import default_blocks
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from vectors.formats import safetensors_file
 from vectors.store.library import Library

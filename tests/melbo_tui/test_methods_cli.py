@@ -9,8 +9,9 @@ import pytest
 
 from core.discovery import METHODS
 from core.engine.events import TaskEnded
-from core.engine.requests import Prompt, Train
+from core.engine.requests import Train
 from core.engine.session import Session
+from core.prompt import Prompt
 from tests.melbo_tui.conftest import CommandLine
 from tests.melbo_tui.scripted import opened, screen_text, until
 from vectors.store.checkpoints import Checkpoints

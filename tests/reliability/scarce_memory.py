@@ -15,9 +15,10 @@ from typing import Any
 def main() -> None:
     folder, spare = sys.argv[1], int(sys.argv[2])
     from core.engine.events import VectorFound, Warned
-    from core.engine.requests import LoadModel, Prompt, Train
+    from core.engine.requests import LoadModel, Train
     from core.engine.session import Session, failure
     from core.model.source import ModelSpec
+    from core.prompt import Prompt
 
     session = Session()
     events: list[Any] = []

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from core.engine.events import Event, Progressed, VectorFound, Warned
-from core.engine.requests import MapBlocks, Prompt, Train
+from core.engine.requests import MapBlocks, Train
 from core.engine.session import Session
 from core.engine.tasks import saving, train
 from core.errors import Cancelled, ModelError
@@ -20,6 +20,7 @@ from core.model.language_model import LanguageModel
 from core.model.loader_failures import readable_failures
 from core.model.source import ModelSource
 from core.model.store import converted_folder, local_folder
+from core.prompt import Prompt
 from melbo_tui.cli import main
 from tests.reliability.disks import fill, free, small_disk
 from tests.vectors.making import vector
@@ -180,13 +181,14 @@ def test_a_model_that_does_not_fit_on_the_disk_is_not_blamed_on_its_file(
             save_file({"weights": np.zeros(400_000, np.float32)}, folder / "model.safetensors")
         (folder / "config.json").write_text("{}")
 
-    monkeypatch.setattr("core.model.language_model.convert_gguf", convert)
     with pytest.raises(ModelError, match=r"the disk that holds .* is full") as told:
-        local_folder(ModelSource("gguf", str(gguf), "x", None), None, False, lambda stage, share: None)
+        local_folder(ModelSource("gguf", str(gguf), "x", None), None, False, lambda stage, share: None, convert)
     assert "MELBO_TUI_CACHE" in told.value.remedy
     assert not list((disk / "cache" / "models").glob(".converting-*"))
     monkeypatch.setenv("MELBO_TUI_CACHE", str(tmp_path / "cache"))
     left = tmp_path / "cache" / "models" / f".converting-{converted_folder(gguf, None).name}-abc"
     left.mkdir(parents=True)
-    assert (local_folder(ModelSource("gguf", str(gguf), "x", None), None, False, lambda *_: None) / "config.json").is_file()
+    assert (
+        local_folder(ModelSource("gguf", str(gguf), "x", None), None, False, lambda *_: None, convert) / "config.json"
+    ).is_file()
     assert not left.exists(), "what a killed process left of the same model is taken away"

@@ -14,10 +14,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from core.engine.evaluation_requests import ScoreOrganism
-from core.engine.requests import MapBlocks, Prompt, Train
+from core.engine.requests import MapBlocks, Train
 from core.engine.unfinished import AtlasHeader, RunHeader, ScoreHeader, Whose
 from core.errors import MelboError
 from core.organism.score_table import sum_up
+from core.prompt import Prompt
 from tests.vectors.making import STAMP, vector
 from vectors.recipe import Recipe
 from vectors.store import similarity, upkeep

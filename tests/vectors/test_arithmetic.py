@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vectors.making import STAMP, vector
-from vectors.mixture import average, orthogonalised, projected_off, rescaled, weighted_sum
-from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+from vectors.mixture import average, orthogonalised, projected_off, rescaled
+from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError, weighted_sum
 
 
 def test_operators_read_like_the_mathematics() -> None:

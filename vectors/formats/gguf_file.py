@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH
 from vectors.files.regular_files import open_regular
 from vectors.formats.raw import Reading, checked_size, made, write_out
-from vectors.mixture import check_compatible
 from vectors.plain_text import natural, one_line
-from vectors.vector import SteeringVector, VectorError
+from vectors.vector import SteeringVector, VectorError, check_compatible
 
 if TYPE_CHECKING:
     import numpy as np

@@ -45,7 +45,11 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
     progress("starting the engine", None)
     first = "core.model.language_model" not in sys.modules
     with _no_collection():
-        from core.model.language_model import LanguageModel, read_config  # torch and transformers, after the first frame
+        from core.model.language_model import (  # torch and transformers, after the first frame
+            LanguageModel,
+            convert_gguf,
+            read_config,
+        )
     if first:
         gc.freeze()  # what was imported stays; a model does not, and is never frozen
     from core.model.config import check_folder, located
@@ -55,7 +59,8 @@ def run(session: Session, request: LoadModel, task: int, emit: Emit) -> Task:
     source = located(spec)
     if not conversion_fits(source):
         _release(session, task, emit)
-    folder = yield from in_background(lambda tell: local_folder(source, spec.revision, spec.trust_remote_code, tell), progress)
+    made = lambda tell: local_folder(source, spec.revision, spec.trust_remote_code, tell, convert_gguf)  # noqa: E731
+    folder = yield from in_background(made, progress)
     if session.has_model:  # which a folder that cannot be read must not cost
         check_folder(folder)
         read_config(folder, spec.trust_remote_code)

@@ -12,7 +12,7 @@ import torch
 from core.discovery import atlas
 from core.discovery.objective import Objective
 from core.engine.events import AtlasGrown, Progressed, Warned
-from core.engine.requests import MapBlocks, parse_tokens
+from core.engine.requests import MapBlocks
 from core.engine.session import Emit, Session, Task
 from core.engine.tasks.saving import Saving
 from core.engine.throughput import Pace
@@ -20,6 +20,7 @@ from core.engine.unfinished import AtlasHeader, Whose
 from core.errors import SettingsError
 from core.memory.halving import halved
 from core.model.prompts import pinned, prompt_ids
+from core.segment.objective_tokens import parse_tokens
 from core.segment.segment import Segment
 from vectors.store.atlases import Atlas, Atlases
 from vectors.store.library import new_run_id

@@ -6,13 +6,13 @@ import time
 from collections.abc import Generator, Sequence
 
 from core.engine.events import Said, Warned
-from core.engine.requests import Reply
+from core.engine.requests import Reply, ReplyRow
 from core.engine.session import Emit, Session, Task
 from core.evaluation.damage import is_broken, repetition
 from core.evaluation.refusal import refuses
 from core.memory.halving import halved
 from core.model.language_model import LanguageModel
-from core.model.prompts import row_ids
+from core.model.prompts import chat_ids, fitting
 from core.steering.generation import Completion, Row, Sampling, generate
 from core.steering.terms import check_fits
 from vectors.store.curation import Sample
@@ -25,8 +25,17 @@ def run(session: Session, request: Reply, task: int, emit: Emit) -> Task:
         for warning in check_fits(asked.steering, model.stamp):
             emit(Warned(task, warning))
         sampling = Sampling(asked.temperature, asked.top_p, asked.max_new_tokens, asked.seed, asked.thought_tokens)
-        rows.append(Row(asked.key, row_ids(model, asked), asked.steering, sampling, watched=True))
+        rows.append(Row(asked.key, _ids(model, asked), asked.steering, sampling, watched=True))
     yield from speak(model, rows, task, emit)
+
+
+def _ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
+    """Token ids of the conversation that the model is to answer."""
+    if row.ids:
+        return fitting(model, row.ids)
+    if row.raw:
+        return fitting(model, model.encode(row.messages[-1][1]), row.messages[-1][1])
+    return chat_ids(model, row.messages, row.template)
 
 
 def speak(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> Generator[None, None, dict[str, Said]]:

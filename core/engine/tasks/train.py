@@ -27,7 +27,7 @@ from core.engine.events import (
     Warned,
 )
 from core.engine.out_file import OutFile
-from core.engine.requests import Train, default_blocks, parse_tokens
+from core.engine.requests import Train
 from core.engine.session import Emit, Session, Task
 from core.engine.tasks.reply import restored
 from core.engine.tasks.run_setup import base_vector, doubts, draw_of, settings_of, starting_draws
@@ -40,6 +40,8 @@ from core.memory.halving import halved
 from core.model.language_model import LanguageModel
 from core.model.mixed_precision import precision_of
 from core.model.prompts import pinned, prompt_ids
+from core.model.source import default_blocks
+from core.segment.objective_tokens import parse_tokens
 from core.segment.segment import Segment
 from core.steering.divergence import Likeness
 from vectors.plain_text import natural, stem_of

@@ -16,8 +16,8 @@ from textual.widgets import Input
 from core.engine.events import Event, ModelLoaded, Said, TaskEnded, Warned
 from core.engine.requests import Reply, ReplyRow
 from core.errors import SettingsError
-from core.model.template_arguments import arguments_of, parse_line, written
 from core.steering.terms import Positions, terms_of
+from core.template_arguments import arguments_of, parse_line, written
 from melbo_tui.attempts import why_not
 from melbo_tui.formatting import moment
 from melbo_tui.panes.chat.conversation import LiveTurn, Talk, recipe

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from core.engine.evaluation_requests import Evaluate
-from core.engine.requests import Prompt
 from core.errors import MelboError
 from core.evaluation import METRICS, Metric
 from core.files.text_files import questions_of
-from core.model.template_arguments import shared_arguments
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
+from core.template_arguments import shared_arguments
 from melbo_tui.attempts import told
 from melbo_tui.formatting import age
 from melbo_tui.panes.reports.measuring import Measuring

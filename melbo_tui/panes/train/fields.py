@@ -8,9 +8,11 @@ from textual.widget import Widget
 from textual.widgets import Input, Static, TextArea
 
 from core.discovery import METHODS
-from core.engine.requests import THOUGHT_TOKENS, Prompt, parse_tokens
 from core.errors import SettingsError
-from core.model.template_arguments import parse_line
+from core.limits import THOUGHT_TOKENS
+from core.prompt import Prompt
+from core.segment.objective_tokens import parse_tokens
+from core.template_arguments import parse_line
 from melbo_tui.typed_prompts import FILES, typed_prompts
 from melbo_tui.widgets.field import Check, Field, choice
 from melbo_tui.widgets.prompt_entry import PromptEntry

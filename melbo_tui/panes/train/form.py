@@ -16,9 +16,12 @@ from textual.widgets import Button, Collapsible, Input, Static
 
 from core.discovery import METHODS
 from core.engine.events import ModelLoaded, PromptMeasured
-from core.engine.requests import Prompt, Train, default_blocks, parse_tokens
+from core.engine.requests import Train
 from core.errors import SettingsError
-from core.model.template_arguments import parse_line
+from core.model.source import default_blocks
+from core.prompt import Prompt
+from core.segment.objective_tokens import parse_tokens
+from core.template_arguments import parse_line
 from melbo_tui.panes.train.fields import (
     ONLY_FOR,
     SEARCHES,

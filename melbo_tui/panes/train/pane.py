@@ -23,8 +23,9 @@ from core.engine.events import (
     VectorFound,
     Warned,
 )
-from core.engine.requests import MeasurePrompt, Prompt, Train
+from core.engine.requests import MeasurePrompt, Train
 from core.errors import SettingsError
+from core.prompt import Prompt
 from melbo_tui.breakpoints import is_wide
 from melbo_tui.messages import LibraryChanged
 from melbo_tui.panes.reports.measuring import MEASURE

@@ -9,7 +9,8 @@ from textual import on
 from textual.widgets import DataTable
 
 from core.engine.events import UNSTEERED, Event, Said, TaskEnded
-from core.engine.requests import Prompt, Reply, ReplyRow
+from core.engine.requests import Reply, ReplyRow
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from melbo_tui.formatting import CHOOSE_A_VECTOR
 from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from core.engine.events import LensRead
-from core.model.template_arguments import arguments_of, written
+from core.template_arguments import arguments_of, written
 from melbo_tui.charts import sparkline
 from melbo_tui.formatting import story
 from melbo_tui.widgets.thought import thought

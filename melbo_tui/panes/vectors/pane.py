@@ -9,9 +9,10 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from core.engine.events import Event, LensRead, Said, TaskEnded
-from core.engine.requests import Prompt, ReadLens, Reply, ReplyRow
-from core.model.template_arguments import shared_arguments
+from core.engine.requests import ReadLens, Reply, ReplyRow
+from core.prompt import Prompt
 from core.steering.terms import SteerTerm
+from core.template_arguments import shared_arguments
 from melbo_tui.attempts import why_not
 from melbo_tui.formatting import CHOOSE_A_VECTOR, answer_of
 from melbo_tui.messages import GrowFamily, SteerWith

@@ -10,8 +10,8 @@ import pytest
 
 from core.errors import ModelError, SettingsError
 from core.model.language_model import LanguageModel
-from core.model.template_arguments import parse_arguments, parse_line, written
 from core.model.templates import ChatTemplate, Message
+from core.template_arguments import parse_arguments, parse_line, written
 from tests.chat_templates import GEMMA, GPT_OSS, LLAMA3, MISTRAL, PHI3, PUBLISHED, QWEN3, Published
 from tests.tiny_models import tiny_model, tiny_tokenizer
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engine.requests import Prompt
 from core.evaluation.behaviours import kind
 from core.evaluation.context import NO_ANSWER, Answer
 from core.evaluation.refusal import refuses
@@ -14,6 +13,7 @@ from core.evaluation.survey import complies
 from core.model.language_model import LanguageModel
 from core.model.templates import ChatTemplate
 from core.model.thoughts import Marks, marks_in, split
+from core.prompt import Prompt
 from core.steering.generation import Completion, Row, Sampling, generate
 from core.steering.terms import SteerTerm
 from tests.chat_templates import GPT_OSS, MISTRAL, PHI3, PUBLISHED, QWEN3, R1, Published
