@@ -86,7 +86,9 @@ class Sitting:
 
     def _measure(self) -> None:
         before = self._count("reports/*.json")
-        self._press("n", "kl", "\r", "\r")
+        self._press("n", "kl", "\r")
+        self.terminal.wait_for("Enter accepts")  # a key that comes before it is the dialog's that has just closed
+        self._press("\r")
         self._until(lambda: self._count("reports/*.json") > before, "a report")
         self.terminal.wait_for("Esc closes")
         self._press(_ESCAPE)  # the report lies over the top line
