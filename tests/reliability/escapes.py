@@ -45,8 +45,10 @@ class Written:
         assert not kinds, f"{kinds} reached the terminal"
         strange = [one for one in self.sequences if MARKER in one or NUMBER in one]
         assert not strange, f"{strange[:5]} reached the terminal"
-        acting = {c for c in self.text if unicodedata.category(c) in {"Cf", "Zl", "Zp"} and c not in "\u200c\u200d"}
-        assert not acting, f"{[hex(ord(c)) for c in acting]} reached the terminal"
+        acting = [
+            i for i, c in enumerate(self.text) if unicodedata.category(c) in {"Cf", "Zl", "Zp"} and c not in "\u200c\u200d"
+        ]
+        assert not acting, f"{ascii(self.text[max(acting[0] - 200, 0) : acting[0] + 50])} reached the terminal"
         marks = max(map(len, "".join("m" if is_mark(c) else " " for c in self.text).split()), default=0)
         assert marks <= MAX_MARKS, f"{marks} marks on one character"
 

@@ -131,7 +131,9 @@ class Terminal:
         new = bytes(self.written[self._fed :])
         self._fed += len(new)
         self._stream.feed(new)
-        return "\n".join(self._screen.display)
+        # Not its own `display`, which fails where the second half of a wide character stands alone.
+        rows = (self._screen.buffer[y] for y in range(self._screen.lines))
+        return "\n".join("".join(row[x].data for x in range(self._screen.columns)) for row in rows)
 
     def line_with(self, *texts: str) -> list[pyte.screens.Char]:
         """The cells of the first line that has all of `texts`, as `screen` last read it."""
