@@ -48,7 +48,7 @@ class Written:
         acting = [
             i for i, c in enumerate(self.text) if unicodedata.category(c) in {"Cf", "Zl", "Zp"} and c not in "\u200c\u200d"
         ]
-        assert not acting, f"{ascii(self.text[max(acting[0] - 200, 0) : acting[0] + 50])} reached the terminal"
+        assert not acting, f"{self.text[max(acting[0] - 200, 0) : acting[0] + 50]!a} reached the terminal"
         marks = max(map(len, "".join("m" if is_mark(c) else " " for c in self.text).split()), default=0)
         assert marks <= MAX_MARKS, f"{marks} marks on one character"
 
