@@ -59,7 +59,7 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
     MissingBlock and MissingModel for what the file does not say, VectorError for what is wrong; nothing is changed then.
     """
     if path.suffix.lower() == ".json":
-        return _read_recipes(library, path)
+        return _read_recipes(library, path, name)
     read = reader_of(path)
     ours = read is safetensors_file.read and how.block is None
     found = [_of_its_model(library, path, vector, how.model, ours) for vector in read(path, how)]
@@ -70,7 +70,7 @@ def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[
     now = time.time()
     found = [replace(v, origin=replace(v.origin, created=now)) if v.origin.method == "import" else v for v in found]
     if name:
-        names = [name] if len(found) == 1 else [f"{name}-{i + 1:02d}" for i in range(len(found))]
+        names = _numbered(name, len(found))
         if how.base_row and len(found) > 1:
             names = [f"{name}-base", *names[:-1]]
         found = [vector.renamed(one) for vector, one in zip(found, names, strict=True)]
@@ -167,7 +167,11 @@ class _Recipes:
     recipes: Annotated[tuple[_Named, ...], AtMost(MAX_VECTORS)]
 
 
-def _read_recipes(library: Library, path: Path) -> list[Kept]:
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}-{i + 1:02d}" for i in range(count)]
+
+
+def _read_recipes(library: Library, path: Path, name: str) -> list[Kept]:
     checked_size(path, _MAX_RECIPES)
     try:
         data = loads(read_regular(path, _MAX_RECIPES))
@@ -187,6 +191,7 @@ def _read_recipes(library: Library, path: Path) -> list[Kept]:
         except LibraryError as error:
             raise VectorError(f"{path.name}: needs a vector that is not here ({error}): import it first") from error
     with library.changing():
-        kept = [library.save_mixture(one.recipe, one.name) for one in recipes]
+        names = _numbered(name, len(recipes)) if name else [one.name for one in recipes]
+        kept = [library.save_mixture(one.recipe, called) for one, called in zip(recipes, names, strict=True)]
         library.made(f"importing {path.name}", [entry.id for entry in kept])
     return kept

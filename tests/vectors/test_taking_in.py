@@ -74,6 +74,14 @@ def test_recipes_are_taken_in_all_or_none(tmp_path: Path, library: Library) -> N
     assert _kept(library) == before
 
 
+@pytest.mark.parametrize(("count", "names"), [(1, ["mine"]), (2, ["mine-01", "mine-02"])])
+def test_recipes_take_the_name_that_is_given(tmp_path: Path, library: Library, count: int, names: list[str]) -> None:
+    a = library.add([vector()])[0].id
+    recipes = [{"name": f"theirs {i}", "recipe": {"terms": [[a, 2.0 + i]]}} for i in range(count)]
+    (tmp_path / "r.json").write_text(json.dumps({"melbo-tui-recipes": 1, "recipes": recipes}))
+    assert [one.name for one in exchange.take_in(library, tmp_path / "r.json", Reading(), "mine")] == names
+
+
 def test_no_mixture_is_kept_that_could_not_be_loaded(library: Library) -> None:
     last = library.add([vector()])[0].id
     for _ in range(DEEPEST + 1):
