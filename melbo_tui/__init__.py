@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from core.errors import MelboError as MelboError
     from core.prompt import Prompt as Prompt
     from melbo_tui.notebook.completions import generate as generate
+    from melbo_tui.notebook.loaded import LoadedModel as LoadedModel
     from melbo_tui.notebook.measuring import evaluate as evaluate
-    from melbo_tui.notebook.models import LoadedModel as LoadedModel
     from melbo_tui.notebook.models import load_model as load_model
     from melbo_tui.notebook.terms import Steering as Steering
     from melbo_tui.notebook.training import train as train
@@ -34,7 +34,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Library": "vectors.store.library",
     "LibraryError": "vectors.store.index",
-    "LoadedModel": "melbo_tui.notebook.models",
+    "LoadedModel": "melbo_tui.notebook.loaded",
     "MelboError": "core.errors",
     "Prompt": "core.prompt",
     "Steering": "melbo_tui.notebook.terms",

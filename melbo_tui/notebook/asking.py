@@ -16,7 +16,7 @@ from core.template_arguments import shared_arguments
 from vectors.vector import Origin, SteeringVector
 
 if TYPE_CHECKING:
-    from melbo_tui.notebook.models import LoadedModel
+    from melbo_tui.notebook.loaded import LoadedModel
     from vectors.store.library import Library
 
 Listener = Callable[[Event], object]

@@ -15,7 +15,7 @@ from melbo_tui.notebook.terms import Steering, terms_of
 from vectors.vector import SteeringVector
 
 if TYPE_CHECKING:
-    from melbo_tui.notebook.models import LoadedModel
+    from melbo_tui.notebook.loaded import LoadedModel
 
 
 @overload

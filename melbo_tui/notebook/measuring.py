@@ -14,7 +14,7 @@ from melbo_tui.notebook.terms import Steering, terms_of
 from vectors.vector import SteeringVector
 
 if TYPE_CHECKING:
-    from melbo_tui.notebook.models import LoadedModel
+    from melbo_tui.notebook.loaded import LoadedModel
     from vectors.store.library import Library
     from vectors.store.reports import Report
 

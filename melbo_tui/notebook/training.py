@@ -15,7 +15,7 @@ from vectors.store.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     from core.engine.session import Session
-    from melbo_tui.notebook.models import LoadedModel
+    from melbo_tui.notebook.loaded import LoadedModel
     from vectors.store.library import Library
 
 
