@@ -80,4 +80,6 @@ def test_the_python_of_the_page_runs(tiny_folder: Path, tmp_path: Path) -> None:
     assert code.count("load_model(") == 1
     script = tmp_path / "page.py"
     script.write_text(re.sub(r"load_model\(.*?\)", f"load_model({str(tiny_folder)!r})", code), encoding="utf-8")
-    assert "no longer refuse" not in _run([str(script)], tmp_path)  # it prints, and ends well
+    out = _run([str(script)], tmp_path)
+    assert re.search(r"^R = \d", out, re.MULTILINE)
+    assert "'shed-02'" in out
