@@ -17,6 +17,8 @@ class MelboError(Exception):
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
+        if remedy:
+            self.add_note(remedy)  # which a traceback shows, in a notebook
 
 
 class ModelError(MelboError):

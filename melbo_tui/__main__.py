@@ -2,6 +2,6 @@
 
 import sys
 
-from melbo_tui.cli import main
+from melbo_tui.start import main
 
 sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.engine.events import Event, ModelLoaded, TaskEnded, Warned
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.model.language_model import LanguageModel
     from core.model.source import ModelSpec
     from vectors.store.library import Library
+    from vectors.vector import SteeringVector
 
 Emit = Callable[[Event], None]
 # A task yields between its steps, at points where it may be paused or ended. `Cancelled` is thrown in there when the user stops
@@ -29,13 +30,20 @@ Task = Generator[Any, None, None]
 
 
 class Session:
-    """Owns the model and the device. `library` None: nothing that is found is saved.
+    """Owns the model and the device. `library` None: nothing is saved. `given` are vectors that a request may name beside
+    the library's.
 
     `waits_for_space`: somebody is there to make room on a full disk, so a task that could not save what it made waits for it.
     """
 
-    def __init__(self, library: Library | None = None, waits_for_space: bool = False) -> None:
+    def __init__(
+        self,
+        library: Library | None = None,
+        waits_for_space: bool = False,
+        given: Mapping[str, SteeringVector] | None = None,
+    ) -> None:
         self.library, self.waits_for_space = library, waits_for_space
+        self.given = given or {}
         self._model: LanguageModel | None = None
         self.spec: ModelSpec | None = None  # what the model was asked for as, to load it again
         # Ends the other tasks, which hold the model that is about to be replaced; whoever runs several at once sets it.
@@ -55,8 +63,9 @@ class Session:
     def has_model(self) -> bool:
         return self._model is not None
 
-    def start(self, task: int, request: Request, emit: Emit) -> Task:
+    def start(self, task: int, request: Request, emit: Emit) -> Generator[Any, None, Any]:
         """The generator that carries out `request`, its module imported at the first step; its events bear the id `task`.
+        It returns what the task does: a training run `Trained`, the others nothing.
 
         What goes wrong is logged on the way.
         """
@@ -72,7 +81,7 @@ class Session:
             emit(event)
 
         try:
-            yield from importlib.import_module(request.task_module).run(self, request, task, told)
+            return (yield from importlib.import_module(request.task_module).run(self, request, task, told))
         except Exception as error:
             if not isinstance(error, Cancelled):
                 failed(f"{asked} ({_versions()})", error)

@@ -22,6 +22,7 @@ from melbo_tui import __version__
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json
 from melbo_tui.log import log_file
+from melbo_tui.namesakes import namesakes
 from melbo_tui.settings import library_folder, settings_file
 from vectors.store.index import LibraryError
 from vectors.store.library import Library
@@ -64,6 +65,8 @@ def examine(library: str | None) -> tuple[dict[str, str], list[str]]:
             facts[package] = "not installed"
             if package not in _OPTIONAL:
                 problems.append(f"{package} is missing: pip install {package}")
+    # This program found its own; Python, or a notebook, that is started here looks into this folder first.
+    problems += [f"for Python started in this folder: {line}" for line in namesakes([os.getcwd(), *sys.path])]
     if facts["torch"] != "not installed":
         facts["device"] = _device(problems)
     facts["memory"] = f"{_memory_gib():.1f} GiB"

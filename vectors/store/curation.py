@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from typing import Any, SupportsFloat
 
 from vectors.errors import VectorError
@@ -79,7 +79,7 @@ class Curation(Store):
     `history` is what this object changed, for `undo`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | PathLike[str]) -> None:
         self.history: list[Change] = []
         super().__init__(folder)
 

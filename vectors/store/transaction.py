@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ class Store:
     `behind` says why the index could not take in what the files and the journal have beyond it, where that is so.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.expanduser()
+    def __init__(self, folder: str | PathLike[str]) -> None:
+        self.folder = Path(folder).expanduser()
         self.behind = ""
         self._tried_at = 0.0
         try:

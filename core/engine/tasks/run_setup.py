@@ -48,13 +48,17 @@ def settings_of(request: Train, model: LanguageModel, source: int) -> Any:
 
 
 def base_vector(session: Session, name: str | None) -> SteeringVector | None:
-    """The library's vector called `name`, None where it is None. Raises SettingsError for another model's."""
+    """The vector called `name`, given with the request or of the library; None where it is None.
+
+    Raises SettingsError for another model's.
+    """
     if not name:
         return None
-    if session.library is None:
-        raise SettingsError("the base vector comes from the library, and there is none")
-    stamp = session.model.stamp
-    base = session.library.load(session.library.find(str(name), stamp.label()).id)
+    stamp, base = session.model.stamp, session.given.get(str(name))
+    if base is None:
+        if session.library is None:
+            raise SettingsError("the base vector comes from the library, and there is none")
+        base = session.library.load(session.library.find(str(name), stamp.label()).id)
     for warning in check_fits((SteerTerm(base),), stamp):
         raise SettingsError(f"the base cannot be used: {warning}", "choose a vector of the model that is loaded")
     return base

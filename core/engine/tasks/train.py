@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from core.engine.events import (
 )
 from core.engine.out_file import OutFile
 from core.engine.requests import Train
+from core.engine.results import Trained
 from core.engine.session import Emit, Session, Task
 from core.engine.tasks.reply import restored
 from core.engine.tasks.run_setup import base_vector, doubts, draw_of, settings_of, starting_draws
@@ -55,10 +57,11 @@ _CHECKPOINT_SECONDS = 15.0
 _New = tuple[int, float, tuple[tuple[str, float], ...]]  # a vector's draw, objective and facts, to be told of
 
 
-def run(session: Session, request: Train, task: int, emit: Emit) -> Task:
+def run(session: Session, request: Train, task: int, emit: Emit) -> Generator[Any, None, Trained]:
     one = _Run(session, request, task, emit)
     with one.checkpoints.held(one.run_id) if one.checkpoints is not None else nullcontext():
         yield from one.steps()
+    return Trained(task, one.run_id, tuple(one.vectors), np.concatenate(one.losses) if one.losses else None)
 
 
 class _Run:
@@ -377,7 +380,7 @@ class _Run:
             chosen,
             request.seed,
             job.radius,
-            parents=(self.base.id,) if self.base is not None else (),
+            parents=(self.base.id,) if self.base is not None and self.base.id else (),
             created=time.time() if self.told is None else self.told.created,
         )
 

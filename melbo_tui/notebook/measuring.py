@@ -1,0 +1,76 @@
+"""`evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from core.engine.evaluation_requests import Evaluate
+from core.engine.events import Reported
+from core.errors import SettingsError
+from core.steering.terms import SteerTerm
+from melbo_tui.notebook.asking import Asked, Listener, carry_out, prompts_of, session_of, split, with_base
+from melbo_tui.notebook.terms import Steering, terms_of
+from vectors.vector import SteeringVector
+
+if TYPE_CHECKING:
+    from melbo_tui.notebook.loaded import LoadedModel
+    from vectors.store.library import Library
+    from vectors.store.reports import Report
+
+
+def evaluate(
+    model: LoadedModel,
+    metric: str,
+    vectors: SteeringVector | Steering | Sequence[SteeringVector | Steering] = (),
+    prompts: Asked | Sequence[Asked] = (),
+    *,
+    answers: Sequence[Sequence[str]] = (),
+    controls: int | None = None,
+    seed: int = 0,
+    library: Library | None = None,
+    listen: Listener | None = None,
+    **options: Any,
+) -> Report:
+    """Measures what vectors do, each beside random vectors of the same norm and the unsteered model.
+
+    Args:
+        model: what `load_model` gave.
+        metric: `kl`, `norms`, `sweep`, `survey`, `behaviours`, `accuracy`, `examples` or `presence`.
+        vectors: each is a condition of its own, a `Steering` of one term one with a coefficient. `norms` can do without.
+        prompts: what the model is asked; without any, the prompts that the vectors were trained on.
+        answers: for `accuracy`: the right answers to each prompt, as many as there are prompts.
+        controls: how many random vectors; None: the metric's own number.
+        seed: of the random vectors.
+        library: where the report is kept; None: nowhere.
+        listen: is called with every event, the report so far among them; without it, warnings are Python's.
+        options: what else `melbo-tui evaluate METRIC --help` lists: `tokens` (of an answer), `thought_tokens`, `coefficients`,
+            `top`, `base` (a name or a vector), `against`, `at`.
+
+    Returns:
+        The report: `tables` (each with `title`, `columns` and `rows`; `table.numbers(name)` gives a column), and `findings`,
+        what it comes to, a sentence each. KL is in nats.
+
+    Raises:
+        MelboError: a setting cannot be, or a vector does not fit the model.
+        LibraryError: the library cannot be written.
+    """
+    given, settings = split(options, Evaluate)
+    settings, named = with_base(settings)
+    several = [vectors] if isinstance(vectors, (SteeringVector, Steering)) else vectors
+    terms = tuple(_condition(one) for one in several)
+    asked = prompts_of(prompts, [term.vector.origin for term in terms])
+    right = tuple(tuple(one) for one in answers)
+    request = Evaluate(metric, terms, asked, right, controls, seed=seed, settings=settings, **given)
+    heard = carry_out(session_of(model, library, named), request, listen)
+    return [event for event in heard if isinstance(event, Reported)][-1].report
+
+
+def _condition(one: SteeringVector | Steering) -> SteerTerm:
+    """The one term of a condition."""
+    terms = terms_of(one)
+    if len(terms) != 1:
+        raise SettingsError(
+            f"a condition has one vector, and this one has {len(terms)}", "measure a sum of vectors of one block"
+        )
+    return terms[0]
