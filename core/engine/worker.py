@@ -51,7 +51,9 @@ class Engine(Stepper):
     def wait_for(self, handle: Handle, seconds: float | None) -> None:
         """Returns when the task has ended, or after so many seconds. Raises RuntimeError in the engine's own thread."""
         if threading.current_thread() is self._thread:
-            raise RuntimeError("a listener that is called in the engine's thread cannot wait for a task: give the engine `deliver`")
+            raise RuntimeError(
+                "a listener that is called in the engine's thread cannot wait for a task: give the engine `deliver`"
+            )
         super().wait_for(handle, seconds)
 
     def _work(self) -> None:
