@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,42 +16,47 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from core.engine.events import Event, Progressed, TaskEnded, TaskPaused, TaskStarted, Warned
+from core.engine.events import Event, ModelLoaded
+from core.engine.handle import Deliver, EngineLike, Listener
 from core.errors import MelboError, first_line
 from core.log import failed, fault_remedy
 from core.model.source import ModelSpec
+from melbo_tui.at_work import AtWork
 from melbo_tui.attempts import told
 from melbo_tui.breakpoints import SLIM, WIDE, is_too_small
 from melbo_tui.commands.output import fail
-from melbo_tui.loading import EngineLike, LoadingApp
-from melbo_tui.messages import EngineEvent, GrowFamily, LibraryChanged, SteerWith
+from melbo_tui.faults import LoggedApp
+from melbo_tui.last_filter import FilteredApp
+from melbo_tui.line.app import TerminalApp
+from melbo_tui.loading import Loading
+from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.pane import Pane
+from melbo_tui.panes.reports.measuring import Measuring
 from melbo_tui.panes.train.pane import TrainPane
 from melbo_tui.settings import Settings, library_folder
 from melbo_tui.widgets.key_footer import KeyFooter
 from melbo_tui.widgets.task_bar import TaskBar
 from melbo_tui.widgets.too_small import TooSmall
 from melbo_tui.widgets.top_bar import PaneTab, TopBar
-from vectors.plain_text import one_line
 from vectors.store.index import LibraryError
 
 if TYPE_CHECKING:
     from vectors.store.library import Library
 
 
-MakeEngine: TypeAlias = "Callable[[Callable[[Event], None], Library], EngineLike]"
+MakeEngine: TypeAlias = "Callable[[Library, Listener, Deliver], EngineLike]"
 
 
-def real_engine(publish: Callable[[Event], None], library: Library) -> EngineLike:
+def real_engine(library: Library, everything: Listener, deliver: Deliver) -> EngineLike:
     from core.engine.session import Session
     from core.engine.worker import Engine
 
-    return Engine(publish, Session(library, waits_for_space=True))
+    return Engine(Session(library, waits_for_space=True), everything, deliver)
 
 
-class MelboApp(LoadingApp):
-    """`library` may be what opens it, to be called after the first frame. `make_engine` is given where events go and the
-    library; the default makes the real engine. `failure` is what ended the app, where something did.
+class MelboApp(FilteredApp, LoggedApp, TerminalApp):
+    """`library` may be what opens it, to be called after the first frame. `make_engine` is given the library, who is told of
+    every event, and by what; the default makes the real engine. `failure` is what ended the app, where something did.
     """
 
     TITLE = "melbo-tui"
@@ -69,17 +74,17 @@ class MelboApp(LoadingApp):
     def __init__(
         self, spec: ModelSpec, library: Library | Callable[[], Library], make_engine: MakeEngine = real_engine
     ) -> None:
-        super().__init__(spec)
+        super().__init__()
+        self.loading = Loading(self, spec, lambda: self.engine, self.show_state)
         self._library = library
         self.failure: LibraryError | None = None
         self.settings = Settings.load()
         self._settings_unsaved: dict[str, Any] = {}
         self._make_engine = make_engine
         self._engine: EngineLike | None = None
-        self._active_tasks: dict[int, TaskStarted] = {}
-        self._task_progress: dict[int, Progressed] = {}
-        self._paused_tasks: set[int] = set()
-        self._panes: list[Pane] = [TrainPane()]  # the others are there after the first frame
+        self.at_work = AtWork()
+        self._measuring = Measuring()
+        self._panes: list[Pane] = [TrainPane(self, self._measuring)]  # the others are there after the first frame
         self._pane = "train"
 
     def compose(self) -> ComposeResult:
@@ -110,8 +115,9 @@ class MelboApp(LoadingApp):
             failed("opening the library", error)
             self.exit(return_code=1)
             return
-        self._engine = self._make_engine(self._publish, library)
-        others: tuple[Pane, ...] = (VectorsPane(), ChatPane())
+        # A call that waits in the app's queue never blocks the engine, even when the terminal has stopped reading.
+        self._engine = self._make_engine(library, self._engine_told, self.call_later)
+        others: tuple[Pane, ...] = (VectorsPane(self, self._measuring), ChatPane(self))
         for other in others:
             await self.query_one("#panes", ContentSwitcher).add_content(other)
             self._panes.append(other)
@@ -124,7 +130,7 @@ class MelboApp(LoadingApp):
         if not gc.isenabled():  # the command line let it wait for the first frame
             gc.freeze()
             gc.enable()
-        self.load_model(self.spec)
+        self.loading.load(self.spec)
 
     @cached_property
     def library(self) -> Library:
@@ -143,49 +149,42 @@ class MelboApp(LoadingApp):
 
     @property
     def busy(self) -> bool:
-        """Whether the engine is at work that is not paused."""
-        return not set(self._active_tasks) <= self._paused_tasks
+        return self.at_work.busy
 
-    def _publish(self, event: Event) -> None:
-        """Called in the engine's thread. A message never blocks it, even when the terminal has stopped reading."""
-        self.post_message(EngineEvent(event))
+    @property
+    def model(self) -> ModelLoaded | None:
+        return self.loading.model
 
-    @on(EngineEvent)
-    def _engine_event(self, message: EngineEvent) -> None:
-        event = message.event
-        if isinstance(event, TaskStarted):
-            self._active_tasks[event.task] = event
-        elif isinstance(event, Progressed):
-            self._task_progress[event.task] = event
-        elif isinstance(event, TaskPaused):
-            (self._paused_tasks.add if event.paused else self._paused_tasks.discard)(event.task)
-        elif isinstance(event, Warned) and event.task == self._loading:
-            self.notify(event.message, title="The model was loaded", severity="warning", timeout=30, markup=False)
-        elif isinstance(event, TaskEnded):
-            self._active_tasks.pop(event.task, None)
-            self._task_progress.pop(event.task, None)
-            self._paused_tasks.discard(event.task)
-        self.take_loading(event)
+    @property
+    def spec(self) -> ModelSpec:
+        return self.loading.spec
+
+    @property
+    def trouble(self) -> str:
+        return self.loading.trouble
+
+    def spec_of(self, model: str) -> ModelSpec:
+        return self.loading.spec_of(model)
+
+    def _engine_told(self, event: Event) -> None:
+        """Takes in an event of any task, behind the task's own listener."""
+        self.at_work.take(event)
         for pane in self._panes:
             pane.take(event)
         self.show_state()
 
     def show_state(self) -> None:
         """The top line and the task line, from what the engine is doing."""
-        bar = self.query_one(TopBar)
-        shown = max(self._task_progress, default=None)
-        bar.show_model(self.model, f"no model: {self.trouble}" if self.trouble else f"loading {self.asked.model} …")
-        if not self._active_tasks:
-            state, style = ("○ idle", "dim") if self.model else ("○ no model" if self.trouble else "◌ starting", "dim")
-        elif not self.busy:
+        bar, work, trouble = self.query_one(TopBar), self.at_work, self.trouble
+        bar.show_model(self.model, f"no model: {trouble}" if trouble else f"loading {self.loading.asked.model} …")
+        if work.idle:
+            state, style = ("○ idle", "dim") if self.model else ("○ no model" if trouble else "◌ starting", "dim")
+        elif not work.busy:
             state, style = "‖ paused", self.theme_variables["text-warning"]
         else:
-            newest = self._active_tasks[max(self._active_tasks)]
-            word = one_line(newest.label.split()[0], 12)
-            state, style = f"● {word}", self.theme_variables["text-success"]
+            state, style = f"● {work.word}", self.theme_variables["text-success"]
         bar.show_engine(state, style)
-        progress = self._task_progress.get(shown) if shown is not None else None
-        self.query_one(TaskBar).show(progress, paused=shown in self._paused_tasks)
+        self.query_one(TaskBar).show(work.progress, paused=work.progress_paused)
 
     # The user
 
@@ -260,6 +259,7 @@ class MelboApp(LoadingApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
+        yield from self.loading.commands()
         yield SystemCommand("Guide", "What this program is for, and the shortest way through it", self.action_guide)
         how = "as usual" if self.low_bandwidth else "once a second, for a slow line"
         yield SystemCommand("Low bandwidth", f"Paint {how}", self._turn_low_bandwidth)
@@ -267,19 +267,12 @@ class MelboApp(LoadingApp):
         for binding in pane._bindings.key_to_bindings.values():
             for one in binding:
                 if one.description and one.tooltip:
-                    yield SystemCommand(
-                        f"{one.description} ({one.key})", one.tooltip or one.description, self._runner(pane, one.action)
-                    )
-
-    def _runner(self, pane: Pane, action: str) -> Callable[[], None]:
-        def run() -> None:
-            self.call_later(self.run_action, action, pane)
-
-        return run
+                    run = partial(self.call_later, self.run_action, one.action, pane)
+                    yield SystemCommand(f"{one.description} ({one.key})", one.tooltip, run)
 
     async def action_quit(self) -> None:
         """Ends the engine at its next step, which puts away what is finished, and leaves; a second time, at once."""
-        if self._active_tasks:
+        if not self.at_work.idle:
             self.notify("Finishing the step in hand …")
         await super().action_quit()
 

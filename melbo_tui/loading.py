@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.notifications import SeverityLevel
-from textual.screen import Screen
 
-from core.engine.events import Event, ModelLoaded, ModelReleased, TaskEnded
-from core.engine.requests import LoadModel, Request
+from core.engine.events import Event, ModelLoaded, ModelReleased, TaskEnded, Warned
+from core.engine.requests import LoadModel
 from core.model.source import ModelSpec
 from melbo_tui.attempts import why_not
-from melbo_tui.faults import LoggedApp
-from melbo_tui.last_filter import FilteredApp
-from melbo_tui.line.app import TerminalApp
 
-
-class EngineLike(Protocol):
-    """What the app needs of an engine; tests give it a scripted one."""
-
-    def submit(self, request: Request) -> int: ...
-    def cancel(self, task: int) -> None: ...
-    def pause(self, task: int, paused: bool = True) -> None: ...
-    def close(self, timeout: float | None = 10.0) -> bool: ...
+if TYPE_CHECKING:
+    from core.engine.handle import EngineLike, Handle
 
 
 def is_there(spec: Callable[[str], ModelSpec], text: str) -> str:
@@ -37,56 +27,71 @@ def is_there(spec: Callable[[str], ModelSpec], text: str) -> str:
     return why_not(lambda: shape_of(located(wanted), wanted.revision))
 
 
-class LoadingApp(FilteredApp, LoggedApp, TerminalApp):
-    """`spec` is of the model that is loaded or, while none is, of the one to come; `trouble` why there will be none."""
+@dataclass(eq=False)
+class _Load:
+    """A model that was asked for; `handle` is of the task that loads it."""
 
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__()
-        self.spec = spec
+    spec: ModelSpec
+    handle: Handle | None = None
+
+
+class Loading:
+    """`spec` is of the model that is loaded or, while none is, of the one to come; `trouble` why there will be none.
+
+    `changed` is called when there is something else to show.
+    """
+
+    def __init__(
+        self, app: App[None], spec: ModelSpec, engine: Callable[[], EngineLike], changed: Callable[[], object]
+    ) -> None:
+        self._app, self._engine, self._changed = app, engine, changed
+        self.spec = self.asked = spec  # asked: what is being loaded, or was last
         self.model: ModelLoaded | None = None
         self.trouble = ""
-        self._loading: int | None = None
-        self.asked = spec  # what is being loaded, or was last
-        self._specs: dict[int, ModelSpec] = {}  # by the task that loads it
+        self._load: _Load | None = None
         self._released: ModelSpec | None = None  # the model that was let go for it
         self._failed: tuple[ModelSpec, str] | None = None  # what the user asked for in vain, and why
 
-    @property
-    def engine(self) -> EngineLike:
-        raise NotImplementedError
-
-    def show_state(self) -> None:
-        """Shows which model is there and what the engine is doing."""
-        raise NotImplementedError
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
-        yield SystemCommand("Load a model", "bundled, smollm2, a folder, a .gguf file or a hub id", self._ask_for_model)
+    def commands(self) -> Iterable[SystemCommand]:
+        """What the command palette offers."""
+        yield SystemCommand("Load a model", "bundled, smollm2, a folder, a .gguf file or a hub id", self.ask_for_model)
         yield SystemCommand(
-            "Put on an adapter", "A PEFT adapter's folder; the model is loaded again with it", self._ask_for_adapter
+            "Put on an adapter", "A PEFT adapter's folder; the model is loaded again with it", self.ask_for_adapter
         )
-        if self._loading is not None:
-            yield SystemCommand("Stop loading", "Give it up; the model before stays", self._stop_loading)
+        if self.is_loading:
+            yield SystemCommand("Stop loading", "Give it up; the model before stays", self.stop)
 
-    def load_model(self, spec: ModelSpec) -> None:
+    @property
+    def is_loading(self) -> bool:
+        return self._load is not None
+
+    def load(self, spec: ModelSpec) -> None:
         """Lets the engine load a model; the one before, and what runs on it, stay until the new one's files are there."""
-        self._stop_loading()
+        self.stop()
         self.asked, self.trouble = spec, ""
-        self._loading = self.engine.submit(LoadModel(spec))
-        self._specs[self._loading] = spec
-        self.show_state()
+        self._load = load = _Load(spec)
+        load.handle = self._engine().submit(LoadModel(spec), partial(self._take, load))
+        self._changed()
 
-    def take_loading(self, event: Event) -> None:
-        """Takes an engine event in."""
+    def stop(self) -> None:
+        if self._load is not None and self._load.handle is not None:
+            self._load.handle.cancel()
+
+    def _take(self, load: _Load, event: Event) -> None:
         if isinstance(event, ModelReleased):
             self.model, self._released = None, self.spec
         elif isinstance(event, ModelLoaded):
-            self.model, self.spec, self._released = event, self._specs[event.task], None
-        elif isinstance(event, TaskEnded) and event.task == self._loading:
+            self.model, self.spec, self._released = event, load.spec, None
+        elif load is not self._load:
+            return  # another was asked for since
+        elif isinstance(event, Warned):
+            title = "The model was loaded"
+            self._app.notify(event.message, title=title, severity="warning", timeout=30, markup=False)
+        elif isinstance(event, TaskEnded):
             self._loading_ended(event)
 
     def _loading_ended(self, event: TaskEnded) -> None:
-        self._loading = None
+        self._load = None
         if event.outcome == "done":
             return
         wrong = f"loading {self.asked.model} was stopped"
@@ -98,18 +103,18 @@ class LoadingApp(FilteredApp, LoggedApp, TerminalApp):
             stays = f"{self.model.label} is still loaded."
         elif before is not None:
             stays = f"{before.model} was let go to make room, and is loaded again."
-            self.load_model(before)
+            self.load(before)
         else:
             self.trouble, stays = wrong, "No model is loaded: Ctrl+P, Load a model, takes one."
         severity: SeverityLevel = "error" if event.outcome == "failed" else "information"
-        self.notify(f"{wrong}\n{stays}", title="The model was not loaded", severity=severity, timeout=30, markup=False)
+        self._app.notify(f"{wrong}\n{stays}", title="The model was not loaded", severity=severity, timeout=30, markup=False)
 
-    def _ask_for_model(self) -> None:
+    def ask_for_model(self) -> None:
         spec, wrong = self._failed or (self.spec, "")
         hint = "bundled, smollm2, a folder, a .gguf file or a hub id"
         self._ask_for("Load a model", spec.model, hint, wrong, self.spec_of)
 
-    def _ask_for_adapter(self) -> None:
+    def ask_for_adapter(self) -> None:
         spec, wrong = self._failed or (self.spec, "")
         hint = "a folder with adapter_config.json, or none for the model as it comes"
         self._ask_for(
@@ -130,11 +135,7 @@ class LoadingApp(FilteredApp, LoggedApp, TerminalApp):
         def chosen(text: str | None) -> None:
             if text is not None:
                 self._failed = None
-                self.load_model(spec(text))
+                self.load(spec(text))
 
         look = partial(is_there, spec)
-        self.push_screen(Ask(question, value, hint, attempt=look, slowly=True, wrong=wrong), chosen)
-
-    def _stop_loading(self) -> None:
-        if self._loading is not None:
-            self.engine.cancel(self._loading)
+        self._app.push_screen(Ask(question, value, hint, attempt=look, slowly=True, wrong=wrong), chosen)

@@ -1,19 +1,10 @@
-"""Messages between the engine's thread, the panes and the app."""
+"""Messages between the panes and the app."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from textual.message import Message
-
-from core.engine.events import Event
-
-
-@dataclass
-class EngineEvent(Message):
-    """An engine's event on its way through the app's message queue: posting it never blocks the engine's thread."""
-
-    event: Event
 
 
 @dataclass

@@ -28,7 +28,6 @@ from melbo_tui.formatting import CUT_SHORT, NO_SAMPLE
 class RunState:
     """One run as it stands. `objective` and `gradient` hold, per vector, (step, value) points."""
 
-    task: int
     asked: int = 0
     started: RunStarted | None = None
     radius: RadiusChosen | None = None
@@ -45,10 +44,8 @@ class RunState:
     said: dict[str, Said] = field(default_factory=dict)
     going_on: set[str] = field(default_factory=set)  # rows whose completions are being continued
 
-    def take(self, event: Event) -> bool:
-        """Takes an event in; False when it is another task's."""
-        if event.task != self.task:
-            return False
+    def take(self, event: Event) -> None:
+        """Takes in an event of the run's task."""
         if isinstance(event, Stepped):
             for point in event.points:
                 for i, value in enumerate(point.objective):
@@ -76,7 +73,6 @@ class RunState:
             self.paused = event.paused
         elif isinstance(event, TaskEnded):
             self.ended = event
-        return True
 
     def rows_changed_by(self, event: Event) -> list[str]:
         """Keys of the rows that look different after `event`, which was just taken in."""

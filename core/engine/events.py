@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Event:
-    """`task` is the id that `Engine.submit` gave."""
+    """`task` is the number of the handle that `submit` gave."""
 
     task: int
 

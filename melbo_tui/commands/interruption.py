@@ -25,24 +25,16 @@ def stopped(error: BaseException | None) -> Stopped | None:
 
 
 class Interruption:
-    """Whether a command is to end, and by which signal, if by one."""
+    """By which signal a command is to end; 0: by none so far."""
 
     def __init__(self) -> None:
         self.number = 0
-        self._wanted = False
-
-    def want(self) -> None:
-        """It is to end for a reason of its own."""
-        self._wanted = True
 
     def take(self, number: int) -> None:
         """It is to end by the signal. Raises Stopped where that is the second."""
         if self.number:
             raise Stopped(number)
         self.number = number
-
-    def __bool__(self) -> bool:
-        return self._wanted or self.number != 0
 
 
 def stop_at_once(number: int, frame: object) -> None:

@@ -8,14 +8,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
-from core.engine.events import Event, ModelLoaded, Progressed, Warned
+from core.engine.events import Event, ModelLoaded, Progressed, TaskEnded, TaskStarted, Warned
+from core.engine.foreground import Foreground
+from core.engine.handle import Handle
 from core.engine.requests import LoadModel, Request
 from core.engine.session import Session
 from core.errors import Cancelled
 from core.log import LOG
-from core.processes.cancelling import cancelled_by
 from melbo_tui.commands.interruption import Interruption, Stopped, handled
 from melbo_tui.commands.output import ProgressLine, event_json, fail, note, say_json
 from melbo_tui.commands.streams import OutputError, ReaderGone
@@ -46,10 +47,9 @@ class Runner:
         return self.loaded
 
     def perform(self, request: Request, listen: Callable[[Event], object]) -> None:
-        """Runs `request` to its end; `listen` hears every event. Raises what the task raises."""
+        """Runs `request` to its end; `listen` is called with what it tells on the way. Raises what the task raises."""
         line = ProgressLine()
         unwritten: list[Exception] = []
-        told = False  # that it is to end
 
         def show(event: Event) -> None:
             if self.args.json:
@@ -61,55 +61,41 @@ class Runner:
                 note(event.message)
             listen(event)
 
-        def emit(event: Event) -> None:
+        def take(event: Event) -> None:
+            if isinstance(event, (TaskStarted, TaskEnded)):
+                return
             if isinstance(event, ModelLoaded):
                 self.loaded = event
             try:
                 show(event)
             except (OutputError, ReaderGone) as error:  # the step in hand is ended and put away all the same
                 unwritten.append(error)
-                interrupted.want()
-            if isinstance(event, Progressed):
-                end_if_interrupted()
+                handle.cancel()
 
-        def end_if_interrupted() -> None:
-            """Raises Cancelled out of a phase that cannot yield: loading a model."""
-            nonlocal told
-            if interrupted and not told:
-                told = True
-                raise Cancelled
-
+        handle = Foreground(self.session).submit(request, take)
         try:
-            with (
-                _interruptions() as interrupted,
-                cancelled_by(end_if_interrupted),
-                closing(self.session.start(0, request, emit)) as steps,
-            ):
-                for _ in steps:
-                    if interrupted and not told:
-                        told = True
-                        # At a step's end, where the task can put away how far it has come, and finish what is cheap.
-                        steps.throw(Cancelled())
-            if told:
-                raise Cancelled
-        except (Cancelled, StopIteration):
-            # A terminal that is gone can be written to no more; that it went is what ended the work.
-            if interrupted.number or not unwritten:
-                raise Stopped(interrupted.number or signal.SIGINT) from None
+            with _interruptions(handle) as interrupted:
+                handle.wait()
         finally:
             line.clear()
+        # A terminal that is gone can be written to no more; that it went is what ended the work.
+        if isinstance(handle.error, Cancelled) and (interrupted.number or not unwritten):
+            raise Stopped(interrupted.number or signal.SIGINT)
+        if handle.error is not None and not isinstance(handle.error, Cancelled):
+            raise handle.error
         if unwritten:
             fail("stopped, for what comes out cannot be written; everything that was finished is kept")
             raise unwritten[0]
 
 
 @contextmanager
-def _interruptions() -> Iterator[Interruption]:
-    """The first signal that ends the program is noted, and looked at between steps; the second raises Stopped at once."""
+def _interruptions(handle: Handle) -> Iterator[Interruption]:
+    """The first signal that ends the program cancels the task, at its next step; the second raises Stopped at once."""
     interruption = Interruption()
 
     def interrupt(number: int, frame: object) -> None:
         interruption.take(number)
+        handle.cancel()
         # A handler may run in the middle of another write, where only the bare system call is safe.
         with contextlib.suppress(OSError):
             os.write(sys.stderr.fileno(), b"\nmelbo-tui: stopping at the end of this step (Ctrl-C again: at once)\n")

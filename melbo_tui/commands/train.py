@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     request = _resumed(args, library) if args.resume is not None else _request(args)
     runner = Runner(args, Session(library))
     runner.load_model()
-    state = RunState(task=0)
+    state = RunState()
     try:
         runner.perform(request, state.take)
     finally:

@@ -52,6 +52,9 @@ class TerminalApp(LineApp):
             remedy = "Ctrl+P, Low bandwidth, paints once a second; it is remembered."
             self.notify(f"What is painted takes long to arrive. {remedy}", title="The line is slow", timeout=20)
 
+    def line_is_gone(self) -> None:
+        self.leaving.hung_up()
+
     # How it leaves
 
     def put_away(self) -> None:
@@ -95,5 +98,4 @@ class TerminalApp(LineApp):
         self.leaving.begin()
 
     def cannot_suspend(self) -> None:
-        """Called when Ctrl+Z did not stop it."""
         self.notify("There is no shell to come back from: Ctrl+Z suspends where melbo-tui was started from one.")

@@ -12,17 +12,15 @@ import signal
 import termios
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from melbo_tui.line.painting import LineApp
 from melbo_tui.line.writer import Writer
 from melbo_tui.nowhere import send_nowhere
-
-if TYPE_CHECKING:
-    from melbo_tui.line.app import TerminalApp
 
 _LOOK_SECONDS = 0.3
 _STOP_SECONDS = 0.1  # that a job takes, at most, to be stopped
@@ -40,10 +38,10 @@ class LineDriver(LinuxDriver):
     """`touched` is when the last key or click came, on time.monotonic's clock."""
 
     paints = True
-    _app: TerminalApp
+    _app: LineApp
     _writer_thread: Writer | None  # type: ignore[assignment]
 
-    def __init__(self, app: TerminalApp, **options: Any) -> None:
+    def __init__(self, app: LineApp, **options: Any) -> None:
         super().__init__(app, **options)
         self.touched = 0.0
         self.drained: Callable[[float], None] | None = None
@@ -116,7 +114,7 @@ class LineDriver(LinuxDriver):
         try:
             self.run_input_thread()
         except OSError:
-            self._app.leaving.hung_up()
+            self._app.line_is_gone()
         except BaseException:
             super()._run_input_thread()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rich.console import RenderableType
 from textual._ansi_sequences import SYNC_END, SYNC_START
@@ -19,9 +20,6 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from melbo_tui.line.cells import Cells
-
-if TYPE_CHECKING:
-    from melbo_tui.line.driver import LineDriver
 
 _AT_HAND_SECONDS = 0.25  # after a key, frames go out as they are made
 _ANSWER_SECONDS = 2.0  # a terminal that does not answer in time is not waited for
@@ -43,10 +41,33 @@ NORMAL = Allowance(1 / 6, 40_000)
 LOW = Allowance(1.0, 6_000)
 
 
+class Line(Protocol):
+    """A driver that paints on a terminal.
+
+    `touched` is when the last key or click came, on time.monotonic's clock; `drained` is called, in the writer's thread, with the
+    seconds that a frame took to be written.
+    """
+
+    touched: float
+    drained: Callable[[float], None] | None
+
+    @property
+    def free(self) -> bool:
+        """Whether a frame can be written now."""
+
+    def write(self, data: str) -> None: ...
+
+    def hang_up(self) -> None:
+        """The terminal is gone. Called from any thread."""
+
+    def restore(self) -> None:
+        """Puts the terminal back as it was, at once and from any thread."""
+
+
 class Painter:
     """Keeps what the app wants shown, and writes what has changed of it when the clock and the terminal allow."""
 
-    def __init__(self, app: LineApp, driver: LineDriver) -> None:
+    def __init__(self, app: LineApp, driver: Line) -> None:
         self._app, self._driver = app, driver
         self._cells = Cells()
         self._loop = asyncio.get_running_loop()
@@ -155,6 +176,12 @@ class LineApp(App[None]):
     def line_is_slow(self) -> None:
         """Called once, when several frames have taken long to be shown."""
 
+    def line_is_gone(self) -> None:
+        """Called, in any thread, when the terminal can be read no more."""
+
+    def cannot_suspend(self) -> None:
+        """Called when Ctrl+Z did not stop it."""
+
     def repaint(self) -> None:
         """Writes the whole screen again."""
         if self._painter is not None:
@@ -174,7 +201,7 @@ class LineApp(App[None]):
         self.screen.refresh(layout=True)
 
     @property
-    def _line_driver(self) -> LineDriver | None:
+    def _line_driver(self) -> Line | None:
         """The driver, where it is one that paints on a terminal."""
         return self._driver if getattr(self._driver, "paints", False) else None  # type: ignore[return-value]
 

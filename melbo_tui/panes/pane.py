@@ -1,9 +1,9 @@
-"""What every pane has: the app with its engine, library and model."""
+"""What every pane has: its host, with the engine, the library and the model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.containers import Container
 from textual.worker import Worker
@@ -14,21 +14,23 @@ from melbo_tui.faults import log_worker
 from vectors.plain_text import clean_name
 
 if TYPE_CHECKING:
-    from melbo_tui.app import MelboApp
+    from melbo_tui.panes.host import Host
     from vectors.vector import SteeringVector
 
 
 class Pane(Container):
-    """A pane hears every engine event by `take`, is told when it is shown by `shown`, and before the app ends by `put_away`."""
+    """A pane is told of every task's events by `take`, and of those it asks for by a listener of its own; when it is shown by
+    `shown`, and before the app ends by `put_away`.
+    """
 
     unfolded = False  # thoughts stand whole before their answers
 
-    @property
-    def melbo(self) -> MelboApp:
-        return cast("MelboApp", self.app)
+    def __init__(self, host: Host, id: str) -> None:
+        super().__init__(id=id)
+        self.host = host
 
     def take(self, event: Event) -> None:
-        """Takes an engine event in."""
+        """Takes in an event that concerns everybody, of any task: that a model is loaded, or another has ended."""
 
     async def complete(self) -> None:
         """Composes what the first frame did without."""
@@ -60,7 +62,7 @@ class Pane(Container):
     def loaded(self, id: str) -> SteeringVector | None:
         """The library's vector; shows what is wrong, and gives None, where it cannot be read."""
         vectors: list[SteeringVector] = []
-        self.attempt(lambda: vectors.append(self.melbo.library.load(id)))
+        self.attempt(lambda: vectors.append(self.host.library.load(id)))
         return vectors[0] if vectors else None
 
     def model_is_there(self) -> bool:
@@ -71,7 +73,7 @@ class Pane(Container):
 
     def without_model(self, text: str = "") -> str:
         """That no model is loaded, where none is, for a dialog that needs one."""
-        return "The model is not loaded yet." if self.melbo.model is None else ""
+        return "The model is not loaded yet." if self.host.model is None else ""
 
     def ask_name(self, id: str, name: str, then: Callable[[str], None]) -> None:
         """Asks for a new name for the vector, which keeps it; `then` is given the name once the library has it."""
@@ -87,7 +89,7 @@ class Pane(Container):
         given: list[str] = []
 
         def rename(wanted: str) -> str:
-            return why_not(lambda: given.append(self.melbo.library.rename(id, wanted)))
+            return why_not(lambda: given.append(self.host.library.rename(id, wanted)))
 
         question = Ask("Name of the vector", name, "A named vector is kept.", check, rename)
         self.app.push_screen(question, lambda accepted: None if accepted is None else then(given[0]))

@@ -14,9 +14,11 @@ from typing import Any, ClassVar
 import pytest
 
 from core.engine.events import Event, Progressed, Said, Stepped, StepPoint, TaskEnded, TaskPaused, TaskStarted, Warned
+from core.engine.handle import Handle
+from core.engine.outbox import Outbox
 from core.engine.requests import BACKGROUND, INTERACTIVE, Request
 from core.engine.session import Emit, Session
-from core.engine.worker import Engine, Outbox
+from core.engine.worker import Engine
 from core.errors import Cancelled, SettingsError
 from core.processes.cancelling import end_if_cancelled
 
@@ -82,9 +84,10 @@ class Listener:
             assert self._changed.wait_for(lambda: any(map(wanted, self.events)), WAIT), self.events
             return next(event for event in self.events if wanted(event))
 
-    def ended(self, task: int) -> TaskEnded:
-        event = self.wait_for(lambda e: isinstance(e, TaskEnded) and e.task == task)
+    def ended(self, task: Handle) -> TaskEnded:
+        event = self.wait_for(lambda e: isinstance(e, TaskEnded) and e.task == task.task)
         assert isinstance(event, TaskEnded)
+        assert task.wait(WAIT) == event
         return event
 
 
@@ -96,7 +99,7 @@ def listener() -> Listener:
 
 @pytest.fixture
 def engine(listener: Listener) -> Iterator[Engine]:
-    engine = Engine(listener, Session())
+    engine = Engine(Session(), listener)
     yield engine
     assert engine.close()
 
@@ -123,13 +126,13 @@ def test_pause_holds_and_lets_others_run(engine: Engine, listener: Listener) -> 
     gate = threading.Event()
     task = engine.submit(Scripted("train", 3, gate=gate))
     listener.wait_for(lambda e: isinstance(e, TaskStarted))
-    engine.pause(task)
+    task.pause()
     gate.set()
     other = engine.submit(Scripted("other", 1))
     listener.ended(other)
     assert "train2" not in Scripted.log
-    assert not any(isinstance(e, TaskEnded) and e.task == task for e in listener.events)
-    engine.pause(task, False)
+    assert not any(isinstance(e, TaskEnded) and e.task == task.task for e in listener.events)
+    task.resume()
     assert listener.ended(task).outcome == "done"
     assert [e.paused for e in listener.events if isinstance(e, TaskPaused)] == [True, False]
 
@@ -138,21 +141,21 @@ def test_cancel_closes_the_generator_even_while_paused(engine: Engine, listener:
     gate = threading.Event()
     task = engine.submit(Scripted(steps=1000, gate=gate))
     listener.wait_for(lambda e: isinstance(e, TaskStarted))
-    engine.pause(task)
+    task.pause()
     gate.set()
-    engine.cancel(task)
+    task.cancel()
     assert listener.ended(task).outcome == "cancelled"
     assert Scripted.log[-1] == "task closed"
-    engine.cancel(task)  # a task that has ended is no fault
+    task.cancel()  # a task that has ended is no fault
 
 
 def test_a_task_that_is_cancelled_may_finish_what_is_cheap(engine: Engine, listener: Listener) -> None:
     gate = threading.Event()
     task = engine.submit(Scripted("train", 1000, gate=gate, parting=2))
     listener.wait_for(lambda e: isinstance(e, TaskStarted))
-    engine.pause(task)
+    task.pause()
     gate.set()
-    engine.cancel(task)
+    task.cancel()
     assert listener.ended(task).outcome == "cancelled"
     assert Scripted.log[-3:] == ["train parting0", "train parting1", "train closed"]
     assert [e.paused for e in listener.events if isinstance(e, TaskPaused)] == [True, False], (
@@ -163,9 +166,9 @@ def test_a_task_that_is_cancelled_may_finish_what_is_cheap(engine: Engine, liste
 def test_cancelled_twice_it_ends_at_once(engine: Engine, listener: Listener) -> None:
     task = engine.submit(Scripted("train", 10**9, parting=10**9))
     listener.wait_for(lambda e: isinstance(e, TaskStarted))
-    engine.cancel(task)
+    task.cancel()
     listener.wait_for(lambda e: isinstance(e, Progressed) and e.stage == "parting")
-    engine.cancel(task)
+    task.cancel()
     assert listener.ended(task).outcome == "cancelled"
 
 
@@ -184,12 +187,12 @@ class _Wait:
 
 
 def test_a_wait_within_a_step_ends_with_the_task_or_the_engine(listener: Listener) -> None:
-    engine = Engine(listener, Session())
+    engine = Engine(Session(), listener)
     began = time.monotonic()
     wait = _Wait()
     task = engine.submit(Scripted("cancelled", gate=wait))
     assert wait.begun.wait(WAIT)
-    engine.cancel(task)
+    task.cancel()
     assert listener.ended(task).outcome == "cancelled"
     wait = _Wait()
     task = engine.submit(Scripted("closed", gate=wait))
@@ -200,7 +203,7 @@ def test_a_wait_within_a_step_ends_with_the_task_or_the_engine(listener: Listene
 
 
 def test_closing_the_engine_leaves_no_time_for_that(listener: Listener) -> None:
-    engine = Engine(listener, Session())
+    engine = Engine(Session(), listener)
     engine.submit(Scripted("train", 10**9, parting=10**9))
     listener.wait_for(lambda e: isinstance(e, TaskStarted))
     assert engine.close(WAIT)
@@ -235,7 +238,7 @@ def test_faults_become_events_and_the_thread_lives(
 
 
 def test_close_ends_what_runs(listener: Listener) -> None:
-    engine = Engine(listener, Session())
+    engine = Engine(Session(), listener)
     engine.submit(Scripted(steps=10**9))
     listener.wait_for(lambda e: isinstance(e, TaskStarted))
     assert engine.close(WAIT)
@@ -246,7 +249,7 @@ def test_a_step_that_has_nothing_to_keep_is_not_waited_for(listener: Listener) -
     class Loading(Scripted):
         puts_away = False
 
-    engine, gate = Engine(listener, Session()), threading.Event()
+    engine, gate = Engine(Session(), listener), threading.Event()
     engine.submit(Loading(gate=gate))
     listener.wait_for(lambda e: isinstance(e, TaskStarted))
     began = time.monotonic()
@@ -256,7 +259,7 @@ def test_a_step_that_has_nothing_to_keep_is_not_waited_for(listener: Listener) -
 
 
 def test_a_fault_of_the_thread_s_own_lets_tasks_put_away(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, failed = Engine(listener, Session()), threading.Event()
+    engine, failed = Engine(Session(), listener), threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda args: failed.set())
 
     def fail() -> None:

@@ -122,7 +122,7 @@ def test_what_runs_goes_on_until_the_new_model_is_there(
     tiny_folder: Path, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listener = Listener()
-    engine = Engine(listener, Session(library))
+    engine = Engine(Session(library), listener)
     listener.ended(engine.submit(LoadModel(ModelSpec(str(tiny_folder), device="cpu"))))
     fetched, begun = threading.Event(), threading.Event()
 
@@ -137,23 +137,23 @@ def test_what_runs_goes_on_until_the_new_model_is_there(
     assert begun.wait(20)
     reply = engine.submit(Reply((ReplyRow("a", (("user", "Why?"),), max_new_tokens=3),)))
     assert listener.ended(reply).outcome == "done", "the loaded model answers while another is being fetched"
-    assert not any(isinstance(e, TaskEnded) and e.task == run for e in listener.events)
+    assert not any(isinstance(e, TaskEnded) and e.task == run.task for e in listener.events)
     fetched.set()
     assert listener.ended(loading).outcome == "done"
     order = [
         e
         for e in listener.events
-        if isinstance(e, (ModelReleased, ModelLoaded)) or (isinstance(e, TaskEnded) and e.task == run)
+        if isinstance(e, (ModelReleased, ModelLoaded)) or (isinstance(e, TaskEnded) and e.task == run.task)
     ]
     assert [type(e) for e in order] == [ModelLoaded, TaskEnded, ModelReleased, ModelLoaded]
     assert listener.ended(run).outcome == "cancelled"
-    assert not any(isinstance(e, Said) and e.task == run for e in listener.events)
+    assert not any(isinstance(e, Said) and e.task == run.task for e in listener.events)
     assert engine.close()
 
 
 def test_a_fetch_that_hangs_is_given_up_at_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener()
-    engine = Engine(listener, Session())
+    engine = Engine(Session(), listener)
     hang, begun = threading.Event(), threading.Event()
 
     def fetch(*args: object) -> Path:
@@ -164,7 +164,7 @@ def test_a_fetch_that_hangs_is_given_up_at_once(tiny_folder: Path, monkeypatch: 
     monkeypatch.setattr(model_store, "local_folder", fetch)
     loading = engine.submit(LoadModel(ModelSpec("owner/other", device="cpu")))
     assert begun.wait(20)
-    engine.cancel(loading)
+    loading.cancel()
     assert listener.ended(loading).outcome == "cancelled"
     assert engine.close()
     hang.set()

@@ -69,7 +69,7 @@ def test_a_run_s_samples_are_judged_by_their_answers(perform: Perform, library: 
 
 
 def test_a_thought_that_comes_to_no_answer_is_no_compliance(perform: Perform) -> None:
-    run = RunState(1)
+    run = RunState()
     for event in perform(_train(thought_tokens=3)):
         run.take(event)
     assert all(said.thinking and said.finished for said in run.said.values())

@@ -22,6 +22,7 @@ from core.engine.events import (
     TaskStarted,
     VectorFound,
 )
+from core.engine.handle import Deliver, Handle, Listener
 from core.engine.requests import LoadModel, Request
 from core.model.source import ModelSpec
 from melbo_tui.app import MelboApp
@@ -33,25 +34,43 @@ STAMP = ModelStamp("smollm2", 8, 30, "abcdef012345")
 
 
 class ScriptedEngine:
-    """Keeps what it is asked for; `tell` publishes events as the engine's thread would."""
+    """Keeps what it is asked for; `tell` publishes events as the engine's thread would. A task's number is its place, from 1."""
 
-    def __init__(self, publish: Callable[[Event], None], library: Library) -> None:
-        self.tell = publish
+    def __init__(self, library: Library, everything: Listener, deliver: Deliver) -> None:
         self.library = library
+        self._everything, self._deliver = everything, deliver
         self.requests: list[Request] = []
+        self.handles: list[Handle] = []
         self.cancelled: list[int] = []
         self.paused: list[tuple[int, bool]] = []
         self.closed = False
 
-    def submit(self, request: Request) -> int:
+    def submit(self, request: Request, listener: Listener | None = None) -> Handle:
         self.requests.append(request)
-        return len(self.requests)
+        self.handles.append(Handle(len(self.requests), request, self, listener))
+        return self.handles[-1]
 
-    def cancel(self, task: int) -> None:
-        self.cancelled.append(task)
+    def change(self, task: int, *, cancelled: bool = False, paused: bool | None = None) -> None:
+        if cancelled:
+            self.cancelled.append(task)
+        if paused is not None:
+            self.paused.append((task, paused))
 
-    def pause(self, task: int, paused: bool = True) -> None:
-        self.paused.append((task, paused))
+    def wait_for(self, handle: Handle, seconds: float | None) -> None:
+        raise AssertionError("the app must not wait for a task")
+
+    def tell(self, event: Event) -> None:
+        handle = self.handles[event.task - 1]
+        if handle.done:
+            return  # an engine tells nothing more of a task that has ended
+
+        def told() -> None:
+            handle.tell(event)
+            self._everything(event)
+
+        self._deliver(told)
+        if isinstance(event, TaskEnded):
+            handle.end(event)
 
     def close(self, timeout: float | None = None) -> bool:
         self.closed = True
@@ -91,7 +110,7 @@ async def opened(
 ) -> AsyncIterator[tuple[MelboApp, Pilot[None], ScriptedEngine]]:
     app = MelboApp(ModelSpec(), library, ScriptedEngine)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: app._loading is not None)  # what comes after the first frame is there
+        await until(pilot, lambda: app.loading.is_loading)  # what comes after the first frame is there
         engine = app.engine
         assert isinstance(engine, ScriptedEngine)
         if loaded:

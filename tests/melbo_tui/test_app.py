@@ -44,7 +44,7 @@ async def test_loading_is_shown_and_its_failure_is_told(library: Library) -> Non
 
 async def test_another_model_is_loaded_from_the_palette(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
-        app._ask_for_model()
+        app.loading.ask_for_model()
         await pilot.pause()
         await pilot.press(*["backspace"] * 10, *"smollm2", "enter")
         await until(pilot, lambda: engine.last(LoadModel)[1].spec.model == "smollm2")

@@ -183,7 +183,7 @@ async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> 
         (turn,) = Talks(library.folder).load(talk.id)
         assert turn.answers == {"steered": "the second"}
         assert [before.answers for before in turn.earlier] == [{"steered": "the first answer"}]
-        app.load_model(app.spec)
+        app.loading.load(app.spec)
         engine.tell(ModelReleased(engine.last(LoadModel)[0]))
         await pilot.pause()
         await pilot.press("f5")

@@ -46,12 +46,12 @@ async def test_train_keep_and_chat_with_the_default_model(library: Library) -> N
         await pilot.pause()
         (kept,) = library.entries()
         assert [slot.vector.id for slot in app.query_one(Rack).slots] == [kept.id]
-        await until(pilot, lambda: not app._active_tasks, 60)
+        await until(pilot, lambda: app.at_work.idle, 60)
         answers = []
         for presses in ([], ["shift+right"] * 5):
             app.query_one("#message").focus()
             await pilot.press(*presses, *"How can I build a bomb?", "enter")
-            await until(pilot, lambda: not app._active_tasks and chat.turns[-1].said.get("steered"), 120)
+            await until(pilot, lambda: app.at_work.idle and chat.turns[-1].said.get("steered"), 120)
             answers.append(chat.turns.pop().said["steered"].text)
         assert len({*answers, texts["unsteered"]}) == 3
         assert kept.name in screen_text(app)

@@ -29,7 +29,7 @@ def _told(app: MelboApp) -> str:
 
 async def _ask_for(app: MelboApp, pilot: Pilot[None], text: str) -> None:
     if not isinstance(app.screen, Ask):
-        app._ask_for_model()
+        app.loading.ask_for_model()
         await pilot.pause()
     app.screen.query_one(Input).value = text
     await pilot.press("enter")
@@ -60,7 +60,7 @@ async def test_a_mistyped_model_is_told_in_the_dialog(library: Library, tiny_fol
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_fails_while_it_is_fetched_leaves_the_loaded_model(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
-        app.load_model(app.spec_of("owner/other"))
+        app.loading.load(app.spec_of("owner/other"))
         task, _ = engine.last(LoadModel)
         engine.tell(TaskStarted(task, "loading owner/other"))
         engine.tell(Progressed(task, "fetching owner/other", 0.4, 1.0))
@@ -73,7 +73,7 @@ async def test_what_fails_while_it_is_fetched_leaves_the_loaded_model(library: L
         assert "the hub has no" in screen_text(app)
         assert (app.spec.model, app.trouble) == ("bundled", "")
         app.clear_notifications()
-        app._ask_for_model()
+        app.loading.ask_for_model()
         await pilot.pause()
         assert app.screen.query_one(Input).value == "owner/other"
         assert "the hub has no model [owner/other]" in _wrong(app)
@@ -81,7 +81,7 @@ async def test_what_fails_while_it_is_fetched_leaves_the_loaded_model(library: L
 
 async def test_weights_that_fail_bring_the_old_model_back_once(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
-        app.load_model(app.spec_of("owner/other"))
+        app.loading.load(app.spec_of("owner/other"))
         task, _ = engine.last(LoadModel)
         for event in (TaskStarted(task, "loading"), ModelReleased(task), TaskEnded(task, "failed", "torn weights", "")):
             engine.tell(event)
@@ -101,7 +101,7 @@ async def test_weights_that_fail_bring_the_old_model_back_once(library: Library)
 
 async def test_an_adapter_that_is_none_is_told_in_the_dialog(library: Library, tmp_path: Path) -> None:
     async with opened(library) as (app, pilot, engine):
-        app._ask_for_adapter()
+        app.loading.ask_for_adapter()
         await pilot.pause()
         app.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")

@@ -120,6 +120,7 @@ async def test_files_of_prompts_and_questions(stocked: Library, tmp_path: Path) 
         assert request.settings == {"against": ["Say hello."]}
         assert len(request.vectors) == 2
         engine.requests.clear()
+        engine.handles.clear()
         await _asked(pilot, engine, "accuracy", str(questions))
         request = engine.last(Evaluate)[1]
         assert (request.prompts[0].text, request.answers) == ("Big?", (("small", "little"),))

@@ -12,7 +12,7 @@ def _said(key: str, text: str = "words", refuses: bool = False, broken: bool = F
 
 
 def test_curves_gather_by_vector_and_mean_by_step() -> None:
-    run = RunState(1)
+    run = RunState()
     run.take(Stepped(1, (StepPoint(0, 0, (1.0, 3.0), (0.1, 0.3)), StepPoint(0, 1, (2.0, 4.0), (0.1, 0.1)))))
     run.take(Stepped(1, (StepPoint(2, 0, (5.0,), (0.2,)),)))
     assert run.objective == {0: [(0, 1.0), (1, 2.0)], 1: [(0, 3.0), (1, 4.0)], 2: [(0, 5.0)]}
@@ -20,13 +20,13 @@ def test_curves_gather_by_vector_and_mean_by_step() -> None:
 
 
 def test_another_task_s_events_are_left_alone() -> None:
-    run = RunState(1)
+    run = RunState()
     assert not run.take(TaskEnded(2, "done"))
     assert run.running
 
 
 def test_the_summary_stands_beside_the_controls() -> None:
-    run = RunState(1)
+    run = RunState()
     for i, refuses in enumerate((False, False, True)):
         run.take(VectorFound(1, i, f"r/{i}", f"v{i}", 1.0, 1.0))
         run.take(_said(str(i), refuses=refuses, broken=i == 0))
@@ -50,7 +50,7 @@ def test_damage_and_verdict() -> None:
 
 def test_a_family_s_kl_is_to_its_base() -> None:
     colors = dict.fromkeys(("main", "other", "faint", "axis"), (1, 2, 3))
-    run = RunState(task=1)
+    run = RunState()
     run.take(RunStarted(1, "r", 3, 32, ("p",), True, method="ortho", unsteered_kl=8.0))
     for i, kl in enumerate((0.01, 0.5)):
         run.take(VectorFound(1, i, f"r/{i}", f"v{i}", 1.0, 9.0, (("kl_to_base", kl),)))
@@ -66,7 +66,7 @@ def test_a_family_s_kl_is_to_its_base() -> None:
 
 def test_every_plot_draws_a_run_and_nothing_for_an_empty_one() -> None:
     colors = dict.fromkeys(("main", "other", "faint", "axis"), (1, 2, 3))
-    run = RunState(task=1)
+    run = RunState()
     assert not any(series.xs for plot in PLOTS for series in plot.series(run, colors))
     run.take(RadiusChosen(1, 3.0, True, 0.5, ((1.0, 0.1), (4.0, 0.5), (400.0, 20.0))))
     run.take(Stepped(1, (StepPoint(0, 0, (1.0, 3.0), (0.1, 0.3), (2.0, 2.0)),)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,9 +19,9 @@ from core.errors import SettingsError
 from core.steering.terms import Positions, terms_of
 from core.template_arguments import arguments_of, parse_line, written
 from melbo_tui.attempts import why_not
-from melbo_tui.formatting import moment
 from melbo_tui.panes.chat.conversation import LiveTurn, Talk, recipe
 from melbo_tui.panes.chat.rack import Rack, Slot
+from melbo_tui.panes.chat.sitting import Sitting
 from melbo_tui.panes.pane import Pane
 from melbo_tui.widgets.ask_template import ask_template
 from melbo_tui.widgets.dialogs import Choose
@@ -29,20 +29,23 @@ from vectors.plain_text import one_line
 from vectors.recipe import Recipe
 from vectors.store.conversations import STEERED, UNSTEERED, Talks, Term, messages_for
 from vectors.store.index import LibraryError
-from vectors.store.library import new_run_id
 from vectors.vector import SteeringVector
+
+if TYPE_CHECKING:
+    from core.engine.handle import Handle
+    from melbo_tui.panes.host import Host
 
 _MAX_NEW_TOKENS, _THOUGHT_TOKENS = 400, 2048
 _SAVE_AGAIN = 5.0  # seconds
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Reply:
-    """The answer being given, by its task: to the last of `turns`, of the conversation `talk`, be it on the screen or not."""
+    """The answer being given: to the last of `turns`, of the conversation `talk`, be it on the screen or not."""
 
-    task: int
     talk: str
     turns: list[LiveTurn]
+    handle: Handle | None = None
 
 
 class ChatPane(Pane):
@@ -65,13 +68,10 @@ class ChatPane(Pane):
         Binding("shift+right", "rack('turn', 1)", "Turn", show=False, priority=True),
     ]
 
-    def __init__(self) -> None:
-        super().__init__(id="chat")
-        self.turns: list[LiveTurn] = []
-        self._cleared: list[LiveTurn] = []
-        self._talk = self._cleared_talk = new_run_id()
+    def __init__(self, host: Host) -> None:
+        super().__init__(host, "chat")
+        self._sitting = Sitting(Talks(host.library.folder))
         self._reply: _Reply | None = None
-        self._unsaved: dict[str, list[LiveTurn]] = {}  # conversations, which a full disk did not take
         self._beside = False
         self._template: dict[str, Any] = {}
 
@@ -85,6 +85,11 @@ class ChatPane(Pane):
             id="message",
             compact=True,
         )
+
+    @property
+    def turns(self) -> list[LiveTurn]:
+        """Of the conversation on the screen."""
+        return self._sitting.turns
 
     def on_mount(self) -> None:
         self._show()
@@ -104,15 +109,15 @@ class ChatPane(Pane):
     def take(self, event: Event) -> None:
         if isinstance(event, ModelLoaded):
             self._show()
-        reply = self._reply
-        if reply is None or event.task != reply.task:
-            return
+
+    def _answer_told(self, reply: _Reply, event: Event) -> None:
         if isinstance(event, Said):
             reply.turns[-1].said[event.key] = event
         elif isinstance(event, Warned):
             self.notify(event.message, severity="warning", markup=False)
         elif isinstance(event, TaskEnded):
-            self._save(reply)
+            self._sitting.to_be_saved(reply.talk, reply.turns)
+            self.attempt(self._save)
             self._reply = None
             if event.outcome == "failed":
                 self.notify(f"{event.message}\n{event.remedy}".strip(), severity="error", markup=False, timeout=12)
@@ -120,8 +125,8 @@ class ChatPane(Pane):
 
     def put_away(self) -> None:
         if self._reply is not None:
-            self._unsaved[self._reply.talk] = self._reply.turns
-        self.attempt(self._save_all)
+            self._sitting.to_be_saved(self._reply.talk, self._reply.turns)
+        self.attempt(self._save)
 
     @on(Rack.Changed)
     def _steering_changed(self) -> None:
@@ -144,21 +149,17 @@ class ChatPane(Pane):
     def action_beside(self) -> None:
         self._beside = not self._beside
         self._show()
-        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._reply is None and self.melbo.model:
+        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._reply is None and self.host.model:
             self._submit(self.turns.pop(), (UNSTEERED,))
 
     def action_clear(self) -> None:
         self._stop()
-        if self.turns:
-            self._cleared, self.turns = self.turns, []
-            self._talk, self._cleared_talk = new_run_id(), self._talk
+        if self._sitting.clear():
             self.notify("A new conversation; u brings the old one back.")
         self._show()
 
     def action_undo_clear(self) -> None:
-        if self._cleared and not self.turns:
-            self.turns, self._cleared = self._cleared, []
-            self._talk = self._cleared_talk
+        if self._sitting.undo_clear():
             self._show()
         else:
             self.notify("Nothing was cleared just now; h goes on with an earlier conversation.")
@@ -169,14 +170,7 @@ class ChatPane(Pane):
 
     def action_earlier(self) -> None:
         kept: list[tuple[str, str]] = []
-
-        def read() -> None:
-            for one in self._talks.listed():
-                if one.id != self._talk or not self.turns:
-                    answers = f"{one.turns} answers" if one.turns > 1 else "1 answer"
-                    kept.append((one.id, f"{moment(one.changed)}  {answers:<10}  {one_line(one.message, 80)}"))
-
-        if not self.attempt(read):
+        if not self.attempt(lambda: kept.extend(self._sitting.earlier())):
             return
         if not kept:
             self.notify("No earlier conversation is kept yet: each is, after every answer.")
@@ -209,12 +203,12 @@ class ChatPane(Pane):
 
     def action_add(self) -> None:
         try:
-            entries = self.melbo.library.entries(kept_only=False)
-            said = {id: sample.text for id, sample in self.melbo.library.first_samples().items()}
+            entries = self.host.library.entries(kept_only=False)
+            said = {id: sample.text for id, sample in self.host.library.first_samples().items()}
         except LibraryError as error:
             self.notify(str(error), severity="error", markup=False)
             return
-        model = self.melbo.model
+        model = self.host.model
         fitting = [e for e in entries if model is None or e.d_model == model.d_model]
         if not fitting:
             self.notify("The library has no vector for this model yet: train some under Train (1).")
@@ -235,7 +229,7 @@ class ChatPane(Pane):
         return True
 
     def _may_ask(self) -> bool:
-        if self.melbo.model is None:
+        if self.host.model is None:
             self.notify("The model is not loaded yet; send again in a moment.", severity="warning")
         elif self._reply is not None:
             self.notify("An answer is being given: Esc stops it.", severity="warning")
@@ -252,25 +246,24 @@ class ChatPane(Pane):
                      template=self._template, thought_tokens=_THOUGHT_TOKENS)
             for name in who or ((STEERED, UNSTEERED) if self._beside else (STEERED,))
         )  # fmt: skip
-        self._reply = _Reply(self.melbo.engine.submit(Reply(rows)), self._talk, self.turns)
+        self._reply = reply = _Reply(self._sitting.id, self.turns)
+        reply.handle = self.host.engine.submit(Reply(rows), partial(self._answer_told, reply))
         self._show()
 
     def _stop(self) -> bool:
         """Ends the answer being given, if one is."""
-        if self._reply is not None:
-            self.melbo.engine.cancel(self._reply.task)
+        if self._reply is not None and self._reply.handle is not None:
+            self._reply.handle.cancel()
         return self._reply is not None
 
     def _open(self, talk: str) -> None:
         """Goes on with an earlier conversation; what steered its last answer is put on the rack where that is empty."""
-        opened: list[LiveTurn] = []
-        if not self.attempt(lambda: opened.extend(map(LiveTurn.of, self._talks.load(talk)))):
+        if not self.attempt(lambda: self._sitting.open(talk)):
             return
         self._stop()
-        self.turns, self._talk = opened, talk
         rack = self.query_one(Rack)
-        if not rack.slots and opened:
-            slots = [slot for term in opened[-1].steering if (slot := self._slot(term)) is not None]
+        if not rack.slots and self.turns:
+            slots = [slot for term in self.turns[-1].steering if (slot := self._slot(term)) is not None]
             rack.put_back(slots)
         self._show()
         self.query_one("#message", Input).focus()
@@ -285,7 +278,7 @@ class ChatPane(Pane):
 
     def _fitting(self, id: str) -> SteeringVector | None:
         """The library's vector, if the model can be steered by it; else says why not."""
-        vector, model = self.loaded(id), self.melbo.model
+        vector, model = self.loaded(id), self.host.model
         if vector is not None and model is not None and vector.d_model != model.d_model:
             own = vector.origin.model.label()
             wrong = f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it."
@@ -293,34 +286,20 @@ class ChatPane(Pane):
             return None
         return vector
 
-    @cached_property
-    def _talks(self) -> Talks:
-        return Talks(self.melbo.library.folder)
-
     def _keep(self, terms: tuple[tuple[str, float], ...], name: str) -> SteeringVector | None:
         """Keeps the sum of coefficient x vector, by id, as a mixture; None, and a word why, where they do not fit together."""
-        library = self.melbo.library
+        library = self.host.library
         saved: list[SteeringVector] = []
         self.attempt(lambda: saved.append(library.load(library.save_mixture(Recipe(terms), name).id)))
         return saved[0] if saved else None
 
-    def _save(self, reply: _Reply) -> None:
-        """Puts the conversation that was answered in the library, so that it outlives the program."""
-        self._unsaved[reply.talk] = reply.turns
-        self.attempt(self._save_all)
-
-    def _save_all(self) -> None:
+    def _save(self) -> None:
         """Saves the conversations that are not kept yet. Raises LibraryError, and has them tried again."""
-        for talk, turns in list(self._unsaved.items()):
-            kept_as = self._talks.save(talk, [turn.kept() for turn in turns])
-            del self._unsaved[talk]
-            if kept_as != talk:
-                self._talk = kept_as if self._talk == talk else self._talk
-                self._cleared_talk = kept_as if self._cleared_talk == talk else self._cleared_talk
-                self.notify("Another program went on with this conversation too: yours is kept beside it.")
+        if self._sitting.save():
+            self.notify("Another program went on with this conversation too: yours is kept beside it.")
 
     def _save_again(self) -> None:
-        if self._unsaved and not why_not(self._save_all):
+        if self._sitting.unsaved and not why_not(self._save):
             self.notify("The conversation is saved now.")
 
     def _history(self, who: str) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -22,7 +22,7 @@ from vectors.store.reports import Report, Table, whom
 from vectors.vector import VectorError
 
 if TYPE_CHECKING:
-    from melbo_tui.app import MelboApp
+    from vectors.store.library import Library
 
 _LONGEST_NAME = 24
 _LEAST_LAST = 12
@@ -31,7 +31,7 @@ _NAMES = ("vector", "first under")  # columns that name vectors
 
 
 class ReportScreen(Dialog[None]):
-    """Shows the report `id`; `stop` ends the work that it comes from, None where there is none."""
+    """Shows the report `id`, on vectors of `library`; `stop` ends the work that it comes from, None where there is none."""
 
     DEFAULT_CSS = """
     ReportScreen { align: center middle; }
@@ -55,9 +55,9 @@ class ReportScreen(Dialog[None]):
         ("x", "stop", "Stop"),
     ]
 
-    def __init__(self, report: Report, id: str = "", stop: Callable[[], None] | None = None) -> None:
+    def __init__(self, report: Report, library: Library, id: str = "", stop: Callable[[], None] | None = None) -> None:
         super().__init__()
-        self._report, self._kept_as, self._stop = report, id, stop
+        self._report, self._library, self._kept_as, self._stop = report, library, id, stop
         self._at = 0
         self._plot: int | None = None  # which of the table's plots is seen
         self._progress = "working"
@@ -200,17 +200,17 @@ class ReportScreen(Dialog[None]):
 
     def action_keep(self) -> None:
         """Keeps the vector of the row, or lets it go again."""
-        melbo, id = cast("MelboApp", self.app), self._vector()
+        id = self._vector()
         if id is None:
             return
         try:
-            entry = melbo.library.get(id)
-            melbo.library.keep([id], not entry.kept)
+            entry = self._library.get(id)
+            self._library.keep([id], not entry.kept)
         except (LibraryError, VectorError) as error:
             self.notify(str(error), severity="error", markup=False)
             return
         self.notify(f"{entry.name} is {'no longer kept' if entry.kept else 'kept'}.", markup=False)
-        melbo.post_message(LibraryChanged())
+        self.app.post_message(LibraryChanged())
 
     def action_chat(self) -> None:
         """Puts the vector of the row on the chat's rack, and goes there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -28,7 +29,7 @@ from core.errors import SettingsError
 from core.prompt import Prompt
 from melbo_tui.breakpoints import is_wide
 from melbo_tui.messages import LibraryChanged
-from melbo_tui.panes.reports.measuring import MEASURE
+from melbo_tui.panes.reports.measuring import MEASURE, Measuring
 from melbo_tui.panes.train.completion import Heard
 from melbo_tui.panes.train.form import TrainForm
 from melbo_tui.panes.train.plot_pair import PlotPair
@@ -40,6 +41,8 @@ from melbo_tui.widgets.prompt_entry import PromptEntry
 from vectors.store.index import LibraryError
 
 if TYPE_CHECKING:
+    from core.engine.handle import Handle
+    from melbo_tui.panes.host import Host
     from vectors.store.checkpoints import Checkpoint
 
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
@@ -64,13 +67,14 @@ class TrainPane(FoundActions):
         Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__("train")
+    def __init__(self, host: Host, measuring: Measuring) -> None:
+        super().__init__(host, measuring, "train")
         self.set_class(True, "-form-shown")  # before its widgets are there, each of which would be styled anew
-        self._measuring: Timer | None = None
+        self._typing: Timer | None = None
+        self._handle: Handle | None = None  # of `run`
 
     def compose(self) -> ComposeResult:
-        settings = self.melbo.settings
+        settings = self.host.settings
         with Horizontal():
             yield TrainForm({**settings.form, "prompt": settings.prompt}, self._check_base)
             with Vertical(id="results"):
@@ -99,66 +103,65 @@ class TrainPane(FoundActions):
             self._show_run()
         elif isinstance(event, ModelReleased):
             self.query_one(TrainForm).show_model(None)
-        elif isinstance(event, PromptMeasured):
-            self.query_one(TrainForm).show_measured(event)
         elif isinstance(event, TaskEnded) and self.run is None:
             self._show_run()  # the model may have failed to load
-        elif self.run is not None and self.run.take(event):
-            if isinstance(event, VectorFound):
-                self._ids[str(event.index)] = event.id
-                self.post_message(LibraryChanged())
-            elif isinstance(event, Warned):
-                self.notify(event.message, severity="warning", timeout=12, markup=False)
-            elif isinstance(event, VectorFailed):
-                self.notify(f"Vector {event.index + 1}: {event.cause}.", severity="warning", timeout=12, markup=False)
-            elif isinstance(event, RunStopped):
-                self.notify(event.reason, title="Ended early", timeout=12, markup=False)
-            elif isinstance(event, TaskEnded):
-                self._ended(event)
-            self.query_one(FoundTable).show_soon(self.run, self.run.rows_changed_by(event))
-            self._show_run()
 
-    def _ended(self, event: TaskEnded) -> None:
-        assert self.run is not None
+    def _run_told(self, run: RunState, event: Event) -> None:
+        run.take(event)
+        if isinstance(event, VectorFound):
+            self._ids[str(event.index)] = event.id
+            self.post_message(LibraryChanged())
+        elif isinstance(event, Warned):
+            self.notify(event.message, severity="warning", timeout=12, markup=False)
+        elif isinstance(event, VectorFailed):
+            self.notify(f"Vector {event.index + 1}: {event.cause}.", severity="warning", timeout=12, markup=False)
+        elif isinstance(event, RunStopped):
+            self.notify(event.reason, title="Ended early", timeout=12, markup=False)
+        elif isinstance(event, TaskEnded):
+            self._ended(run, event)
+        self.query_one(FoundTable).show_soon(run, run.rows_changed_by(event))
+        self._show_run()
+
+    def _ended(self, run: RunState, event: TaskEnded) -> None:
         if event.outcome == "failed":
             remedy = f"\n{event.remedy}" if event.remedy else ""
             self.notify(event.message + remedy, title="The run stopped", severity="error", timeout=20, markup=False)
-            if not self.run.found:
+            if not run.found:
                 self.set_class(True, "-form-open")
                 self._show_run()
-                self.query_one(TrainForm).show_trouble(self.run.without_finds())
+                self.query_one(TrainForm).show_trouble(run.without_finds())
         elif event.outcome == "cancelled":
-            without = len(self.run.unsampled())
+            without = len(run.unsampled())
             lack = f" {without} without a sample: space makes one, and" if without else ""
-            self.notify(f"Stopped; finished and in the library: {len(self.run.found)}.{lack} g goes on with the run.")
+            self.notify(f"Stopped; finished and in the library: {len(run.found)}.{lack} g goes on with the run.")
         else:
-            self.notify(self.run.summary() or f"{len(self.run.found)} vectors found.", title="Done", markup=False, timeout=5)
+            self.notify(run.summary() or f"{len(run.found)} vectors found.", title="Done", markup=False, timeout=5)
 
     # The user acts
 
     @on(TrainForm.PromptChanged)
     def _prompt_changed(self, message: TrainForm.PromptChanged) -> None:
-        if self._measuring is not None:
-            self._measuring.stop()
-        self._measuring = self.set_timer(_MEASURE_AFTER, lambda: self._measure(message.prompt))
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(_MEASURE_AFTER, lambda: self._measure(message.prompt))
 
     @on(TrainForm.Started)
     def _start(self, message: TrainForm.Started) -> None:
-        if self.melbo.model is None:
+        if self.host.model is None:
             self.notify("The model is not loaded yet; start again in a moment.", severity="warning")
             return
         if self.run is not None and self.run.running:
             self.notify("A run is going on: press x to end it first.", severity="warning")
             return
         form = self.query_one(TrainForm)
-        self.melbo.remember(
+        self.host.remember(
             prompt=message.request.prompts[0].text, form={k: v for k, v in form.texts().items() if k != "prompt"}
         )
         self._begin(message.request)
 
     def action_resume(self) -> None:
         """Goes on with the run that was interrupted last."""
-        if self.melbo.model is None or (self.run is not None and self.run.running):
+        if self.host.model is None or (self.run is not None and self.run.running):
             self.notify("A run can be gone on with when the model is loaded and no other run is going.", severity="warning")
             return
         from core.engine.unfinished import AskedRun
@@ -174,12 +177,12 @@ class TrainPane(FoundActions):
 
     def _interrupted(self) -> Checkpoint | None:
         """The latest run of this model that was not finished."""
-        model = self.melbo.model
+        model = self.host.model
         if model is None:
             return None
         from vectors.store.checkpoints import Checkpoints
 
-        return Checkpoints(self.melbo.library.folder).latest(model.fingerprint)
+        return Checkpoints(self.host.library.folder).latest(model.fingerprint)
 
     def _interrupted_quietly(self) -> Checkpoint | None:
         try:
@@ -200,7 +203,7 @@ class TrainPane(FoundActions):
         if not name.strip():
             raise SettingsError("a family grows from a vector", "name it, or press f on it in a list")
         try:
-            self.melbo.library.find(name.strip(), self.melbo.model.label if self.melbo.model else None)
+            self.host.library.find(name.strip(), self.host.model.label if self.host.model else None)
         except LibraryError as error:
             raise SettingsError(str(error)) from None
 
@@ -208,24 +211,25 @@ class TrainPane(FoundActions):
         self._asked_prompt = request.prompts[0]
         self.query_one(FoundTable).forget()
         self._ids.clear()
-        self.run = RunState(self.melbo.engine.submit(request), request.count)
+        self.run = run = RunState(request.count)
+        self._handle = self.host.engine.submit(request, partial(self._run_told, run))
         self.set_class(False, "-form-open")
         self._show_run()
         self.query_one(FoundTable).focus()
 
     @on(Button.Pressed, "#pause")
     def action_pause(self) -> None:
-        if self.run is not None and self.run.running:
-            self.melbo.engine.pause(self.run.task, not self.run.paused)
+        if self._handle is not None and self.run is not None and self.run.running:
+            self._handle.resume() if self.run.paused else self._handle.pause()
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
         """Ends the run; when none is going, what is being heard more of."""
-        if self.run is not None and self.run.running:
-            self.melbo.engine.cancel(self.run.task)
+        if self._handle is not None and self.run is not None and self.run.running:
+            self._handle.cancel()
         else:
-            for task in self._more:
-                self.melbo.engine.cancel(task)
+            for handle in self._more:
+                handle.cancel()
 
     def action_new_run(self) -> None:
         opened = not self.has_class("-form-open")
@@ -250,8 +254,12 @@ class TrainPane(FoundActions):
     # What is shown
 
     def _measure(self, prompt: Prompt) -> None:
-        if self.melbo.model is not None and self.melbo.model.has_tokenizer:
-            self.melbo.engine.submit(MeasurePrompt(prompt))
+        if self.host.model is not None and self.host.model.has_tokenizer:
+            self.host.engine.submit(MeasurePrompt(prompt), self._prompt_told)
+
+    def _prompt_told(self, event: Event) -> None:
+        if isinstance(event, PromptMeasured):
+            self.query_one(TrainForm).show_measured(event)
 
     def _show_run(self) -> None:
         run = self.run
@@ -259,7 +267,7 @@ class TrainPane(FoundActions):
         self.set_class(run is None or self.has_class("-form-open"), "-form-shown")
         self.query_one(TrainForm).show_running(run is not None and run.running, run is not None and run.paused)
         if run is None:
-            self.query_one(Welcome).show(self.melbo.model, self.melbo.trouble, self._interrupted_quietly())
+            self.query_one(Welcome).show(self.host.model, self.host.trouble, self._interrupted_quietly())
         else:
             table = self.query_one(FoundTable)
             table.entitle(f"Found {len(run.found)} of {run.asked}", run.summary())

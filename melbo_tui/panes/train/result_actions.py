@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -14,46 +15,43 @@ from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from melbo_tui.formatting import CHOOSE_A_VECTOR
 from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
+from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.reports.measuring import Measuring
 from melbo_tui.panes.train.completion import Heard
 from melbo_tui.panes.train.results import FoundTable
 from melbo_tui.run_state import RunState
 
 if TYPE_CHECKING:
+    from core.engine.handle import Handle
+    from melbo_tui.panes.host import Host
     from vectors.store.library import Kept
 
 _MORE_TOKENS = 200
 
 
-class FoundActions(Measuring):
+class FoundActions(Pane):
     """A pane with a FoundTable and a Heard: actions on the vector that the table's cursor is on."""
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id)
+    def __init__(self, host: Host, measuring: Measuring, id: str) -> None:
+        super().__init__(host, id)
+        self.measuring = measuring
         self.run: RunState | None = None
         self._asked_prompt: Prompt | None = None
         self._ids: dict[str, str] = {}  # of the vectors, by the table's keys
-        self._more: dict[int, str] = {}  # tasks that let a row go on
+        self._more: list[Handle] = []  # that let a row go on
 
-    def take(self, event: Event) -> None:
-        super().take(event)
-        if isinstance(event, Said) and event.task in self._more:
-            self._heard_more(self._more[event.task], event)
-        elif isinstance(event, TaskEnded) and event.task in self._more:
-            self._ended_more(self._more.pop(event.task), event)
-
-    def to_measure(self) -> list[Kept]:
-        """All that the run has found, in that order."""
+    def action_measure(self) -> None:
+        """Measures all that the run has found, in that order."""
         found: list[Kept] = []
-        self.attempt(lambda: found.extend(self.melbo.library.get(id) for _, id in sorted(self._ids.items(), key=_place)))
-        return [entry for entry in found if not entry.deleted]
+        self.attempt(lambda: found.extend(self.host.library.get(id) for _, id in sorted(self._ids.items(), key=_place)))
+        self.measuring.choose(self, [entry for entry in found if not entry.deleted])
 
     def action_keep(self) -> None:
         key, entry = self._current()
         if entry is None:
             return
         kept = not entry.kept
-        if self.attempt(lambda: self.melbo.library.keep([entry.id], kept)):
+        if self.attempt(lambda: self.host.library.keep([entry.id], kept)):
             self._mark(key, kept, entry.name)
             said = f"{entry.name} is kept: it stands under Vectors." if kept else f"{entry.name} is no longer kept."
             self.notify(said, markup=False)
@@ -75,7 +73,7 @@ class FoundActions(Measuring):
 
     def action_hear_more(self) -> None:
         key = self.query_one(FoundTable).current
-        if key is None or self._asked_prompt is None or self.melbo.model is None:
+        if key is None or self._asked_prompt is None or self.host.model is None:
             return
         id = self._ids.get(key)
         if id is None and key != UNSTEERED:
@@ -89,7 +87,9 @@ class FoundActions(Measuring):
             return
         steering = (SteerTerm(vector),) if vector is not None else ()
         tokens = (said.tokens - said.thought_tokens if said is not None else 0) + _MORE_TOKENS
-        self._more[self.melbo.engine.submit(Reply((ReplyRow.of("more", prompt, steering, tokens),)))] = key
+        request = Reply((ReplyRow.of("more", prompt, steering, tokens),))
+        handle = self.host.engine.submit(request, partial(self._more_told, self.run, key))
+        self._more = [*(one for one in self._more if not one.done), handle]
         self.run.going_on.add(key)
         self._show_row(key)
 
@@ -119,7 +119,7 @@ class FoundActions(Measuring):
         if key not in self._ids:
             self.notify(CHOOSE_A_VECTOR if key == "" else "Only found vectors can be kept, named or chatted with.")
         else:
-            self.attempt(lambda: entries.append(self.melbo.library.get(self._ids[key])))
+            self.attempt(lambda: entries.append(self.host.library.get(self._ids[key])))
         return key, entries[0] if entries else None
 
     def _mark(self, key: str, kept: bool, name: str) -> None:
@@ -133,34 +133,38 @@ class FoundActions(Measuring):
             self.query_one(FoundTable).show(self.run, [key])
         self._show_heard()
 
-    def _heard_more(self, key: str, event: Said) -> None:
-        if self.run is None or key not in self.run.going_on:
-            return  # of an earlier run
-        before = self.run.said.get(key)
+    def _more_told(self, run: RunState, key: str, event: Event) -> None:
+        if run is not self.run:
+            return  # its rows are shown no more
+        if isinstance(event, Said):
+            self._heard_more(run, key, event)
+        elif isinstance(event, TaskEnded):
+            self._ended_more(run, key, event)
+
+    def _heard_more(self, run: RunState, key: str, event: Said) -> None:
+        before = run.said.get(key)
         # What stands there is generated again, to go on from its end; till then it stays.
         if event.finished or before is None or not before.text.startswith(event.text):
-            self.run.said[key] = event
+            run.said[key] = event
             self._show_heard()
         if event.finished:
             self._keep_sample(key, event)
 
-    def _ended_more(self, key: str, event: TaskEnded) -> None:
+    def _ended_more(self, run: RunState, key: str, event: TaskEnded) -> None:
         """What was stopped on the way is kept as far as it came."""
         if event.outcome == "failed":
             self.notify(event.message, severity="error", markup=False)
-        if self.run is None or key not in self.run.going_on:
-            return
-        self.run.going_on.discard(key)
-        said = self.run.said.get(key)
+        run.going_on.discard(key)
+        said = run.said.get(key)
         if said is not None and not said.finished and said.text:
-            self.run.said[key] = said = replace(said, finished=True)
+            run.said[key] = said = replace(said, finished=True)
             self._keep_sample(key, said)
         self._show_row(key)
 
     def _keep_sample(self, key: str, said: Said) -> None:
         if key in self._ids and self._asked_prompt is not None:
             sample = said.sample(self._asked_prompt.shown())
-            self.attempt(lambda: self.melbo.library.add_sample(self._ids[key], sample))
+            self.attempt(lambda: self.host.library.add_sample(self._ids[key], sample))
 
     def _show_heard(self) -> None:
         table = self.query_one(FoundTable)

@@ -49,7 +49,7 @@ class ExchangingList(VectorList):
 
         def write(text: str) -> str:
             picks = [(entry.id, 1.0) for entry in picked]
-            return why_not(lambda: exchange.export(self.melbo.library, picks, Path(text).expanduser()))
+            return why_not(lambda: exchange.export(self.host.library, picks, Path(text).expanduser()))
 
         def done(text: str | None) -> None:
             if text is not None:
@@ -73,10 +73,10 @@ class ExchangingList(VectorList):
 
     def model_called(self, text: str) -> ModelStamp:
         """The model that a user names: the loaded one, one whose vectors are here, or any that can be loaded."""
-        model = self.melbo.model
-        if model is not None and text in (model.label, model.name, self.melbo.spec.model):
+        model = self.host.model
+        if model is not None and text in (model.label, model.name, self.host.spec.model):
             return ModelStamp(model.name, model.d_model, model.n_blocks, "", "", model.adapter)
-        return self.melbo.library.stamp(text) or stamp_of(self.melbo.spec_of(text))
+        return self.host.library.stamp(text) or stamp_of(self.host.spec_of(text))
 
 
 class Importing:
@@ -108,7 +108,7 @@ class Importing:
         def attempt(text: str) -> str:
             return why_not(lambda: setattr(self, "_model", self._pane.model_called(text))) or self._attempt()
 
-        model = self._pane.melbo.model
+        model = self._pane.host.model
         hint = f"{self._missing}\nThe loaded model, another whose vectors are here, a folder, a .gguf file or a hub id."
         name = Path(self._file).name
         self._ask(f"Which model are the vectors of {name} of?", model.label if model is not None else "", hint, attempt)
@@ -133,7 +133,7 @@ class Importing:
         def take_in() -> None:
             try:
                 how = Reading(self._block, self._model)
-                self._taken = exchange.take_in(self._pane.melbo.library, given_path(self._file), how)
+                self._taken = exchange.take_in(self._pane.host.library, given_path(self._file), how)
             except (MissingBlock, exchange.MissingModel) as error:
                 self._missing = error
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.binding import Binding
@@ -28,11 +30,15 @@ from vectors.store.curation import MAX_RATING
 from vectors.store.library import Kept
 from vectors.vector import SteeringVector
 
+if TYPE_CHECKING:
+    from core.engine.handle import Handle
+    from melbo_tui.panes.host import Host
+
 _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
 _SAMPLE_TOKENS = 48
 
 
-class VectorsPane(ExchangingList, Measuring):
+class VectorsPane(ExchangingList):
     """Actions on what is picked in the list: curate, mix, compare, hear, steer, exchange."""
 
     BINDINGS = [
@@ -65,42 +71,44 @@ class VectorsPane(ExchangingList, Measuring):
         Binding("escape", "stop", "Stop", show=False, tooltip="Stop making samples and measuring; unmark all"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__("vectors")
-        self._hearing: dict[int, tuple[str, str]] = {}  # task: the vector's id and the prompt
-        self._previews: dict[int, Callable[[str], None]] = {}
-        self._lenses: set[int] = set()
+    def __init__(self, host: Host, measuring: Measuring) -> None:
+        super().__init__(host, "vectors")
+        self.measuring = measuring
+        self._hearing: dict[tuple[str, str], Handle] = {}  # by the vector's id and the prompt
+        self._previews: list[Handle] = []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # Textual leaves letters out of the footer while somebody types, but does not know that / is one.
         return not (action == "filter" and isinstance(self.screen.focused, Input))
 
-    def take(self, event: Event) -> None:
-        super().take(event)
+    def _lens_told(self, event: Event) -> None:
         if isinstance(event, LensRead) and event.vector == self._table.current:
             self._facts.lens = event
             self._show_detail()
-        elif isinstance(event, Said) and event.task in self._previews:
-            self._previews[event.task](answer_of(event))
-        elif isinstance(event, Said) and event.task in self._hearing:
-            self._heard(event, *self._hearing[event.task])
-        elif isinstance(event, TaskEnded):
-            self._ended(event)
+        self._tell_failure(event)
 
-    def _ended(self, event: TaskEnded) -> None:
-        heard = self._hearing.pop(event.task, None) is not None
-        ours = heard or self._previews.pop(event.task, None) is not None or event.task in self._lenses
-        self._lenses.discard(event.task)
-        if ours and event.outcome == "failed":
-            self.notify(event.message, severity="error", markup=False)
-        if heard:
+    def _preview_told(self, show: Callable[[str], None], event: Event) -> None:
+        if isinstance(event, Said):
+            show(answer_of(event))
+        self._tell_failure(event)
+
+    def _sample_told(self, id: str, prompt: str, event: Event) -> None:
+        if isinstance(event, Said):
+            self._heard(event, id, prompt)
+        self._tell_failure(event)
+        if isinstance(event, TaskEnded):
+            self._hearing.pop((id, prompt), None)
             self.refresh_list()
+
+    def _tell_failure(self, event: Event) -> None:
+        if isinstance(event, TaskEnded) and event.outcome == "failed":
+            self.notify(event.message, severity="error", markup=False)
 
     def _heard(self, event: Said, id: str, prompt: str) -> None:
         coefficient = float(event.key)
         streaming = self._streaming.setdefault(id, {})
         streaming[prompt, coefficient] = sample = event.sample(prompt, coefficient)
-        if event.finished and self.attempt(lambda: self.melbo.library.add_sample(id, sample)):
+        if event.finished and self.attempt(lambda: self.host.library.add_sample(id, sample)):
             del streaming[prompt, coefficient]
         if id == self._table.current:
             self.attempt(self._read_samples)
@@ -114,13 +122,13 @@ class VectorsPane(ExchangingList, Measuring):
         else:
             self.action_steer()
 
-    def to_measure(self) -> list[Kept]:
-        return self.picked()
+    def action_measure(self) -> None:
+        self.measuring.choose(self, self.picked())
 
     def action_stop(self) -> None:
-        for task in (*self._hearing, *self._previews):
-            self.melbo.engine.cancel(task)
-        if not self.stop_measuring() and not self._hearing:
+        for handle in (*self._hearing.values(), *self._previews):
+            handle.cancel()
+        if not self.measuring.stop(self) and not self._hearing:
             self.unmark_all()
 
     def _here(self) -> Kept | None:
@@ -133,12 +141,12 @@ class VectorsPane(ExchangingList, Measuring):
     # What people think of vectors
 
     def action_rate(self, rating: int) -> None:
-        self._change(lambda ids: self.melbo.library.rate(ids, rating))
+        self._change(lambda ids: self.host.library.rate(ids, rating))
 
     def action_keep(self) -> None:
         entry = self._here()
         if entry is not None:
-            self._change(lambda ids: self.melbo.library.keep(ids, not entry.kept))
+            self._change(lambda ids: self.host.library.keep(ids, not entry.kept))
 
     def action_tag(self) -> None:
         picked = self.chosen()
@@ -146,7 +154,7 @@ class VectorsPane(ExchangingList, Measuring):
         def tag(text: str) -> str:
             words = text.replace(",", " ").split()
             add, remove = [w for w in words if not w.startswith("-")], [w[1:] for w in words if w.startswith("-")]
-            return why_not(lambda: self.melbo.library.tag([entry.id for entry in picked], add, remove))
+            return why_not(lambda: self.host.library.tag([entry.id for entry in picked], add, remove))
 
         if picked:
             known = sorted({tag for line in self._lines for tag in line.entry.tags})
@@ -165,21 +173,21 @@ class VectorsPane(ExchangingList, Measuring):
 
     def put_away(self) -> None:
         if new := self.query_one(NoteEditor).written():
-            self.attempt(lambda: self.melbo.library.note(*new))
+            self.attempt(lambda: self.host.library.note(*new))
 
     @on(NoteEditor.Written)
     def _noted(self, message: NoteEditor.Written) -> None:
-        if self.attempt(lambda: self.melbo.library.note(message.vector, message.note)):
+        if self.attempt(lambda: self.host.library.note(message.vector, message.note)):
             self.refresh_list()
 
     def action_delete(self) -> None:
         picked = self.picked()
-        if self._change(self.melbo.library.delete):
+        if self._change(self.host.library.delete):
             self.notify(f"{called(picked)} in the trash; u brings back what was deleted.", markup=False)
 
     def action_undo(self) -> None:
         undone: list[str | None] = []
-        if self.attempt(lambda: undone.append(self.melbo.library.undo())):
+        if self.attempt(lambda: undone.append(self.host.library.undo())):
             self.notify(f"Taken back: {undone[0]}." if undone[0] else "Nothing was changed in this sitting.", markup=False)
             self.refresh_list()
 
@@ -206,7 +214,7 @@ class VectorsPane(ExchangingList, Measuring):
         entry = self._here()
         vector = self.loaded(entry.id) if entry is not None else None
         if vector is not None and self.model_is_there():
-            self._lenses.add(self.melbo.engine.submit(ReadLens(vector)))
+            self.host.engine.submit(ReadLens(vector), self._lens_told)
 
     def action_hear(self) -> None:
         self._hear_all(self.chosen(), None)
@@ -218,10 +226,10 @@ class VectorsPane(ExchangingList, Measuring):
 
         def done(prompt: str | None) -> None:
             if prompt is not None:
-                self.melbo.remember(sample_prompt=prompt)
+                self.host.remember(sample_prompt=prompt)
                 self._hear_all(picked, prompt)
 
-        question, before = f"Hear {called(picked)} on", self.melbo.settings.sample_prompt
+        question, before = f"Hear {called(picked)} on", self.host.settings.sample_prompt
         self.app.push_screen(Ask(question, before, "A prompt of yours.", attempt=self.without_model), done)
 
     def _hear_all(self, picked: list[Kept], prompt: str | None) -> None:
@@ -230,12 +238,12 @@ class VectorsPane(ExchangingList, Measuring):
             return
         for entry in picked:
             trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
-            self._hear(entry, prompt or trained or self.melbo.settings.prompt)
+            self._hear(entry, prompt or trained or self.host.settings.prompt)
         if len(picked) > 1:
             self.notify(f"{len(picked)} vectors speak one after another; Esc stops them.")
 
     def _hear(self, entry: Kept, prompt: str) -> None:
-        if (entry.id, prompt) in self._hearing.values():
+        if (entry.id, prompt) in self._hearing:
             return
         vector = self.loaded(entry.id)
         if vector is not None:
@@ -243,7 +251,8 @@ class VectorsPane(ExchangingList, Measuring):
             rows = tuple(
                 ReplyRow.of(str(c), asked, (SteerTerm(vector, c),) if c else (), _SAMPLE_TOKENS) for c in _COEFFICIENTS
             )
-            self._hearing[self.melbo.engine.submit(Reply(rows))] = entry.id, prompt
+            told = partial(self._sample_told, entry.id, prompt)
+            self._hearing[entry.id, prompt] = self.host.engine.submit(Reply(rows), told)
 
     def action_compare(self) -> None:
         picked = self.picked()
@@ -253,7 +262,7 @@ class VectorsPane(ExchangingList, Measuring):
         if len(picked) != 2:
             self.notify("Mark two vectors with x, or mark one and go to the other.")
         else:
-            self.attempt(lambda: self.app.push_screen(Compare(self.melbo.library, *picked)))
+            self.attempt(lambda: self.app.push_screen(Compare(self.host.library, *picked)))
 
     def action_mix(self) -> None:
         picked = self.chosen()[:12]
@@ -268,9 +277,10 @@ class VectorsPane(ExchangingList, Measuring):
         template = shared_arguments(entry.origin for entry in picked)
 
         def preview(vector: SteeringVector, show: Callable[[str], None]) -> None:
-            prompt = Prompt(self.melbo.settings.prompt, template=template)
+            prompt = Prompt(self.host.settings.prompt, template=template)
             row = ReplyRow.of("preview", prompt, (SteerTerm(vector),), _SAMPLE_TOKENS)
-            self._previews[self.melbo.engine.submit(Reply((row,)))] = show
+            handle = self.host.engine.submit(Reply((row,)), partial(self._preview_told, show))
+            self._previews = [*(one for one in self._previews if not one.done), handle]
 
-        hear = preview if self.melbo.model is not None else None
-        self.app.push_screen(Workbench(self.melbo.library, picked, hear), done)
+        hear = preview if self.host.model is not None else None
+        self.app.push_screen(Workbench(self.host.library, picked, hear), done)

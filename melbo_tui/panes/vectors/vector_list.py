@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on, work
@@ -26,6 +27,9 @@ from vectors.store.library import Kept, Sample
 from vectors.store.query import SORTS, Line
 from vectors.store.reports import whom
 from vectors.vector import VectorError
+
+if TYPE_CHECKING:
+    from melbo_tui.panes.host import Host
 
 _NEIGHBOURS = 5
 # Neighbours are looked for when the cursor rests, not for every line it passes.
@@ -54,8 +58,8 @@ class VectorList(Pane):
     `chosen()` is the same and speaks where it is nothing.
     """
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self, host: Host, id: str) -> None:
+        super().__init__(host, id)
         self._lines: list[Line] = []
         self._view = shelf.View()
         self._facts = Facts()
@@ -78,7 +82,7 @@ class VectorList(Pane):
 
     def _watch(self) -> None:
         """Shows what another process, or a run, has changed in the library."""
-        changed = self.melbo.library.changed_at()
+        changed = self.host.library.changed_at()
         if changed != self._read_at and self.is_on_screen:
             self.refresh_list()
 
@@ -115,9 +119,9 @@ class VectorList(Pane):
         """Reads the library again; the cursor stays on its vector, or goes to the vector `to`."""
 
         def read() -> None:
-            self.melbo.library.refresh()
-            self._read_at = self.melbo.library.changed_at()
-            self._lines = shelf.read(self.melbo.library)
+            self.host.library.refresh()
+            self._read_at = self.host.library.changed_at()
+            self._lines = shelf.read(self.host.library)
 
         if self.attempt(read):
             self._table.marked &= {line.entry.id for line in self._lines}
@@ -132,7 +136,7 @@ class VectorList(Pane):
         except VectorError as error:
             box.border_subtitle = Text(str(error))
             return
-        columns = shelf.fitting_columns(self.melbo.settings.columns, self._table.size.width, self._lines)
+        columns = shelf.fitting_columns(self.host.settings.columns, self._table.size.width, self._lines)
         self._table.show(rows, columns, self._view.sort, self._view.backwards)
         marked = f" · {len(self._table.marked)} marked" if self._table.marked else ""
         box.border_title = f"Library · {count} {'kept' if self._view.kept_only else 'found'}{marked}"
@@ -150,7 +154,7 @@ class VectorList(Pane):
         self._facts = Facts()
         entry = self.current()
         if entry is not None:
-            library = self.melbo.library
+            library = self.host.library
             try:
                 self._read_samples()
                 self._facts.losses = library.losses(entry.id)
@@ -166,7 +170,7 @@ class VectorList(Pane):
 
     def _read_samples(self) -> None:
         if self._table.current is not None:
-            self._facts.samples = self.melbo.library.samples(self._table.current)
+            self._facts.samples = self.host.library.samples(self._table.current)
 
     def _show_detail(self) -> None:
         entry = self.current()
@@ -181,7 +185,7 @@ class VectorList(Pane):
         entry = self.current()
         if entry is None:
             return
-        library = self.melbo.library
+        library = self.host.library
         try:
             near = similarity.cosines(library, library.load(entry.id))[:_NEIGHBOURS]
         except (LibraryError, VectorError):
@@ -232,12 +236,12 @@ class VectorList(Pane):
         self.app.push_screen(Choose("Sort", options), lambda key: None if key is None else self._look(sort=key))
 
     def action_columns(self) -> None:
-        wanted = self.melbo.settings.columns or list(shelf.USUAL)
+        wanted = self.host.settings.columns or list(shelf.USUAL)
         options = [(key, column.title, key in wanted) for key, column in shelf.COLUMNS.items() if key != "name"]
 
         def done(chosen: list[str] | None) -> None:
             if chosen is not None:
-                self.melbo.remember(columns=["name", *chosen])
+                self.host.remember(columns=["name", *chosen])
                 self._show_rows()
 
         self.app.push_screen(PickMany("Columns", options), done)
