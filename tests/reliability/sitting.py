@@ -101,7 +101,9 @@ class Sitting:
         time.sleep(0.5)
         self._press("\r")
         self.terminal.wait_for("Enter accepts")
-        self._press("\x15", asked, "\r")
+        self._press("\x15")
+        time.sleep(1.0)  # an action may come behind letters that follow it at once
+        self._press(asked, "\r")
         self.loaded(name)
 
     def _press(self, *keys: str) -> None:
