@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core.engine.evaluation_requests import Evaluate
 from core.errors import MelboError
-from core.evaluation import METRICS, Metric
+from core.evaluation import METRICS
+from core.evaluation.metric import Metric
 from core.files.text_files import questions_of
 from core.prompt import Prompt
 from core.steering.terms import SteerTerm
