@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on
@@ -25,10 +26,12 @@ from core.prompt import Prompt
 from core.segment.objective_tokens import parse_tokens
 from core.template_arguments import parse_line
 from melbo_tui.panes.train.fields import first_fields, more_fields, name_or_none, radius, steps_explained, whole
-from melbo_tui.panes.train.own_fields import OwnFields
 from melbo_tui.widgets.field import Check, Field
 from melbo_tui.widgets.prompt_entry import PromptEntry
 from vectors.plain_text import one_line
+
+if TYPE_CHECKING:
+    from melbo_tui.panes.train.own_fields import OwnFields
 
 
 class TrainForm(Vertical):
@@ -253,6 +256,8 @@ class TrainForm(Vertical):
         """Those of the chosen method; None where it cannot be imported."""
         name = self._method_name
         if name not in self._own:
+            from melbo_tui.panes.train.own_fields import OwnFields  # which the first frame does without
+
             try:
                 method = METHODS.named(name, "method")
             except SettingsError:
