@@ -21,7 +21,7 @@ class OwnFields:
     def __init__(self, name: str, method: Method, texts: Mapping[str, str], check_vector: Check) -> None:
         self.name, self.options = name, method.options
         self.fields = {one.name: setting_field(one, check_vector) for one in self.options.values()}
-        self.entered = self.fill({one: str(texts[key]) for one in self.fields for key in (one, self.key(one)) if key in texts})
+        self.fill({one: str(texts[key]) for one in self.fields for key in (one, self.key(one)) if key in texts})
         first = [field for one, field in self.fields.items() if not self.options[one].option.advanced]
         more = [field for one, field in self.fields.items() if self.options[one].option.advanced]
         self.first = Vertical(*first, classes="own") if first else None
