@@ -1,16 +1,248 @@
-"""One thing that a method or a metric can be told. The command line and the forms are made from these."""
+"""How a method or a metric declares what it can be told: a frozen dataclass, readable without torch.
+
+    @dataclass(frozen=True)
+    class Settings(Declared):
+        top: Annotated[int, Option("how many tokens a vector", label="Tokens", low=1, high=1000)] = 8
+
+A field with an `Option` beside its type can be told. From it come the command line's flag, the form's field, the check before a
+model is loaded and the row in the docs' table. A type is bool, int, float, str, `tuple[float, ...]` (a list of numbers, which
+may also be given as text) or `tuple[str, ...]` (prompts, or a file of them); with `| None` beside it, None is `auto`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import types
+from collections.abc import Hashable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from math import isfinite
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from core.errors import SettingsError
+from vectors.plain_text import one_line
+
+T = TypeVar("T")
+AUTO = "auto"
+_YES, _NO = "yes", "no"
 
 
 @dataclass(frozen=True)
 class Option:
-    """`kind` is a type, or the words to choose from; bool is a switch."""
+    """What is said of a setting. `help` is a clause for the command line and the docs, `about` sentences for the form.
 
-    flag: str
-    kind: type | tuple[str, ...]
+    `low`, `high` bound numbers, and `above` is below all of them. Of a text, `choices` are the words to choose from; `names`
+    says in a form what each is (of a switch: off, on). `default` says what None comes to. `when` is a setting and the values
+    of it with which this one means something. `required` says why there must be a value. `vector`: the name of one in the
+    library. `advanced`: most leave it alone.
+    """
+
     help: str
-    metavar: str | None = None
-    repeatable: bool = False
+    label: str = ""
+    about: str = ""
+    flag: str = ""
+    metavar: str = ""
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    default: str = ""
+    when: tuple[str, tuple[object, ...]] | None = None
+    required: str = ""
+    vector: bool = False
+    advanced: bool = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A declared field: its `option` with its `name`, type (`kind`, of each where `many`), and default."""
+
+    name: str
+    kind: type
+    many: bool
+    optional: bool
+    default: Any
+    option: Option
+
+    @property
+    def flag(self) -> str:
+        return self.option.flag or "--" + self.name.replace("_", "-")
+
+    @property
+    def label(self) -> str:
+        return self.option.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def prompts(self) -> bool:
+        return self.many and self.kind is str
+
+    @property
+    def default_text(self) -> str:
+        """What the setting is where nothing is said, for people; empty where that is nothing."""
+        if self.option.default:
+            return self.option.default
+        return "" if self.default in (None, (), "") or self.kind is bool else self.text(self.default)
+
+    def text(self, value: Any) -> str:
+        """`value` as it is typed."""
+        if value is None:
+            return AUTO if self.kind is not str else ""
+        if isinstance(value, bool):
+            return _YES if value else _NO
+        if isinstance(value, (list, tuple)):
+            return ("\n" if self.prompts else ",").join(self.text(one) for one in value)
+        return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+    def read(self, text: str) -> Any:
+        """The value that `text`, typed, means. Raises SettingsError."""
+        text = text.strip()
+        if not text and self.option.required:
+            raise SettingsError(self.option.required)
+        if self.optional and text in (AUTO, ""):
+            return None
+        if self.kind is bool and text in (_YES, _NO):
+            return text == _YES
+        if self.prompts:
+            value: Any = tuple(line for line in text.split("\n") if line.strip())
+        elif self.many:
+            value = self._numbers(text)
+        else:
+            value = text if self.kind is str else self._number(text)
+        self.check(value)
+        return value
+
+    def check(self, value: Any) -> None:
+        """Raises SettingsError for a value that the setting cannot have."""
+        if value is None and self.optional:
+            return
+        if self.many:
+            value = self._numbers(value) if isinstance(value, str) and not self.prompts else value
+            if isinstance(value, str) or not isinstance(value, (list, tuple)):
+                raise self._unfit(value)
+            if not value and not self.prompts:
+                raise self._unfit("")
+            for one in value:
+                self._check_one(one)
+        else:
+            self._check_one(value)
+
+    def made(self, value: Any) -> Any:
+        """`value`, once checked, as the dataclass holds it."""
+        if not self.many or value is None:
+            return value
+        return self._numbers(value) if isinstance(value, str) else tuple(value)
+
+    @property
+    def needs(self) -> str:
+        """What a value must be, for a sentence."""
+        option = self.option
+        if option.choices:
+            return f"one of {', '.join(option.choices)}"
+        if self.kind in (bool, str):
+            return f"{_YES} or {_NO}" if self.kind is bool else "prompts" if self.many else "a text"
+        what = (
+            ("whole numbers" if self.many else "a whole number") if self.kind is int else "numbers" if self.many else "a number"
+        )
+        low, high = (f"{bound:,.12g}" if bound is not None else "" for bound in (option.low, option.high))
+        span = (
+            f" from {low} to {high}"
+            if low and high
+            else f" of at least {low}"
+            if low
+            else f" of at most {high}"
+            if high
+            else ""
+        )
+        span = f" above {option.above:g}" + (f" and at most {high}" if high else "") if option.above is not None else span
+        auto = f" or {AUTO}" if self.optional else ""
+        return what + (" with commas between" if self.many else "") + span + auto
+
+    def _number(self, text: str) -> Any:
+        try:
+            return int(text) if self.kind is int else float(text)
+        except ValueError:
+            raise self._unfit(text) from None
+
+    def _numbers(self, text: str) -> tuple[Any, ...]:
+        return tuple(self._number(word.strip()) for word in text.split(",") if word.strip())
+
+    def _check_one(self, value: Any) -> None:
+        option = self.option
+        right = (int, float) if self.kind is float else self.kind
+        if not isinstance(value, right) or (isinstance(value, bool) and self.kind is not bool):
+            raise self._unfit(value)
+        if option.choices and value not in option.choices:
+            raise self._unfit(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            low = option.low is None or value >= option.low
+            high = option.high is None or value <= option.high
+            if not (low and high and (option.above is None or value > option.above) and isfinite(value)):
+                raise self._unfit(value)
+
+    def _unfit(self, value: Any) -> SettingsError:
+        given = f", not {one_line(str(value), 40)}" if str(value).strip() else ""
+        return SettingsError(f"{self.needs} {'are' if self.many else 'is'} needed{given}")
+
+
+class Declared:
+    """A dataclass of settings: values out of their bounds are refused with SettingsError when it is made."""
+
+    def __post_init__(self) -> None:
+        for setting in declared(type(self)).values():
+            _checked(setting, getattr(self, setting.name))
+
+
+def declared(kind: Any) -> Mapping[str, Setting]:
+    """The settings of the dataclass `kind` that can be told, by name, in their order."""
+    return _declared(kind) if hasattr(kind, "__dataclass_fields__") else {}
+
+
+@cache
+def _declared(kind: Hashable) -> Mapping[str, Setting]:
+    assert isinstance(kind, type)
+    hints = get_type_hints(kind, include_extras=True)
+    found = {}
+    for field in fields(kind):
+        hint = hints[field.name]
+        option = next((one for one in get_args(hint)[1:] if isinstance(one, Option)), None)
+        if get_origin(hint) is not Annotated or option is None:
+            continue
+        inner = get_args(hint)[0]
+        members = [one for one in get_args(inner) if one is not type(None)] if _is_union(inner) else [inner]
+        many = get_origin(members[0]) is tuple
+        of = get_args(members[0])[0] if many else members[0]
+        if len(members) > 1 or of not in (bool, int, float, str):
+            raise TypeError(f"{kind.__name__}.{field.name}: {inner} cannot be told")
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        default = None if default is MISSING else default
+        found[field.name] = Setting(field.name, of, many, _is_union(inner), default, option)
+    return found
+
+
+def made(kind: type[T], given: Mapping[str, Any], whose: str, **others: Any) -> T:
+    """The `kind` with the settings `given` by name and the fields `others`; None of a setting that cannot be None says nothing.
+
+    Raises SettingsError, which names the flag, for one that it has not, is out of bounds, or lacks though it is required.
+    """
+    known = declared(kind)
+    values = {name: value for name, value in given.items() if value is not None or (name in known and known[name].optional)}
+    if stray := [name for name in values if name not in known]:
+        raise SettingsError(f"{whose} has no setting {stray[0]!r}", f"it has: {', '.join(known) or 'none'}")
+    for name, setting in known.items():
+        if setting.option.required and not values.get(name):
+            raise SettingsError(setting.option.required, f"give it with {setting.flag}")
+        if name in values:
+            _checked(setting, values[name])
+            values[name] = setting.made(values[name])
+    return kind(**values, **others)
+
+
+def _checked(setting: Setting, value: Any) -> None:
+    try:
+        setting.check(value)
+    except SettingsError as error:
+        raise SettingsError(f"{setting.flag}: {error}", error.remedy) from None
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, types.UnionType)

@@ -6,17 +6,18 @@ import argparse
 import gc
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from core.engine.openmp import spin_briefly
 from core.errors import OUT_OF_MEMORY_REMEDY, MelboError, is_out_of_memory
 from core.model.quantising import QUANTISED
 from core.model.source import ModelSpec
 from melbo_tui import __version__
-from melbo_tui.commands import COMMANDS, streams
-from melbo_tui.commands.arguments import PATHS, as_text
+from melbo_tui.commands import COMMANDS, HAVE_DECLARED, streams
+from melbo_tui.commands.arguments import as_text, is_path
 from melbo_tui.commands.interruption import Stopped, handled, stopped
 from melbo_tui.commands.output import fail
 from melbo_tui.terminal import prepare_terminal
@@ -29,7 +30,14 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Wrong usage is told in one line; the whole usage is a --help away."""
+    """Wrong usage is told in one line; the whole usage is a --help away.
+
+    What begins like a number after a minus is no option, but a value: `--coefficients -1,1` as well as argparse's own -1.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"-(\d|\.\d)")
 
     def _print_message(self, message: str, file: object = None) -> None:
         """argparse's own passes over what cannot be written."""
@@ -56,7 +64,11 @@ def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     common = _common(top=False)
     for command, about in COMMANDS.items():
         if words is None or command in words:
-            importlib.import_module(f"melbo_tui.commands.{command}").add_parser(subparsers, common)
+            module = importlib.import_module(f"melbo_tui.commands.{command}")
+            if command in HAVE_DECLARED:
+                module.add_parser(subparsers, common, words)
+            else:
+                module.add_parser(subparsers, common)
         else:
             subparsers.add_parser(command, help=about, add_help=False)
     return parser
@@ -155,7 +167,7 @@ def _read(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser(sys.argv[1:] if argv is None else argv)
     args = parser.parse_args(argv)
     for name, value in vars(args).items():
-        if name not in PATHS:
+        if not is_path(name):
             try:
                 setattr(args, name, as_text(value))
             except ValueError as error:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from core.discovery.optimisation import Batch, Event, Found, Job, Step, Stepping
+from core.discovery.declarations.contrast import Settings
+from core.discovery.optimisation import Batch, Event, Found, Job, Step
 from core.discovery.projections import unit
 from core.errors import SettingsError
 from core.memory.halving import RowsAtOnce
@@ -29,29 +30,6 @@ from core.steering.hooks import changed_output, recorded
 _DEEPEST = 0.8
 _MOST_KL = 0.2
 _MOST_TELLING = 8
-
-
-@dataclass(frozen=True)
-class Settings(Stepping):
-    """`positive`, `negative`: the prompts. `position`: from the end, 1 the last token; with `select`, up to `positions`."""
-
-    positive: Sequence[str] = ()
-    negative: Sequence[str] = ()
-    position: int = 1
-    select: bool = False
-    positions: int = 3
-    source: int = 0
-    batch: int = 16
-
-    def __post_init__(self) -> None:
-        if not self.positive or not self.negative:
-            raise SettingsError(
-                "a contrast needs positive and negative prompts", "give --positive and --negative, or their files"
-            )
-        if self.position < 1 or self.positions < 1:
-            raise SettingsError("positions are counted from the prompt's end, from 1")
-        if self.select and min(len(self.positive), len(self.negative)) < 2:
-            raise SettingsError("to select a direction, some prompts are held out", "give two or more of each kind")
 
 
 def find(job: Job) -> Iterator[Event]:

@@ -10,26 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from core.discovery.optimisation import Batch, Event, Found, Job, Step, Stepping
+from core.discovery.declarations.dct import Settings
+from core.discovery.optimisation import Batch, Event, Found, Job, Step
 from core.discovery.projections import orthonormal, unit
 from core.errors import SettingsError
-
-
-@dataclass(frozen=True)
-class Settings(Stepping):
-    """`steps`: iterations over all factors (None: 10). `batch`: how many factors run at once."""
-
-    steps: int | None = None
-    batch: int = 8
-
-    @property
-    def step_count(self) -> int:
-        return self.steps or 10
 
 
 def find(job: Job) -> Iterator[Event]:

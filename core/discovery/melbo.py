@@ -11,49 +11,17 @@ the change of the target block's output on a prompt. Two optimisers climb the sa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from core.discovery.declarations.melbo import Settings
 from core.discovery.effects import Effects
-from core.discovery.optimisation import Batch, Event, Found, Job, Step, Stepping, in_batches
+from core.discovery.optimisation import Batch, Event, Found, Job, Step, in_batches
 from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
 
-OPTIMIZERS = ("power", "adamw")
-STEPS = {"power": 5, "adamw": 300}
 _DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1.0, 0.5, 64.0
-
-
-@dataclass(frozen=True)
-class Settings(Stepping):
-    """`steps` None: 5 for power, 300 for adamw. `batch`: how many vectors are trained at once.
-
-    `orthogonal`: each vector orthogonal to all before it. `orthogonal_effects`: each climbs only that part of its effect at
-    the target which is orthogonal to the effects of all before it.
-    """
-
-    steps: int | None = None
-    batch: int = 8
-    optimizer: str = "power"
-    learning_rate: float = 1e-3
-    orthogonal: bool = False
-    orthogonal_effects: bool = False
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise SettingsError(f"optimizer {self.optimizer!r} is unknown", f"use one of: {', '.join(OPTIMIZERS)}")
-        if self.orthogonal and self.orthogonal_effects:
-            raise SettingsError("either the vectors or their effects can be kept orthogonal, not both", "choose one")
-
-    @property
-    def step_count(self) -> int:
-        return self.steps or STEPS[self.optimizer]
-
-    @property
-    def bears_bfloat16(self) -> bool:
-        return self.optimizer == "power"  # adamw would, too, but is there to be exact
 
 
 def find(job: Job) -> Iterator[Event]:

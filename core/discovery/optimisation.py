@@ -70,24 +70,6 @@ class Ended:
 Event = Step | Found | Ended
 
 
-class Stepping:
-    """The settings of every method tell how many steps each vector takes.
-
-    `gpu_batch`: how many vectors a GPU trains at once where that changes the speed alone; None: as many as a CPU does.
-    """
-
-    gpu_batch: ClassVar[int | None] = 32
-
-    @property
-    def step_count(self) -> int:
-        return 1
-
-    @property
-    def bears_bfloat16(self) -> bool:
-        """Whether the same is found where matrix products are rounded to bfloat16, as was measured (docs/performance.md)."""
-        return False
-
-
 class Climb(ABC):
     """Vectors on their way, put down by `state` and taken up again by `restore`."""
 

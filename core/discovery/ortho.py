@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from core.discovery.base_effect_loss import Goal
+from core.discovery.declarations.ortho import Settings
 from core.discovery.optimisation import Batch, Ended, Event, Found, Job, Step, in_batches
-from core.discovery.ortho_settings import Settings
 from core.discovery.projections import Basis, unit
 from core.discovery.staggered_lbfgs import Rolling
 from core.errors import SettingsError

@@ -8,31 +8,18 @@ power iteration, V <- orth(J^T J V), with a Rayleigh-Ritz rotation at each step.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from core.discovery.jacobian import pulled, pushed
 from core.discovery.objective import Problem
-from core.discovery.optimisation import Batch, Event, Found, Job, Step, Stepping
+from core.discovery.optimisation import Batch, Event, Found, Job, Step
 from core.discovery.projections import orthonormal
 from core.errors import SettingsError
 
 # Extra directions carried along, so that the last one asked for converges as fast as the first ones do.
 SPARE = 4
-
-
-@dataclass(frozen=True)
-class Settings(Stepping):
-    """`steps`: iterations of the block (None: 12); each costs three passes over the blocks."""
-
-    steps: int | None = None
-    batch: int = 32
-
-    @property
-    def step_count(self) -> int:
-        return self.steps or 12
 
 
 def find(job: Job) -> Iterator[Event]:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from core.discovery.optimisation import Event, Found, Job, Stepping
+from core.discovery.optimisation import Event, Found, Job
 from core.discovery.projections import unit
-
-
-@dataclass(frozen=True)
-class Settings(Stepping):
-    batch: int = 64
 
 
 def draws(count: int, d_model: int, seed: int) -> Tensor:

@@ -20,7 +20,7 @@ from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from core.discovery.ortho_settings import Settings
+    from core.discovery.declarations.ortho import Settings
 
 _MEMORY = "memory."
 # A finished vector is handed over at once; when there are many, some at a time, because a run's file is written whole.

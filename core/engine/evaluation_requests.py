@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 from core.engine.requests import BACKGROUND, Request, Resumable
 from core.errors import SettingsError
 from core.evaluation import METRICS
+from core.evaluation.metric import Metric
 from core.limits import THOUGHT_TOKENS, check_most, check_seed, check_thoughts
 from core.prompt import Prompt
+from core.specs import made
 from core.steering.terms import SteerTerm
 
-_DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
-_MOST_SHOWN = 1000
 # The ways of looking for vectors that a score compares; see core/organism/score.py.
 SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
 
@@ -26,7 +25,7 @@ class Evaluate(Request):
 
     Without prompts, those that the vectors were found on. `controls`, `tokens` (an answer's) None: the metric's own; a thought
     before the answer has at most `thought_tokens`.
-    `settings` are the metric's own (core/evaluation/__init__.py); `answers` are the right ones, several a prompt.
+    `settings` are the metric's own (core/evaluation/metric.py); `answers` are the right ones, several a prompt.
     """
 
     task_module = "core.engine.tasks.evaluate"
@@ -43,13 +42,9 @@ class Evaluate(Request):
     thought_tokens: int = THOUGHT_TOKENS
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise SettingsError(f"metric {self.metric!r} is unknown", f"use one of: {', '.join(METRICS)}")
-        metric = METRICS[self.metric]
+        metric = METRICS.named(self.metric, "metric")
         if len(self.vectors) < metric.least_vectors:
             raise SettingsError("no vector is named", "give names, --run RUN or --filter FILTER")
-        if stray := [name for name in self.settings if name not in metric.options]:
-            raise SettingsError(f"{self.metric} has no setting {stray[0]!r}", f"it has: {', '.join(metric.options) or 'none'}")
         if metric.questions and (not self.answers or len(self.answers) != len(self.prompts)):
             raise SettingsError("no questions with answers are given", "name a file of them with --questions FILE")
         check_most(self, "controls", "tokens", "thought_tokens")
@@ -57,10 +52,17 @@ class Evaluate(Request):
         if self.tokens == 0:
             raise SettingsError("at least one new token must be allowed")
         check_seed(self.seed)
-        top = self.settings.get("top")
-        if top is not None and not 0 < top <= _MOST_SHOWN:
-            raise SettingsError(f"between 1 and {_MOST_SHOWN} tokens a vector can be shown, not {top}")
-        _ = self.asked, self.doses
+        _ = self.asked, self.own
+
+    @property
+    def declaration(self) -> Metric:
+        """What the metric says of itself."""
+        return METRICS[self.metric]
+
+    @property
+    def own(self) -> Any:
+        """The metric's settings as its declaration has them. Raises SettingsError for what cannot be."""
+        return made(self.declaration.settings, self.settings, self.metric)
 
     @property
     def label(self) -> str:
@@ -82,23 +84,6 @@ class Evaluate(Request):
                 "no prompt is given, and the vectors tell none", "give one with --prompt, or a file with --prompts"
             )
         return tuple(found)
-
-    @property
-    def doses(self) -> tuple[float, ...]:
-        """The coefficients of a sweep, by rising size. Raises SettingsError for what lists none."""
-        text = self.settings.get("coefficients")
-        if text is None:
-            return _DOSES
-        try:
-            doses = sorted({float(word) for word in str(text).split(",") if word.strip()})
-        except ValueError:
-            doses = []
-        if 0.0 in doses:
-            unsteered = "0 is the unsteered model, which stands beside them anyway"
-            raise SettingsError(f"{text!r} is no list of coefficients: {unsteered}", "leave it out")
-        if not doses or not all(math.isfinite(dose) and dose for dose in doses):
-            raise SettingsError(f"{text!r} is no list of coefficients", "for example --coefficients -1,0.5,1,2")
-        return tuple(doses)
 
 
 @dataclass(frozen=True)

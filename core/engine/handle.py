@@ -1,4 +1,4 @@
-"""What whoever asks the engine is given: one task, to be paused, resumed, cancelled and awaited, its events told to one listener."""
+"""What whoever asks the engine is given: one task, to be paused, resumed, cancelled and awaited; one listener has its events."""
 
 from __future__ import annotations
 

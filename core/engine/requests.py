@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 from core.discovery import METHODS
+from core.discovery.method import Method, Stepping
 from core.discovery.options import NONLINEARITY
 from core.errors import SettingsError
 from core.limits import MOST, THOUGHT_TOKENS, check_most, check_seed, check_thoughts
 from core.model.source import ModelSpec
 from core.prompt import Prompt, check_no_template
+from core.specs import made
 from core.steering.terms import Steering
 from vectors.files.bounded import Block, Norm, decoded
 from vectors.vector import SteeringVector, VectorError
@@ -86,7 +88,7 @@ class Train(Resumable):
 
     `source`, `target` None: a quarter and 0.7 of the depth.
     `out` names a file for the vectors beside the library's; one that is there and not this run's is replaced with `force` only.
-    `settings` are the method's own (core/discovery/options.py). `vectors`, `steps` None: as the method does by itself.
+    `settings` are the method's own (core/discovery/method.py). `vectors`, `steps` None: as the method does by itself.
     A sample's answer has at most `sample_tokens`, the thought before it at most `thought_tokens`.
     `resume` is the id of an interrupted run that this request is to take up again; all else is as it was then, but `out`.
     """
@@ -116,8 +118,7 @@ class Train(Resumable):
     force: bool = False
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise SettingsError(f"method {self.method!r} is unknown", f"use one of: {', '.join(METHODS)}")
+        METHODS.named(self.method, "method")
         if not self.prompts:
             raise SettingsError("the prompt is empty", "give at least one prompt")
         if self.vectors is not None and self.vectors < 1:
@@ -133,16 +134,25 @@ class Train(Resumable):
         check_seed(self.seed)
         if not 0 < self.ratio < 1:
             raise SettingsError(f"the calibration's ratio must lie between 0 and 1, not {self.ratio:g}")
-        own = METHODS[self.method].options
-        if stray := [name for name in self.settings if name not in own]:
-            raise SettingsError(f"{self.method} has no setting {stray[0]!r}", f"it has: {', '.join(own) or 'none'}")
-        if self.method == "ortho" and not self.settings.get("base"):
-            raise SettingsError("an orthogonal family needs its base vector", "name a vector of the library with --base")
+        self.own()
+
+    @property
+    def declaration(self) -> Method:
+        """What the method says of itself."""
+        return METHODS[self.method]
+
+    def own(self, **others: Any) -> Stepping:
+        """The method's settings as its declaration has them, with `others` of their fields. Raises SettingsError."""
+        kind = self.declaration.settings
+        general = {"batch": self.batch, "steps": self.steps} | others
+        has = {field.name for field in fields(kind)}
+        known = {name: value for name, value in general.items() if name in has and value is not None}
+        return made(kind, self.settings, self.method, **known)
 
     @property
     def count(self) -> int:
         """How many vectors are looked for."""
-        return self.vectors if self.vectors is not None else METHODS[self.method].vectors
+        return self.vectors if self.vectors is not None else self.declaration.vectors
 
     @property
     def label(self) -> str:

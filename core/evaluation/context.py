@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -99,7 +99,7 @@ class Speech:
 @dataclass
 class Bench:
     """`prompts` with their `ids`, one list of token ids a prompt; `base` is the vector that others are compared with,
-    `doses` are the coefficients of a sweep."""
+    `settings` are the metric's own, as its declaration has them."""
 
     model: LanguageModel
     vectors: Sequence[SteerTerm]
@@ -108,10 +108,9 @@ class Bench:
     n_controls: int = 4
     tokens: int = 40
     seed: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Any = None
     answers: Sequence[tuple[str, ...]] = ()
     base: SteeringVector | None = None
-    doses: Sequence[float] = ()
     thought_tokens: int = THOUGHT_TOKENS
 
     def __post_init__(self) -> None:

@@ -19,7 +19,6 @@ from core.evaluation.reading import Reading
 from vectors.plain_text import one_line
 from vectors.store.reports import Cell, Column, Report, Table
 
-_TOP = 8
 _BEFORE, _BEHIND = 12, 4  # tokens of context
 _COLUMNS = (Column("vector"), Column("cosine", "+.3f"), Column("token"), Column("where"))
 
@@ -31,7 +30,7 @@ def measure(bench: Bench) -> Measuring:
     first = where_they_differ(bench.ids)
     reading = Reading(bench.model, bench.ids, bench.blocks, first)
     fresh = [max(first, start) for start in where_new(bench.ids)]
-    top = int(bench.settings.get("top") or _TOP)
+    top = bench.settings.top
 
     def report() -> Report:
         rows: list[tuple[Cell, ...]] = []

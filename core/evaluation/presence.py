@@ -22,9 +22,9 @@ _COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others"
 
 
 def measure(bench: Bench) -> Measuring:
-    at = str(bench.settings.get("at") or "mean")
+    at = bench.settings.at
     like = bench.prompts[0]
-    others = [Prompt(text, (), like.system, like.raw, like.template) for text in bench.settings.get("against") or ()]
+    others = [Prompt(text, (), like.system, like.raw, like.template) for text in bench.settings.against]
     own = len(bench.prompts)
     ids = [*bench.ids, *(prompt_ids(bench.model, prompt) for prompt in others)]
     subjects = [*bench.named, *bench.random]

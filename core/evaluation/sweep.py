@@ -15,7 +15,7 @@ _PLOTS = tuple(Plot(name, "times", "vector") for name in ("KL", "perplexity", "r
 
 
 def measure(bench: Bench) -> Measuring:
-    doses = bench.doses
+    doses = sorted(set(bench.settings.coefficients))
     prompts = range(len(bench.prompts))
     speeches = [Speech(Subject(UNSTEERED), prompt) for prompt in prompts]
     speeches += [Speech(subject, prompt, dose) for dose in doses for subject in bench.subjects[1:] for prompt in prompts]

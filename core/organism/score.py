@@ -111,12 +111,11 @@ def _found(subject: Subject, trial: Trial, prompt: str) -> Generator[None, None,
     problem = Problem([Segment(model, ids, source, target)], Objective())
     chosen = yield from calibrate(problem, Train.ratio, trial.seed)
     radius = trial.scale * chosen.radius
-    kind = METHODS[method].load()
-    own = kind.Settings(**settings)
+    own = METHODS[method].settings(**settings)
     problem = problem.in_precision(precision_of(model, "auto", own.bears_bfloat16))
     job = Job(problem, draws(trial.vectors, model.d_model, trial.seed), own, model, radius)
     rows = []
-    for event in kind.find(job):
+    for event in METHODS[method].load().find(job):
         rows += [row for row in event.vectors.cpu() if bool(row.isfinite().all())] if isinstance(event, Found) else []
         yield
     origin = Origin(method, model.stamp, source, target, (prompt,), radius=radius, seed=trial.seed)

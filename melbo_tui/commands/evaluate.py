@@ -11,14 +11,15 @@ from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Event, ModelLoaded, Reported
 from core.engine.session import Session
 from core.errors import SettingsError
-from core.evaluation import METRICS, OPTIONS, Metric
+from core.evaluation import METRICS
+from core.evaluation.metric import Metric
 from core.files.text_files import lines_of, questions_of
 from core.limits import THOUGHT_TOKENS
 from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from melbo_tui.commands import COMMANDS, score
 from melbo_tui.commands.naming import add_picks, picked
-from melbo_tui.commands.options import add_option
+from melbo_tui.commands.options import add_declared, add_settings, given_settings
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import PROMPT_FILE, add_asking, add_prompts, add_thoughts, prompt_of, prompts_of
 from melbo_tui.commands.running import Runner, open_library
@@ -30,12 +31,16 @@ from vectors.vector import Origin
 _ROWS = 40
 
 
-def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
+def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
     parser = subparsers.add_parser("evaluate", help=COMMANDS["evaluate"], description="What vectors do, in numbers.")
     actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
-    for name, metric in METRICS.items():
+
+    def add(name: str, metric: Metric) -> None:
         about = f"{metric.about} Random vectors of the same norm stand beside."
-        _add_metric(actions.add_parser(name, help=metric.summary, description=about, parents=[common]), metric)
+        summary = metric.summary.replace("%", "%%")
+        _add_metric(actions.add_parser(name, help=summary, description=about, parents=[common]), metric)
+
+    add_declared(METRICS, words, add)
     score.add_parser(actions, common)
     about = "Shows a report that is kept, or lists all."
     show = actions.add_parser("show", help="a report that is kept", description=about, parents=[common])
@@ -46,7 +51,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
-    parser.set_defaults(run=_evaluate, settings_named=metric.options)
+    parser.set_defaults(run=_evaluate)
     add_picks(parser)
     if metric.questions:
         about = "a line a question: question<TAB>answer|another right answer; or .csv, .json, .jsonl"
@@ -55,10 +60,7 @@ def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
     else:
         add_prompts(parser, "; default: those that the vectors were found on")
         parser.add_argument("--prompts", metavar="FILE", help=PROMPT_FILE)
-    for name in metric.options:
-        add_option(parser, name, OPTIONS[name])
-    if "against" in metric.options:
-        parser.add_argument("--against-file", metavar="FILE", help=f"prompts of the other kind: {PROMPT_FILE}")
+    add_settings(parser, metric.options.values())
     about = f"random vectors to compare with (default: {metric.controls})"
     parser.add_argument("--controls", type=int, metavar="N", help=about)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random vectors")
@@ -70,9 +72,7 @@ def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
 
 def _evaluate(args: argparse.Namespace) -> int:
     library = open_library(args)
-    settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
-    if file := getattr(args, "against_file", None):
-        settings["against"] = [*settings.get("against", ()), *lines_of(file, note)]
+    settings = given_settings(args, METRICS[args.action].options)
     # A slip in a file or a name is told before the model takes its seconds to load.
     args.model = args.spec.model  # names are looked for among its vectors first
     picks = picked(library, args)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.discovery import METHODS, Method
-from core.discovery.options import OPTIONS
+from core.discovery import METHODS
+from core.discovery.method import Method
 from core.engine.events import RadiusChosen
 from core.engine.out_file import OutFile
 from core.engine.requests import Train
 from core.engine.session import Session
 from core.engine.unfinished import AskedRun
 from core.errors import SettingsError
-from core.files.text_files import lines_of
 from melbo_tui.commands import COMMANDS
-from melbo_tui.commands.options import add_force, add_option
-from melbo_tui.commands.output import note, say, say_json, table
+from melbo_tui.commands.options import add_declared, add_force, add_settings, given_settings
+from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.prompts import (
-    PROMPT_FILE,
     add_prompts,
     add_thoughts,
     check_nothing_new,
@@ -37,16 +36,19 @@ from vectors.store.index import LibraryError
 from vectors.store.library import Library
 
 
-def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
+def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
     parser = subparsers.add_parser("train", help=COMMANDS["train"], description="Finds steering vectors.")
     methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
-    for name, method in METHODS.items():
-        one = methods.add_parser(name, help=method.summary, description=method.summary, parents=[common])
-        _add_method(one, method)
+
+    def add(name: str, method: Method) -> None:
+        about = method.summary.replace("%", "%%")
+        _add_method(methods.add_parser(name, help=about, description=method.summary, parents=[common]), method)
+
+    add_declared(METHODS, words, add)
 
 
 def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
-    parser.set_defaults(run=run, settings_named=method.options)
+    parser.set_defaults(run=run)
     what = parser.add_argument_group("what to change")
     add_prompts(what, ": their sum is climbed")
     where = parser.add_argument_group("where and how strongly")
@@ -76,10 +78,7 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
         help="vectors trained at once (default: the method's own; on a GPU 32, but for families)",
     )
     how.add_argument("--init", metavar="FILE[:TENSOR]", help="a safetensors file of raw starting draws [n, d_model]")
-    for name in method.options:
-        add_option(how, name, OPTIONS[name], method.optimizers if name == "optimizer" else None)
-        if name in PROMPT_SETS:
-            how.add_argument(f"--{name}-file", metavar="FILE", help=f"{name} prompts: {PROMPT_FILE}")
+    add_settings(how, method.options.values())
     results = parser.add_argument_group("results")
     results.add_argument(
         "--name", metavar="NAME", help="the vectors are called NAME-01, NAME-02 ... (default: from the prompt)"
@@ -100,7 +99,6 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     )
 
 
-PROMPT_SETS = ("positive", "negative")
 # Options that bear the name of the request's field they fill.
 _PASSED_ON = "method source target radius ratio seed tokens batch init name sample_tokens thought_tokens controls force".split()
 
@@ -119,10 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace) -> Train:
-    settings = {name: value for name in args.settings_named if (value := getattr(args, name)) is not None}
-    for name in PROMPT_SETS:
-        if file := getattr(args, f"{name}_file", None):
-            settings[name] = [*settings.get(name, ()), *lines_of(file, note)]
+    settings = given_settings(args, METHODS[args.method].options)
     # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
     prompts = prompts_of(args, settings.get("negative", [])[:1])
     vectors = args.vectors if args.vectors is not None or args.init is None else _rows_of(args.init)

@@ -113,6 +113,6 @@ class Field(Horizontal):
         self.post_message(self.Left())
 
 
-def choice(options: Sequence[tuple[str, str]]) -> Select[str]:
-    """A field's entry for one of (label, value) pairs; the first is the default."""
-    return Select(options, value=options[0][1], allow_blank=False, compact=True)
+def choice(options: Sequence[tuple[str, str]], value: str | None = None) -> Select[str]:
+    """A field's entry for one of (label, value) pairs; it holds `value`, or the first of them."""
+    return Select(options, value=options[0][1] if value is None else value, allow_blank=False, compact=True)

@@ -15,9 +15,9 @@ import torch
 
 from core.discovery import melbo
 from core.discovery.calibration import calibrate
+from core.discovery.method import PRECISIONS
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job, Step
-from core.discovery.options import PRECISIONS
 from core.engine.generators import drained
 from core.engine.requests import Train
 from core.model.mixed_precision import precision_of

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from core.discovery import melbo, ortho
 from core.discovery.base_effect_loss import Goal
+from core.discovery.method import PRECISIONS
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Ended, Found, Job
-from core.discovery.options import PRECISIONS
 from core.discovery.projections import unit
 from core.model.language_model import LanguageModel
 from core.model.mixed_precision import precision_of

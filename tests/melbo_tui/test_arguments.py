@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from melbo_tui.cli import build_parser
-from melbo_tui.commands.arguments import PATHS, as_text
+from melbo_tui.commands.arguments import as_text, is_path
 from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
 from vectors.store.library import Library
@@ -32,21 +32,10 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 def test_all_options_that_name_files_may_be_bytes() -> None:
     like_files = ("FILE", "DIR", "FOLDER")
     files = {action.dest for action in _options(build_parser()) if str(action.metavar).startswith(like_files)}
-    assert files <= PATHS
-    assert not PATHS & {
-        "name",
-        "names",
-        "message",
-        "prompt",
-        "system",
-        "text",
-        "new",
-        "add",
-        "terms",
-        "steer",
-        "base",
-        "filter",
-    }
+    assert {"init", "setting_positive_file", "setting_against_file"} <= files
+    assert all(is_path(one) for one in files)
+    texts = "name names message prompt system text new add terms steer setting_base setting_positive filter".split()
+    assert not [one for one in texts if is_path(one)]
 
 
 @pytest.mark.parametrize(

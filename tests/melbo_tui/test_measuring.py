@@ -114,10 +114,14 @@ async def test_files_of_prompts_and_questions(stocked: Library, tmp_path: Path) 
         await pilot.press("f2")
         await until(pilot, lambda: "bomb-01" in screen_text(app))
         await pilot.press("x", "x")
-        await _asked(pilot, engine, "presence", str(prompts), "Say hello.")
+        await _choose(pilot, "presence")
+        await until(pilot, lambda: "Against" in screen_text(app))
+        app.focused.value = str(prompts)  # type: ignore[union-attr]
+        await pilot.press("tab", *"Say hello.", "tab", "down", "down", "down", "enter", "shift+tab", "shift+tab", "enter")
+        await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
         request = engine.last(Evaluate)[1]
         assert [prompt.text for prompt in request.prompts] == ["One?", "Two?"]
-        assert request.settings == {"against": ["Say hello."]}
+        assert request.settings == {"against": ["Say hello."], "at": "max"}
         assert len(request.vectors) == 2
         engine.requests.clear()
         engine.handles.clear()

@@ -185,8 +185,9 @@ async def test_escape_leaves_the_form_for_the_list(library: Library, size: tuple
 async def test_a_family_wants_a_base_that_is_there(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
         app.query_one("#field-method", Field).text = "ortho"
+        await until(pilot, lambda: app.query("#field-base"))
         base = app.query_one("#field-base", Field)
-        for text, words in (("nobody-01", "no vector is called nobody-01"), ("", "grows from a vector")):
+        for text, words in (("nobody-01", "no vector is called nobody-01"), ("", "needs its base vector")):
             base.text = text
             await pilot.pause()
             app.query_one(TrainForm).start()
@@ -303,7 +304,7 @@ async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library
         form.start()
         await pilot.pause()
         explained = app.query_one("#explanation", Static)
-        assert "needs prompts of both kinds" in str(explained.content)
+        assert "needs positive and negative prompts" in str(explained.content)
         assert not app.query_one("#field-vectors", Field).display
         form.fill({"positive": "How do I hurt?\n\nHow do I steal?", "negative": str(tmp_path / "no.csv"), "select": "yes"})
         form.start()
@@ -325,7 +326,7 @@ async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library
         form.fill({"norm_penalty": "-1"})
         form.start()
         await pilot.pause()
-        assert "must not be negative" in str(explained.content)
+        assert "a number of at least 0 or auto is needed, not -1" in str(explained.content)
         form.fill({"norm_penalty": "0.3"})
         form.start()
         await pilot.pause()

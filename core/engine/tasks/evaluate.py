@@ -12,7 +12,6 @@ from core.engine.tasks.run_setup import base_vector
 from core.engine.tasks.saving import Saving
 from core.engine.throughput import Pace
 from core.errors import SettingsError
-from core.evaluation import METRICS
 from core.evaluation.context import Bench, Step
 from core.model.prompts import prompt_ids
 from core.steering.terms import check_fits
@@ -26,7 +25,7 @@ _TELL_SHARE = 20  # telling takes a twentieth of the time at most
 
 
 def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
-    metric = METRICS[request.metric]
+    metric = request.declaration
     bench = _bench(session, request, task, emit)
     id, created = new_run_id(), time.time()
     pace, stage = Pace(0.0), f"{request.metric} of {whom([subject.name for subject in bench.named])}"
@@ -94,19 +93,19 @@ def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
     for warning in check_fits(request.vectors, model.stamp):
         emit(Warned(task, warning))
     prompts = request.asked
-    settings = request.settings
-    base = base_vector(session, settings.get("base"))
-    if base is None and request.metric == "kl" and (family := _of_family(request)):
+    settings = request.own
+    base = base_vector(session, getattr(settings, "base", None))
+    if base is None and "base" in request.declaration.options and (family := _of_family(request)):
         try:
             base = base_vector(session, family)
         except (LibraryError, VectorError, SettingsError) as error:
             emit(Warned(task, f"no KL to the family's base: {error}"))
     ids = [prompt_ids(model, prompt) for prompt in prompts]
-    metric = METRICS[request.metric]
+    metric = request.declaration
     tokens = request.tokens or metric.tokens
     controls = request.controls if request.controls is not None else metric.controls
     return Bench(model, request.vectors, prompts, ids, controls, tokens,
-                 request.seed, settings, request.answers, base, request.doses, request.thought_tokens)  # fmt: skip
+                 request.seed, settings, request.answers, base, request.thought_tokens)  # fmt: skip
 
 
 def _of_family(request: Evaluate) -> str | None:

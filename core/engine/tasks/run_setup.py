@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core.discovery import METHODS, random
+from core.discovery import random
+from core.discovery.method import Stepping
 from core.discovery.objective import Problem
 from core.engine.requests import Train
 from core.engine.session import Session
@@ -36,15 +35,10 @@ def starting_draws(model: LanguageModel, request: Train) -> Tensor:
     return torch.from_numpy(rows[: request.count].copy())
 
 
-def settings_of(request: Train, model: LanguageModel, source: int) -> Any:
-    """The method's own settings, from the request's general and special ones."""
-    kind = METHODS[request.method].load().Settings
-    names = {field.name for field in fields(kind)}
-    given = {name: value for name, value in request.settings.items() if name in names and value is not None}
-    batch = request.batch or (None if model.device.type == "cpu" else kind.gpu_batch)
-    general: dict[str, Any] = {"batch": batch, "steps": request.steps, "source": source}
-    given |= {name: value for name, value in general.items() if name in names and value is not None}
-    return kind(**given)
+def settings_of(request: Train, model: LanguageModel, source: int) -> Stepping:
+    """The method's own settings, those filled in that depend on the model."""
+    batch = request.batch or (None if model.device.type == "cpu" else request.declaration.settings.gpu_batch)
+    return request.own(batch=batch, source=source)
 
 
 def base_vector(session: Session, name: str | None) -> SteeringVector | None:

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.discovery import METHODS
 from core.discovery.calibration import calibrate
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Ended, Found, Job, Step
-from core.discovery.options import OF_THE_OBJECTIVE
 from core.engine.events import (
     Progressed,
     RadiusChosen,
@@ -85,8 +83,8 @@ class _Run:
         self.run_id = self.left.run if self.left is not None else new_run_id()
         self.out = OutFile(request.out, self.run_id, request.force) if request.out is not None else None
         self.stem = request.name or stem_of(request.prompts[0].text)
-        self.method = METHODS[request.method]
-        self.base = base_vector(session, request.settings.get("base"))
+        self.method = request.declaration
+        self.base = base_vector(session, getattr(request.own(), "base", None))
         # A family lives where its base does.
         source = self.base.block if self.base is not None else source
         self.source = source if request.source is None else request.source
@@ -100,7 +98,7 @@ class _Run:
         self.failed: dict[int, str] = {}
         self.settings = settings_of(request, self.model, self.source)
         self.step_count = int(self.settings.step_count)
-        wanted = str(request.settings.get("precision", "auto"))
+        wanted = getattr(self.settings, "precision", "auto")
         self.precision = precision_of(self.model, wanted, self.settings.bears_bfloat16)
         self.unannounced: list[_New] = []  # of the last of the vectors
         kinds = "the vectors", "the vectors for the file", "the steps", "the samples"
@@ -113,8 +111,7 @@ class _Run:
         request = self.request
         self._tell("reading the prompt")
         start = starting_draws(self.model, request)
-        shape = {name: value for name, value in request.settings.items() if name in OF_THE_OBJECTIVE}
-        objective = Objective(**shape, tokens=parse_tokens(request.tokens))
+        objective = Objective(**self.settings.objective, tokens=parse_tokens(request.tokens))
         segments = [Segment(self.model, ids, self.source, self.target) for ids in self.ids]
         problem = Problem(segments, objective, getattr(self.settings, "batch", 8), self._shrunk)
         base = None if self.base is None else torch.tensor(self.base.direction)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from core.engine.evaluation_requests import Evaluate
-from core.errors import MelboError
-from core.evaluation import METRICS, Metric
+from core.errors import MelboError, SettingsError
+from core.evaluation import METRICS
+from core.evaluation.metric import Metric
 from core.files.text_files import questions_of
 from core.prompt import Prompt
 from core.steering.terms import SteerTerm
@@ -14,10 +16,11 @@ from core.template_arguments import shared_arguments
 from melbo_tui.attempts import told
 from melbo_tui.formatting import age
 from melbo_tui.panes.pane import Pane
+from melbo_tui.panes.reports.ask import AskMetric
 from melbo_tui.panes.reports.report import ReportScreen
 from melbo_tui.panes.vectors.vector_list import called
 from melbo_tui.typed_prompts import FILES, typed_prompts
-from melbo_tui.widgets.dialogs import Ask, Choose
+from melbo_tui.widgets.dialogs import Choose
 from vectors.store.index import LibraryError
 from vectors.store.library import Kept
 from vectors.store.reports import Report, Reports, whom
@@ -26,13 +29,14 @@ from vectors.vector import VectorError
 _REPORTS = 12
 # Asks the engine, for vectors called so; gives why it cannot be asked, or nothing.
 Measure = Callable[[Evaluate, str], str]
+_QUESTIONS = "A file of questions: .txt or .tsv of question<TAB>answer|another right one, .csv, .json or .jsonl."
 
 
 def choose_metric(pane: Pane, picked: list[Kept], measure: Measure) -> None:
     """Asks which metric of `picked` is to be measured, by `measure`, or which earlier report is to be seen."""
     reports: list[tuple[str, Report]] = []
     pane.attempt(lambda: reports.extend(Reports(pane.host.library.folder).listed(_REPORTS)))
-    metrics = {name: metric for name, metric in METRICS.items() if len(picked) >= metric.least_vectors}
+    metrics = {name: metric for name, metric in METRICS.readable().items() if len(picked) >= metric.least_vectors}
     options = [(name, f"{name:<11}{metric.summary}") for name, metric in metrics.items()]
     options += [(f"report {id}", f"shown again: {_told(report)}") for id, report in reports]
     kept = dict(reports)
@@ -53,31 +57,27 @@ def choose_metric(pane: Pane, picked: list[Kept], measure: Measure) -> None:
 def _ask(pane: Pane, name: str, metric: Metric, picked: list[Kept], measure: Measure) -> None:
     """Asks what to measure on, then begins."""
     trained = next((entry.prompt for entry in picked if entry.prompt and not entry.prompt.startswith("token ids ")), "")
-    start, hint, wrong = (
-        trained or pane.host.settings.prompt,
-        f"A prompt, or {FILES}.",
-        _wrong_prompts,
-    )
-    if metric.questions:
-        start, wrong = "", _wrong_questions
-        hint = "A file of questions: .txt or .tsv of question<TAB>answer|another right one, .csv, .json or .jsonl."
-    on = f"{name} of {called(picked)} on"
-    if name != "presence":
-        begin = lambda text: _begin(pane, name, picked, measure, text)  # noqa: E731
-        pane.app.push_screen(Ask(on, start, f"{metric.about}\n\n{hint}", wrong, begin))
-        return
+    start, hint = ("", _QUESTIONS) if metric.questions else (trained or pane.host.settings.prompt, f"A prompt, or {FILES}.")
 
-    def against(text: str | None) -> None:
-        if text is not None:
-            others = f"Prompts of another kind, to be told apart from those: a prompt, or {FILES}."
-            begin = lambda other: _begin(pane, name, picked, measure, text, other)  # noqa: E731
-            pane.app.push_screen(Ask("presence, against", "", others, _wrong_prompts, begin))
+    def check(text: str) -> None:
+        if not text.strip():
+            raise SettingsError("type something, or press Esc")
+        _read(metric, text)
 
-    pane.app.push_screen(Ask(on, start, f"{metric.about}\n\n{hint}", wrong), against)
+    def check_vector(name: str) -> None:
+        try:
+            pane.host.library.find(name.strip(), pane.host.model.label if pane.host.model else None)
+        except LibraryError as error:
+            raise SettingsError(str(error)) from None
+
+    def begin(text: str, settings: dict[str, Any]) -> str:
+        return _begin(pane, name, picked, measure, text, settings)
+
+    pane.app.push_screen(AskMetric(f"{name} of {called(picked)} on", metric, start, hint, check, check_vector, begin))
 
 
-def _begin(pane: Pane, name: str, picked: list[Kept], measure: Measure, text: str, against: str | None = None) -> str:
-    """Asks the engine; `text` and `against` are prompts, or files of them. Gives why it could not, or nothing."""
+def _begin(pane: Pane, name: str, picked: list[Kept], measure: Measure, text: str, settings: dict[str, Any]) -> str:
+    """Asks the engine; `text` is a prompt, or a file of them or of questions. Gives why it could not, or nothing."""
 
     def tell(line: str) -> None:
         """How a file was read, where there was a choice."""
@@ -89,31 +89,25 @@ def _begin(pane: Pane, name: str, picked: list[Kept], measure: Measure, text: st
     template = shared_arguments(entry.origin for entry in picked)
     try:
         terms = tuple(SteerTerm(pane.host.library.load(entry.id)) for entry in picked)
-        questions = questions_of(text, tell) if METRICS[name].questions else []
-        asked = [question for question, _ in questions] or typed_prompts(text, tell)
-        answers = tuple(right for _, right in questions)
+        asked, answers = _read(METRICS[name], text, tell)
         prompts = tuple(Prompt(one, system=system, template=template) for one in asked)
-        settings = {} if against is None else {"against": typed_prompts(against, tell)}
         request = Evaluate(name, terms, prompts, answers, settings=settings)
     except (LibraryError, MelboError, VectorError) as error:
         return told(error)
     return measure(request, called(picked))
 
 
-def _wrong_prompts(text: str) -> str:
+def _read(
+    metric: Metric, text: str, tell: Callable[[str], object] = lambda line: None
+) -> tuple[list[str], tuple[tuple[str, ...], ...]]:
+    """The prompts that `text` names, and the right answers to them where they are questions. Raises SettingsError."""
+    if not metric.questions:
+        return typed_prompts(text, tell), ()
     try:
-        typed_prompts(text)
-    except MelboError as error:
-        return str(error)
-    return ""
-
-
-def _wrong_questions(text: str) -> str:
-    try:
-        questions_of(text)
+        questions = questions_of(text, tell)
     except (MelboError, VectorError, LibraryError) as error:
-        return str(error)
-    return ""
+        raise SettingsError(str(error), getattr(error, "remedy", "")) from None
+    return [question for question, _ in questions], tuple(right for _, right in questions)
 
 
 def _told(report: Report) -> str:

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from textual.containers import Vertical
 from textual.widget import Widget
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, Static
 
 from core.discovery import METHODS
+from core.discovery.method import Method
 from core.errors import SettingsError
 from core.limits import THOUGHT_TOKENS
 from core.prompt import Prompt
 from core.segment.objective_tokens import parse_tokens
 from core.template_arguments import parse_line
-from melbo_tui.typed_prompts import FILES, typed_prompts
-from melbo_tui.widgets.field import Check, Field, choice
+from melbo_tui.widgets.field import Field, choice
 from melbo_tui.widgets.prompt_entry import PromptEntry
 from vectors.plain_text import clean_name, natural
-
-# Fields that only some methods have; contrast is no search, so what describes one is not for it.
-SEARCHES = tuple(name for name in METHODS if name != "contrast")
-ONLY_FOR = {
-    "base": ("ortho",), "norm_penalty": ("ortho",), "optimizer": ("melbo",), "orthogonal": ("melbo",),
-    "positive": ("contrast",), "negative": ("contrast",), "select": ("contrast",),
-    "target": SEARCHES, "vectors": SEARCHES, "steps": SEARCHES,
-}  # fmt: skip
 
 
 def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[str], int | None]:
@@ -64,23 +57,13 @@ def name_or_none(text: str) -> str | None:
     return clean_name(text) if text.strip() else None
 
 
-def penalty(text: str) -> float | None:
-    """`auto` as None, else a number that is not negative. Raises SettingsError."""
-    if text.strip() in ("auto", ""):
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise SettingsError("auto or a number is needed") from None
-    if not 0 <= value < float("inf"):
-        raise SettingsError("the penalty must not be negative")
-    return value
+def steps_explained(method: Method) -> str:
+    return f"How long each vector is trained. auto: {method.steps}."
 
 
-def first_fields(prompt: str, base: Check) -> Iterator[Widget]:
-    """What everybody looks at, with lines between that tell what the prompt and the blocks come to.
-
-    `base` checks a vector's name.
+def first_fields(prompt: str) -> Iterator[Widget]:
+    """What everybody looks at, with lines between that tell what the prompt and the blocks come to; `own` is for the
+    method's.
     """
     entry = PromptEntry(prompt, placeholder="What to ask the model")
     yield Field(
@@ -94,47 +77,21 @@ def first_fields(prompt: str, base: Check) -> Iterator[Widget]:
     yield Field(
         "method",
         "Method",
-        choice([(name, name) for name in METHODS]),
+        choice([(name, name) for name in METHODS.own]),
         METHODS["melbo"].summary,
+        lambda name: METHODS.named(name, "method"),
     )
-    yield Field(
-        "base",
-        "Base",
-        Input("", placeholder="a vector's name", compact=True),
-        "The vector that the family starts from: each new one does the same and is orthogonal to all before it. "
-        "f on a vector puts it here.",
-        base,
-    )
-    yield Field(
-        "positive",
-        "More of",
-        TextArea("", compact=True, tab_behavior="focus", placeholder="prompts, one a line, or a file"),
-        f"Prompts that show what the vector should stand for: for a refusal direction, harmful ones. One a line, or {FILES}.",
-        typed_prompts,
-    )
-    yield Field(
-        "negative",
-        "Less of",
-        TextArea("", compact=True, tab_behavior="focus", placeholder="prompts, one a line, or a file"),
-        "Prompts that do not show it, as like the others as can be.",
-        typed_prompts,
-    )
-    yield Field(
-        "select",
-        "Place",
-        choice([("steer at, last token", "no"), ("chosen by trying", "yes")]),
-        "Chosen by trying: every early block and the last tokens, by what ablating and adding do to held-out prompts.",
-    )
+    yield Vertical(id="own")
     yield Field(
         "source",
-        "Steer at",
+        "Source",
         Input("auto", compact=True),
         "The block whose output is steered, counted from 0. Early blocks, about a quarter of the depth, work well.",
         whole(0, auto=True),
     )
     yield Field(
         "target",
-        "Watch at",
+        "Target",
         Input("auto", compact=True),
         "The block whose output should change the most: after the steered one, about 0.7 of the depth.",
         whole(0, auto=True),
@@ -144,7 +101,7 @@ def first_fields(prompt: str, base: Check) -> Iterator[Widget]:
         "radius",
         "Radius",
         Input("auto", compact=True),
-        "The size of the push. auto measures how much this model takes before it stops answering in "
+        "The norm of the vectors. auto measures up to which norm this model still responds in "
         "proportion, and stays below. Larger: stranger, then broken text.",
         radius,
     )
@@ -159,29 +116,13 @@ def first_fields(prompt: str, base: Check) -> Iterator[Widget]:
         "steps",
         "Steps",
         Input("auto", compact=True),
-        "How long each vector is trained. auto: as many as the method needs ("
-        + "; ".join(f"{name} {METHODS[name].steps}" for name in ("melbo", "ortho"))
-        + ").",
+        steps_explained(METHODS["melbo"]),
         whole(1, 1_000_000, auto=True),
     )
 
 
 def more_fields() -> Iterator[Widget]:
-    """What most leave alone."""
-    yield Field(
-        "optimizer",
-        "Optimizer",
-        choice([("power iteration", "power"), ("AdamW, as published", "adamw")]),
-        "Power iteration climbs in tens of steps. AdamW is the published loop, exactly, and much slower.",
-    )
-    yield Field(
-        "norm_penalty",
-        "Penalty",
-        Input("auto", compact=True),
-        "What a family's vectors pay for their norm. Smaller: a longer family of longer vectors; at 0 random "
-        "vectors of their norm act too, and the family proves less. auto: 1.",
-        penalty,
-    )
+    """What most leave alone, of every method."""
     yield Field(
         "tokens",
         "Tokens",
@@ -189,12 +130,6 @@ def more_fields() -> Iterator[Widget]:
         "Which of the prompt's tokens the objective sees: last:K or all. The first token's huge activations can "
         "drown the others', so the last ones are the default.",
         parse_tokens,
-    )
-    yield Field(
-        "orthogonal",
-        "Orthogonal",
-        choice([("no", "no"), ("to all before", "yes")]),
-        "Each vector at a right angle to those before it: more variety, some of it weaker.",
     )
     yield Field(
         "system",

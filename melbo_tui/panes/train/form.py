@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on
@@ -12,9 +14,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Button, Collapsible, Input, Static
+from textual.widgets import Button, Collapsible, Input, Select, Static
 
 from core.discovery import METHODS
+from core.discovery.method import Method
 from core.engine.events import ModelLoaded, PromptMeasured
 from core.engine.requests import Train
 from core.errors import SettingsError
@@ -22,20 +25,13 @@ from core.model.source import default_blocks
 from core.prompt import Prompt
 from core.segment.objective_tokens import parse_tokens
 from core.template_arguments import parse_line
-from melbo_tui.panes.train.fields import (
-    ONLY_FOR,
-    SEARCHES,
-    first_fields,
-    more_fields,
-    name_or_none,
-    penalty,
-    radius,
-    whole,
-)
-from melbo_tui.typed_prompts import typed_prompts
+from melbo_tui.panes.train.fields import first_fields, more_fields, name_or_none, radius, steps_explained, whole
 from melbo_tui.widgets.field import Check, Field
 from melbo_tui.widgets.prompt_entry import PromptEntry
 from vectors.plain_text import one_line
+
+if TYPE_CHECKING:
+    from melbo_tui.panes.train.own_fields import OwnFields
 
 
 class TrainForm(Vertical):
@@ -63,41 +59,62 @@ class TrainForm(Vertical):
         super().__init__(id="form")
         self.border_title = "New run"
         self._texts, self._check_base = texts, base
+        self._fields: dict[str, Field] = {}  # those that every method has, by their keys
+        self._own: dict[str, OwnFields] = {}  # those of methods that have been chosen
+        self._completed = False
         self._model: ModelLoaded | None = None
         self._measured: PromptMeasured | None = None
         self._trouble = ""
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="fields", can_focus=False):
-            yield from self._filled(first_fields(self._texts.get("prompt", ""), self._check_base))
-            with Collapsible(title="More settings", id="more", collapsed=self.app.size.height < 34):
-                yield from self._filled(more_fields())
+            yield from self._filled(first_fields(self._texts.get("prompt", "")))
+            yield Collapsible(title="More settings", id="more")
         yield Static("", id="explanation", markup=False)
         with Horizontal(id="buttons"):
             yield Button("Start", variant="primary", id="start", compact=True)
             yield Button("Pause", id="pause", compact=True, disabled=True)
             yield Button("Cancel", id="cancel", compact=True, disabled=True)
+        self._more = list(self._filled(more_fields()))
 
     def _filled(self, widgets: Iterable[Widget]) -> Iterator[Widget]:
         """The fields among them hold their texts; those that the method has no use for are not displayed."""
-        method = self._texts.get("method", "")
+        name = str(self._texts.get("method", "melbo"))
+        method = METHODS[name] if name in METHODS.own else METHODS["melbo"]
         for widget in widgets:
             if isinstance(widget, Field):
+                self._fields[widget.key] = widget
                 text = str(self._texts.get(widget.key, widget.text))
                 if text != widget.text:
                     widget.text = text
-                widget.display = _has(method if method in METHODS else "melbo", widget.key)
+                widget.display = _has(method, widget.key)
             yield widget
 
     async def complete(self) -> None:
         """Composes what the first frame did without, and marks the fields whose texts cannot be."""
-        for field in self.query(Field):
+        await self.query_one("#more Contents").mount(Vertical(id="own-more"), *self._more)
+        self._completed = True
+        await self._offer_methods_of_others()
+        for field in self._fields.values():
             await field.complete()
             if field.key in self._texts:
                 field.check()
+        self._show_method()
+
+    async def _offer_methods_of_others(self) -> None:
+        """Other packages' methods, which are found in a thread: it takes longer than a frame."""
+        others = await asyncio.to_thread(lambda: list(METHODS.others))
+        if others:
+            entry = self._field("method").entry
+            assert isinstance(entry, Select)
+            chosen = str(self._texts.get("method", ""))
+            now = self._field("method").text
+            with self.prevent(Select.Changed):
+                entry.set_options([(name, name) for name in METHODS])
+                entry.value = chosen if chosen in others else now
 
     def on_mount(self) -> None:
-        self._explain(METHODS[self._method].summary)
+        self._explain(self._method.summary)
 
     # What the form knows of the world
 
@@ -120,12 +137,23 @@ class TrainForm(Vertical):
 
     def texts(self) -> dict[str, str]:
         """What stands in every field, to be remembered."""
-        return {field.key: field.text for field in self.query(Field)}
+        texts = {key: field.text for key, field in self._fields.items()}
+        for own in self._own.values():
+            texts |= own.texts()
+        return {**self._texts_of_others(), **texts}
+
+    def _texts_of_others(self) -> dict[str, str]:
+        """What was remembered of methods that have not been chosen since."""
+        kept = {key: str(text) for key, text in self._texts.items() if key not in self._fields}
+        return {key: text for key, text in kept.items() if key.partition(".")[0] not in self._own}
 
     def fill(self, texts: dict[str, str]) -> None:
-        for field in self.query(Field):
-            if field.key in texts:
-                field.text = str(texts[field.key])
+        """Puts `texts` into the fields of these keys: those of every method, then those of the chosen one."""
+        for key, text in texts.items():
+            if key in self._fields:
+                self._fields[key].text = str(text)
+        if (own := self._own_fields()) is not None:
+            own.fill({key: str(text) for key, text in texts.items() if key not in self._fields})
 
     def start(self) -> None:
         """Posts the request, or shows what is wrong and goes there."""
@@ -133,12 +161,12 @@ class TrainForm(Vertical):
         try:
             request = self.request()
         except SettingsError as error:
-            wrong = next((field for field in self.query(Field) if field.wrong), None)
+            wrong = next((field for field in self._meant() if field.wrong), None)
             if wrong is not None:
-                wrong.entry.focus()
+                self._go_to(wrong)
             self._explain(str(error) + (f": {error.remedy}" if error.remedy else ""), wrong=True)
             return
-        self._explain(METHODS[self._method].summary)
+        self._explain(self._method.summary)
         self.post_message(self.Started(request))
 
     @on(Field.Left)
@@ -153,35 +181,40 @@ class TrainForm(Vertical):
 
     def request(self) -> Train:
         """The run that the fields describe. Raises SettingsError for the first thing that cannot be."""
-        for field in self.query(Field):
-            if field.display and not field.check():  # what the method has no use for may be anything
+        for field in self._meant():  # what the method has no use for may be anything
+            if not field.check():
                 raise SettingsError(f"{field.wrong}")
-        text = {key: self._said(key) for key in self.texts()}
-        tell = lambda line: self.notify(line, markup=False)  # noqa: E731
+        text = {key: self._said(key) for key in self._fields}
         source, target = self._blocks()
-        method = self._method
-        settings = {
-            "optimizer": text["optimizer"], "orthogonal": text["orthogonal"] == "yes", "base": text["base"],
-            "norm_penalty": penalty(text["norm_penalty"]), "positive": typed_prompts(text["positive"], tell),
-            "negative": typed_prompts(text["negative"], tell), "select": text["select"] == "yes",
-        }  # fmt: skip
-        if method == "contrast" and not (settings["positive"] and settings["negative"]):
-            raise SettingsError("a contrast needs prompts of both kinds", "fill in More of and Less of, one prompt a line")
-        searches = method in SEARCHES
+        own = self._own_fields()
         return Train(
             prompts=(self._prompt(),),
             source=source,
             target=target,
             radius=radius(text["radius"]),
-            vectors=int(text["vectors"]) if searches else None,
-            steps=whole(1, auto=True)(text["steps"]) if searches else None,
+            vectors=int(text["vectors"]) if text["vectors"] else None,
+            steps=whole(1, auto=True)(text["steps"]),
             seed=int(text["seed"]),
-            method=method,
-            settings={name: value for name, value in settings.items() if method in ONLY_FOR[name] and value is not None},
+            method=self._method_name,
+            settings=own.values(lambda line: self.notify(line, markup=False)) if own is not None else {},
             tokens=text["tokens"],
             name=name_or_none(text["name"]),
             thought_tokens=int(text["thought_tokens"]),
         )
+
+    def _meant(self) -> list[Field]:
+        """The fields that the chosen method has a use for."""
+        own = self._own_fields()
+        common = [field for key, field in self._fields.items() if _has(self._method, key)]
+        return common + (own.meant() if own is not None else [])
+
+    def _go_to(self, field: Field) -> None:
+        more = self.query_one("#more", Collapsible)
+        if more in field.ancestors and more.collapsed:
+            more.collapsed = False
+            self.call_after_refresh(field.entry.focus)
+        else:
+            field.entry.focus()
 
     def _blocks(self) -> tuple[int | None, int | None]:
         read = whole(0, auto=True)
@@ -207,21 +240,55 @@ class TrainForm(Vertical):
     # Inside
 
     @property
-    def _method(self) -> str:
-        chosen = self._field("method").text
-        return chosen if chosen in METHODS else "melbo"
+    def _method_name(self) -> str:
+        """The chosen method's."""
+        return self._field("method").text
+
+    @property
+    def _method(self) -> Method:
+        """What the chosen method says of itself; MELBO's declaration where it cannot be imported, of which its field tells."""
+        try:
+            return METHODS.named(self._method_name, "method")
+        except SettingsError:
+            return METHODS["melbo"]
+
+    def _own_fields(self) -> OwnFields | None:
+        """Those of the chosen method; None where it cannot be imported."""
+        name = self._method_name
+        if name not in self._own:
+            from melbo_tui.panes.train.own_fields import OwnFields  # which the first frame does without
+
+            try:
+                method = METHODS.named(name, "method")
+            except SettingsError:
+                return None
+            self._own[name] = OwnFields(name, method, self._texts, self._check_base)
+        return self._own[name]
 
     def _show_method(self) -> None:
         """Shows the fields that the method has."""
-        for field in self.query(Field):
-            field.display = _has(self._method, field.key)
+        for key, field in self._fields.items():
+            field.display = _has(self._method, key)
+        chosen = self._own_fields()
+        if self._completed and chosen is not None:
+            for group, place in ((chosen.first, "#own"), (chosen.more, "#own-more")):
+                if group is not None and not group.is_attached:
+                    self.query_one(place).mount(group)
+            for own in self._own.values():
+                own.show(own is chosen)
 
     @on(Field.Changed)
     def _field_changed(self, event: Field.Changed) -> None:
         field = event.field
+        own = self._own.get(self._method_name)
+        if own is not None and field in own.fields.values():
+            own.show(True)  # whether others mean something may hang on it
+            self._explain_field(event)
+            return
         if field.key == "method":
             self._show_method()
-            field.explanation = METHODS[self._method].summary
+            field.explanation = self._method.summary
+            self._field("steps").explanation = steps_explained(self._method)
         if field.key in ("source", "target"):
             self._show_depth()
         if field.key in ("prompt", "system", "template") and self._model is not None:
@@ -238,7 +305,7 @@ class TrainForm(Vertical):
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         if event.widget.id == "start":
-            self._explain(self._trouble or METHODS[self._method].summary, wrong=bool(self._trouble))
+            self._explain(self._trouble or self._method.summary, wrong=bool(self._trouble))
 
     @on(Button.Pressed, "#start")
     def _start_pressed(self) -> None:
@@ -259,12 +326,11 @@ class TrainForm(Vertical):
         return Prompt(text, system=system or None, template=parse_line(template))
 
     def _field(self, key: str) -> Field:
-        return self.query_one(f"#field-{key}", Field)
+        return self._fields[key]
 
     def _said(self, key: str) -> str:
         """What stands in the field; nothing where the method has no such field."""
-        field = self._field(key)
-        return field.text.strip() if field.display else ""
+        return self._field(key).text.strip() if _has(self._method, key) else ""
 
     def _explain(self, text: str, wrong: bool = False) -> None:
         panel = self.query_one("#explanation", Static)
@@ -299,9 +365,11 @@ class TrainForm(Vertical):
         line.update(depth_line(self._model.n_blocks, source, target, 14) + f" {source} → {target}")
 
 
-def _has(method: str, field: str) -> bool:
-    """Whether the method has a use for the field."""
-    return METHODS[method].needs_radius if field == "radius" else method in ONLY_FOR.get(field, METHODS)
+def _has(method: Method, field: str) -> bool:
+    """Whether the method has a use for the field of that key, one of those that are the same for every method."""
+    if field == "radius":
+        return method.needs_radius
+    return bool(method.steps) if field == "steps" else method.searches or field not in ("target", "vectors")
 
 
 def depth_line(n_blocks: int, source: int, target: int, width: int) -> str:

@@ -1,0 +1,12 @@
+"""What the metric `survey` says of itself; core/evaluation/survey.py measures it."""
+
+from __future__ import annotations
+
+from core.evaluation.metric import Metric
+
+METRIC = Metric(
+    "refusals and broken text on many prompts",
+    "On how many prompts each vector ends or causes a refusal, breaks the text or changes nothing; and prompt by prompt.",
+    "core.evaluation.survey",
+    tokens=40,
+)

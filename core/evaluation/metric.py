@@ -1,0 +1,42 @@
+"""What a metric says of itself, readable without torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.specs import Declared, Setting, declared
+
+
+@dataclass(frozen=True)
+class NoSettings(Declared):
+    """Of a metric that has no options of its own."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`summary` is for whoever chooses, `about` for whoever has chosen; the declared fields of `settings` (core/specs.py) are
+    the metric's options.
+
+    `module` has the metric's `measure(bench)`, a generator of steps (context.py); it is imported when the metric is to be run.
+    `tokens`: how long the completions are that it samples; 0 where it samples none. `least_vectors` 0: it tells something with
+    none. `questions`: its prompts come with the answers that are right. `controls`: how many random vectors stand beside.
+    """
+
+    summary: str
+    about: str
+    module: str
+    settings: type[Declared] = NoSettings
+    tokens: int = 0
+    least_vectors: int = 1
+    questions: bool = False
+    controls: int = 4
+
+    @property
+    def options(self) -> Mapping[str, Setting]:
+        return declared(self.settings)
+
+    def load(self) -> Any:
+        return importlib.import_module(self.module)

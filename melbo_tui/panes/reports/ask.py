@@ -1,0 +1,99 @@
+"""What a metric is asked with: what it is measured on, and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Input, Static
+
+from core.errors import SettingsError
+from core.evaluation.metric import Metric
+from melbo_tui.widgets.dialog import Dialog
+from melbo_tui.widgets.field import Check, Field
+from melbo_tui.widgets.setting_field import applies, setting_field, values_of
+from vectors.plain_text import printable
+
+# What does the work with the text and the settings; why it could not be done, or nothing.
+Begin = Callable[[str, dict[str, Any]], str]
+
+
+class AskMetric(Dialog[None]):
+    """Asks what `metric` is to be measured on (`start` stands there first) and for its options; Enter begins, Escape leaves.
+
+    `check` raises SettingsError for a text that nothing can be measured on, `check_vector` for a vector's name. The dialog
+    closes once `begin` has worked.
+    """
+
+    DEFAULT_CSS = """
+    AskMetric { align: center middle; }
+    AskMetric > Vertical {
+        width: 72; max-width: 95%; height: auto; max-height: 90%; padding: 0 1; background: $surface; border: round $primary;
+    }
+    .-slim AskMetric > Vertical { max-width: 100%; max-height: 100%; }
+    AskMetric VerticalScroll { height: auto; max-height: 12; }
+    AskMetric Field > Label { width: 14; }
+    AskMetric #explained { color: $text-muted; height: auto; max-height: 8; margin-top: 1; }
+    AskMetric #explained.-wrong { color: $text-error; }
+    """
+    BINDINGS = [("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(
+        self, title: str, metric: Metric, start: str, hint: str, check: Check, check_vector: Check, begin: Begin
+    ) -> None:
+        super().__init__()
+        self._title, self._metric, self._hint, self._begin = title, metric, hint, begin
+        self._on = Field("on", "Questions" if metric.questions else "Prompts", Input(start, compact=True), hint, check)
+        self._own = {name: setting_field(setting, check_vector) for name, setting in metric.options.items()}
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Text(self._title)
+            box.border_subtitle = "Enter measures · Tab to the next · Esc cancels"
+            with VerticalScroll(can_focus=False):
+                yield self._on
+                yield from self._own.values()
+            yield Static(f"{self._metric.about}\n\n{self._hint}", id="explained", markup=False)
+
+    def on_mount(self) -> None:
+        self._on.entry.focus()
+
+    @on(Field.Left)
+    def _left(self) -> None:
+        self.dismiss(None)
+
+    @on(Field.Changed)
+    @on(Field.Focused)
+    def _explain_field(self, event: Field.Changed) -> None:
+        field = event.field
+        if field.has_focus_within:
+            about = f"{self._metric.about}\n\n{self._hint}" if field is self._on else field.explanation
+            self._tell(field.wrong or about, bool(field.wrong))
+
+    @on(Input.Submitted)
+    def _accepted(self) -> None:
+        options = self._metric.options
+        meant = [field for name, field in self._own.items() if applies(options[name], options, self._own)]
+        for field in (self._on, *meant):
+            if not field.check():
+                field.entry.focus()
+                self._tell(field.wrong, True)
+                return
+        try:
+            settings = values_of(options, self._own, lambda line: self.notify(line, markup=False))
+            wrong = self._begin(self._on.text.strip(), settings)
+        except SettingsError as error:
+            wrong = str(error)
+        if wrong:
+            self._tell(wrong, True)
+        else:
+            self.dismiss(None)
+
+    def _tell(self, text: str, wrong: bool) -> None:
+        explained = self.query_one("#explained", Static)
+        explained.set_class(wrong, "-wrong")
+        explained.update(printable(text))

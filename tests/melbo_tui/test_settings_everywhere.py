@@ -1,0 +1,127 @@
+"""What is declared can be told on the command line and in the app, each option of each method and metric."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from core.discovery import METHODS
+from core.engine.evaluation_requests import Evaluate
+from core.engine.requests import Train
+from core.evaluation import METRICS
+from core.prompt import Prompt
+from core.specs import Setting
+from core.steering.terms import SteerTerm
+from melbo_tui.cli import build_parser
+from melbo_tui.commands.options import given_settings
+from melbo_tui.panes.train.form import TrainForm
+from melbo_tui.panes.train.own_fields import OwnFields
+from melbo_tui.widgets.field import Field
+from tests.melbo_tui.scripted import STAMP, opened, screen_text, until
+from tests.vectors.making import vector
+from vectors.store.library import Library
+
+
+def _another(setting: Setting) -> str:
+    """A value that can be typed and is not the default."""
+    if setting.kind is bool:
+        return "yes"
+    if setting.option.choices:
+        return setting.option.choices[-1]
+    if setting.kind is str:
+        return "One?\nTwo?" if setting.many else "bomb-01"
+    return "-1.5,0.25" if setting.many else "2" if setting.kind is int else "0.625"
+
+
+def _parsed(words: list[str]) -> argparse.Namespace:
+    return build_parser(words).parse_args(words)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_option_by_its_flag_reaches_the_run(name: str) -> None:
+    options = METHODS[name].options
+    words = ["train", name, "--prompt", "How?"]
+    for setting in options.values():
+        if setting.name != "orthogonal_effects":  # which cannot be together with another
+            texts = _another(setting).split("\n") if setting.prompts else [_another(setting)]
+            words += [setting.flag] if setting.kind is bool else [part for text in texts for part in (setting.flag, text)]
+    given = given_settings(_parsed(words), options)
+    assert set(given) == set(options) - {"orthogonal_effects"}
+    own = Train((Prompt("How?"),), method=name, settings=given).own()
+    assert all(getattr(own, one) != setting.default for one, setting in options.items() if one in given)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate sweep bomb --coefficients -1,1",
+        "evaluate sweep bomb --coefficients -.5,1e3",
+        "evaluate organism --radii -1,2",
+        "train melbo --prompt x --lr -1e3",
+        "train ortho --prompt x --base b --least-match -1e9",
+        "train melbo --prompt x --seed -3",
+        "chat --temperature -.5 --message x",
+    ],
+)
+def test_numbers_may_begin_with_a_minus(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is for the option to say whether it takes them."""
+    try:
+        _parsed(words.split())
+    except SystemExit:
+        told = capsys.readouterr().err
+        assert "expected one argument" not in told
+        assert "needed, not -" in told
+
+
+@pytest.mark.parametrize("name", METHODS)
+async def test_every_option_of_a_method_has_a_field(name: str, library: Library) -> None:
+    library.add([vector(name="bomb-01", stamp=STAMP)])
+    options = METHODS[name].options
+    async with opened(library) as (app, pilot, _):
+        form = app.query_one(TrainForm)
+        assert app.query_one("#more").collapsed  # type: ignore[attr-defined]
+        form.fill({"method": name})
+        await pilot.pause()
+        own = form._own[name]
+        assert list(own.fields) == list(options)
+        await until(pilot, lambda: all(field.is_attached for field in own.fields.values()))
+        texts = {one: _another(setting) for one, setting in options.items() if one != "orthogonal_effects"}
+        form.fill(texts)
+        await pilot.pause()
+        request = form.request()
+        meant = {field.key for field in own.meant()}
+        assert set(request.settings) == meant - {"orthogonal_effects"}
+        assert {field.key for field in own.fields.values() if field.display} == meant
+        assert form.texts() | {f"{name}.{one}": text for one, text in texts.items()} == form.texts()
+
+
+async def test_what_is_wrong_under_the_fold_is_shown(library: Library) -> None:
+    async with opened(library) as (app, pilot, engine):
+        form = app.query_one(TrainForm)
+        form.fill({"power": "-1"})
+        form.start()
+        await until(pilot, lambda: "a number above 0 is needed, not -1" in " ".join(screen_text(app).replace("│", "").split()))
+        await until(pilot, lambda: app.focused is not None and app.query_one("#field-power", Field) in app.focused.ancestors)
+        assert not app.query_one("#more").collapsed  # type: ignore[attr-defined]
+        assert not any(isinstance(one, Train) for one in engine.requests)
+
+
+async def test_a_form_of_an_earlier_version_is_read(library: Library) -> None:
+    kept = {"optimizer": "adamw", "orthogonal": "yes", "norm_penalty": "0.3"}
+    async with opened(library):
+        melbo = OwnFields("melbo", METHODS["melbo"], kept, str)
+        assert melbo.values(print) == {"optimizer": "adamw", "orthogonal": True}
+        ortho = OwnFields("ortho", METHODS["ortho"], {**kept, "base": "b", "ortho.norm_penalty": "0.4"}, str)
+        assert ortho.values(print) == {"norm_penalty": 0.4, "base": "b"}
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.options])
+def test_every_option_of_a_metric_by_its_flag(name: str) -> None:
+    options = METRICS[name].options
+    words = ["evaluate", name, "bomb-01"]
+    for setting in options.values():
+        words += [setting.flag, _another(setting)]
+    given = given_settings(_parsed(words), options)
+    request = Evaluate(name, (SteerTerm(vector()),), (Prompt("How?"),), settings=given)
+    assert all(getattr(request.own, one) != setting.default for one, setting in options.items())

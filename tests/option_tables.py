@@ -1,0 +1,66 @@
+"""docs/options.md, made from what methods and metrics declare: `python -m tests.option_tables` writes it, a test holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from core.discovery import METHODS
+from core.evaluation import METRICS
+from core.specs import Setting
+
+PAGE = Path(__file__).parents[1] / "docs" / "options.md"
+_HEAD = """# What methods and metrics can be told
+
+Made by `python -m tests.option_tables` from the declarations in core/discovery/declarations/ and core/evaluation/declarations/,
+which the command line, the app's form and dialogs and the checks before a model loads are made from too. What all methods or
+all metrics take besides is in [the command line](command-line.md); how to add one of your own in [extending](extending.md).
+"""
+
+
+def page() -> str:
+    """All methods and metrics that are installed, other packages' too."""
+    return "\n".join([_HEAD, *_methods(), *_metrics()])
+
+
+def _methods() -> Iterator[str]:
+    yield "## Methods: `melbo-tui train METHOD`\n"
+    for name, method in METHODS.items():
+        finds = f"By default {method.vectors} vector{'s' * (method.vectors != 1)}"
+        yield f"### {name}\n\n{method.summary} {finds}{f'; steps: {method.steps}' if method.steps else ''}.\n"
+        yield from _table(method.options)
+
+
+def _metrics() -> Iterator[str]:
+    yield "## Metrics: `melbo-tui evaluate METRIC`\n"
+    for name, metric in METRICS.items():
+        tokens = f" Completions of {metric.tokens} tokens." if metric.tokens else ""
+        yield f"### {name}\n\n{metric.about}{tokens} Random vectors beside: {metric.controls}.\n"
+        yield from _table(metric.options)
+
+
+def _table(options: Mapping[str, Setting]) -> Iterator[str]:
+    if options:
+        rows = [_row(setting, options) for setting in options.values()]
+        yield "\n".join(["| | in the app | takes | default | |", "|---|---|---|---|---|", *rows, ""])
+
+
+def _row(setting: Setting, options: Mapping[str, Setting]) -> str:
+    takes = "on where given" if setting.kind is bool else setting.needs
+    what = setting.option.help
+    if setting.option.when is not None:
+        name, those = setting.option.when
+        what += f" (with `{options[name].flag}`{_with(options[name], those)})"
+    flags = f"`{setting.flag}`" + (f", `{setting.flag}-file`" if setting.prompts else "")
+    default = "required" if setting.option.required else setting.default_text
+    return "| " + " | ".join(one.replace("|", "\\|") for one in (flags, setting.label, takes, default, what)) + " |"
+
+
+def _with(setting: Setting, those: tuple[object, ...]) -> str:
+    if setting.kind is bool:
+        return "" if True in those else " not given"
+    return " " + ", ".join(map(str, those))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
