@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 
 from core.engine.events import (
@@ -31,6 +32,8 @@ from vectors.store.library import Library, new_run_id
 from vectors.vector import ModelStamp
 
 STAMP = ModelStamp("smollm2", 8, 30, "abcdef012345")
+# What a pane does it does at both; that it fits at every size is for test_sizes.py.
+SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)]
 
 
 class ScriptedEngine:

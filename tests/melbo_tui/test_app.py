@@ -6,11 +6,11 @@ from core.engine.events import Progressed, TaskEnded, TaskStarted
 from core.engine.requests import LoadModel
 from melbo_tui.app import MelboApp
 from melbo_tui.widgets.dialogs import Help
-from tests.melbo_tui.scripted import opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, opened, screen_text, until
 from vectors.store.library import Library
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", SIZES)
 async def test_panes_are_one_key_away(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, _):
         for key, words in (("f3", "Nothing said yet"), ("f2", "Library"), ("f1", "Prompt")):

@@ -11,7 +11,7 @@ from core.steering.terms import terms_of
 from melbo_tui.panes.chat.conversation import recipe
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.chat.rack import Rack, Slot, slider
-from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text
+from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text
 from tests.vectors.making import vector
 from vectors.store.conversations import Talks
 from vectors.store.library import Library
@@ -30,7 +30,7 @@ def _answer(engine: ScriptedEngine, text: str, key: str = "steered") -> None:
     engine.tell(TaskEnded(task, "done"))
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_conversation_under_turned_vectors(library: Library, two: tuple[str, ...], size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
         await pilot.press("f3")
@@ -191,7 +191,7 @@ async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> 
         assert "the second" in screen_text(app)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", SIZES)
 async def test_an_earlier_conversation_is_gone_on_with(library: Library, two: tuple[str, ...], size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
         await pilot.press("f3", "f4")

@@ -9,12 +9,12 @@ import pytest
 from textual.widgets import Input, Static
 
 from melbo_tui.panes.chat.rack import Rack
-from tests.melbo_tui.scripted import opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, opened, screen_text, until
 from vectors.formats import safetensors_file
 from vectors.store.library import Library
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", SIZES)
 async def test_import_asks_for_what_the_file_does_not_say(stocked: Library, tmp_path: Path, size: tuple[int, int]) -> None:
     for name, width in (("theirs", 8), ("wide", 9)):
         np.save(tmp_path / f"{name}.npy", np.ones((2, width), np.float32))

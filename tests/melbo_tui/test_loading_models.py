@@ -12,10 +12,8 @@ from core.engine.events import ModelReleased, Progressed, TaskEnded, TaskStarted
 from core.engine.requests import LoadModel
 from melbo_tui.app import MelboApp
 from melbo_tui.widgets.dialogs import Ask
-from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, ScriptedEngine, opened, screen_text, until
 from vectors.store.library import Library
-
-SIZES = [(80, 24), (120, 40)]
 
 
 def _wrong(app: MelboApp) -> str:

@@ -14,7 +14,7 @@ from core.engine.requests import Train
 from melbo_tui.panes.chat.rack import Rack
 from melbo_tui.panes.reports import plot as report_plot
 from melbo_tui.panes.reports.report import ReportScreen
-from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.store.library import Library
 from vectors.store.reports import Column, Plot, Report, Reports, Table
@@ -55,7 +55,7 @@ async def _asked(pilot, engine: ScriptedEngine, metric: str, *answers: str) -> i
     return engine.last(Evaluate)[0]
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_report_fills_and_is_read(stocked: Library, size: tuple[int, int]) -> None:
     async with opened(stocked, size) as (app, pilot, engine):
         task = await _asked(pilot, engine, "sweep", "Why?")

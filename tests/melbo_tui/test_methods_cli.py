@@ -13,7 +13,7 @@ from core.engine.requests import Train
 from core.engine.session import Session
 from core.prompt import Prompt
 from tests.melbo_tui.conftest import CommandLine
-from tests.melbo_tui.scripted import opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, opened, screen_text, until
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.library import Library
 from vectors.vector import ModelStamp
@@ -88,7 +88,7 @@ def test_resume_goes_on_with_the_latest(run: CommandLine, tiny, library: Library
 
 
 @pytest.mark.parametrize("pane", ["train", "vectors"])
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tuple[int, int], pane: str) -> None:
     from melbo_tui.panes.train.form import TrainForm
     from melbo_tui.panes.train.results import FoundTable

@@ -9,10 +9,9 @@ from core.engine.requests import Reply, Train
 from melbo_tui.panes.train.completion import Heard
 from melbo_tui.panes.train.form import TrainForm
 from melbo_tui.panes.train.results import FoundTable
-from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, ScriptedEngine, opened, screen_text, until
 from vectors.store.library import Library
 
-SIZES = [(80, 24), (120, 40)]
 LONG = "\n".join(f"Step {i}: stir the pot." for i in range(1, 61))
 
 

@@ -12,7 +12,7 @@ from core.engine.events import Said, TaskEnded
 from core.engine.requests import MeasurePrompt, Reply, Train
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.train.form import TrainForm
-from tests.melbo_tui.scripted import STAMP, opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, STAMP, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.store.conversations import Talks
 from vectors.store.library import Library, Sample
@@ -51,7 +51,7 @@ async def test_a_run_asks_with_the_template_s_arguments(library: Library) -> Non
         assert request.thought_tokens == 64
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_run_s_thoughts_are_folded(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
         app.query_one(TrainForm).start()

@@ -11,12 +11,10 @@ from core.engine.requests import MeasurePrompt, Reply, Train
 from melbo_tui.panes.train.form import TrainForm, depth_line
 from melbo_tui.panes.train.results import FoundTable
 from melbo_tui.widgets.field import Field
-from tests.melbo_tui.scripted import opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.store import upkeep
 from vectors.store.library import Library
-
-SIZES = [(80, 24), (120, 40)]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -10,14 +10,14 @@ from core.engine.events import LensRead, Said, TaskEnded
 from core.engine.requests import ReadLens, Reply, Train
 from melbo_tui.app import MelboApp
 from melbo_tui.panes.vectors.pane import VectorsPane
-from tests.melbo_tui.scripted import STAMP, opened, screen_text, until
+from tests.melbo_tui.scripted import SIZES, STAMP, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.store.library import Library, new_run_id
 from vectors.store.query import Line
 from vectors.vector import ModelStamp
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", SIZES)
 async def test_the_shelf_and_where_a_vector_came_from(stocked: Library, size: tuple[int, int]) -> None:
     async with opened(stocked, size) as (app, pilot, _):
         await pilot.press("f2")
