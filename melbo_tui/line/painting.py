@@ -44,8 +44,8 @@ LOW = Allowance(1.0, 6_000)
 class Line(Protocol):
     """A driver that paints on a terminal.
 
-    `touched` is when the last key or click came, on time.monotonic's clock; `drained` is called, in the writer's thread, with the
-    seconds that a frame took to be written.
+    `touched` is when the last key or click came, on time.monotonic's clock; `drained` is called, in the writer's thread, with
+    the seconds that a frame took to be written.
     """
 
     touched: float

@@ -34,7 +34,7 @@ STAMP = ModelStamp("smollm2", 8, 30, "abcdef012345")
 
 
 class ScriptedEngine:
-    """Keeps what it is asked for; `tell` publishes events as the engine's thread would. A task's number is its place, from 1."""
+    """Keeps what it is asked for; `tell` publishes events as the engine's thread would. Tasks are numbered from 1."""
 
     def __init__(self, library: Library, everything: Listener, deliver: Deliver) -> None:
         self.library = library
