@@ -15,7 +15,6 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from core.engine.events import Event, ModelLoaded
-from core.engine.handle import Deliver, EngineLike, Listener
 from core.log import failed
 from core.model.source import ModelSpec
 from melbo_tui.at_work import AtWork
@@ -36,6 +35,7 @@ from melbo_tui.widgets.top_bar import PaneTab, TopBar
 from vectors.store.index import LibraryError
 
 if TYPE_CHECKING:
+    from core.engine.handle import Deliver, EngineLike, Listener
     from vectors.store.library import Library
 
 
