@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textual import on
@@ -17,14 +15,10 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from core.engine.events import Event, ModelLoaded
-from core.engine.handle import Deliver, EngineLike, Listener
-from core.errors import MelboError, first_line
-from core.log import failed, fault_remedy
+from core.log import failed
 from core.model.source import ModelSpec
 from melbo_tui.at_work import AtWork
-from melbo_tui.attempts import told
 from melbo_tui.breakpoints import SLIM, WIDE, is_too_small
-from melbo_tui.commands.output import fail
 from melbo_tui.faults import LoggedApp
 from melbo_tui.last_filter import FilteredApp
 from melbo_tui.line.app import TerminalApp
@@ -33,7 +27,7 @@ from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.reports.measuring import Measuring
 from melbo_tui.panes.train.pane import TrainPane
-from melbo_tui.settings import Settings, library_folder
+from melbo_tui.settings import Settings
 from melbo_tui.widgets.key_footer import KeyFooter
 from melbo_tui.widgets.task_bar import TaskBar
 from melbo_tui.widgets.too_small import TooSmall
@@ -41,6 +35,7 @@ from melbo_tui.widgets.top_bar import PaneTab, TopBar
 from vectors.store.index import LibraryError
 
 if TYPE_CHECKING:
+    from core.engine.handle import Deliver, EngineLike, Listener
     from vectors.store.library import Library
 
 
@@ -224,14 +219,7 @@ class MelboApp(FilteredApp, LoggedApp, TerminalApp):
             return super().deliver_screenshot(filename, path, time_format)
         from melbo_tui import screenshots
 
-        places = (Path(path),) if path else screenshots.folders(self.library.folder)
-        try:
-            written = screenshots.save(self.export_screenshot(), places, filename or "")
-        except MelboError as error:
-            self.notify(told(error), title="Screenshot", severity="error", timeout=20, markup=False)
-            return None
-        self.notify(f"Written to {written}", title="Screenshot", timeout=20, markup=False)
-        return str(written)
+        return screenshots.deliver(self, self.library.folder, filename, path)
 
     @on(PaneTab.Chosen)
     def _tab(self, message: PaneTab.Chosen) -> None:
@@ -299,24 +287,3 @@ class MelboApp(FilteredApp, LoggedApp, TerminalApp):
         for cover in covers:
             cover.call_later(cover.fit, event.size)
         self.show_state()
-
-
-def open_app(args: argparse.Namespace) -> int:
-    """Opens the app for the command line's arguments. Raises LibraryError, the terminal given back, where there can be none."""
-    folder = library_folder(args.library)
-
-    def library() -> Library:
-        from vectors.store.library import Library
-
-        return Library(folder)
-
-    app = MelboApp(args.spec, library)
-    app.low_bandwidth = app.settings.low_bandwidth if args.low_bandwidth is None else args.low_bandwidth
-    with app.leaving.listening():
-        app.run()
-        if app.fault is not None:
-            fail(first_line(app.fault), fault_remedy())
-        app.leaving.end()
-    if app.failure is not None:
-        raise app.failure
-    return app.return_code or 0

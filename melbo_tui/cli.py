@@ -181,7 +181,7 @@ def _run(args: argparse.Namespace) -> int:
         # What is made before the first frame stays: to look through it for garbage would take a tenth of the time.
         gc.disable()
         prepare_terminal()
-        from melbo_tui.app import open_app
+        from melbo_tui.opening import open_app
 
         return open_app(args)
     from core.log import failed

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
+from textual.app import App
 
 from core.errors import MelboError
+from melbo_tui.attempts import told
 from vectors.files import disk
 from vectors.files.atomic import write_new
 
@@ -29,6 +31,18 @@ def save(svg: str, places: Sequence[Path], name: str = "") -> Path:
         except OSError as error:
             wrong.append(disk.refused(str(folder), folder, error))
     raise MelboError("the screenshot could not be written", "; ".join(wrong))
+
+
+def deliver(app: App[None], library: Path, name: str | None = None, path: str | None = None) -> str | None:
+    """Saves what `app` shows, in the folder `path` where one is given; tells where it is, or why there is none."""
+    places = (Path(path),) if path else folders(library)
+    try:
+        written = save(app.export_screenshot(), places, name or "")
+    except MelboError as error:
+        app.notify(told(error), title="Screenshot", severity="error", timeout=20, markup=False)
+        return None
+    app.notify(f"Written to {written}", title="Screenshot", timeout=20, markup=False)
+    return str(written)
 
 
 def _written(svg: str, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What whoever asks the engine is given: one task, to be paused, resumed, cancelled and awaited; one listener has its events."""
+"""What the engine gives whoever asks it: a handle on the task, and the task's events to one listener."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from core.discovery import melbo, ortho, power_steering
 from core.discovery.calibration import calibrate
+from core.discovery.declarations.power_steering import Settings as PowerSteering
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.engine.generators import drained
@@ -237,7 +238,7 @@ class Check:
         radii = [drained(calibrate(problem, Train.ratio)).radius for problem in (whole, half)]
         values = []
         for model, problem in ((exact, whole), (self.model, half)):
-            job = Job(problem, self.draws(3), power_steering.Settings(steps=8), model, 1.0)
+            job = Job(problem, self.draws(3), PowerSteering(steps=8), model, 1.0)
             values.append(next(e for e in power_steering.find(job) if isinstance(e, Found)).facts["singular_value"].cpu())
         off = float((values[1] / values[0] - 1).abs().max())
         assert abs(radii[1] / radii[0] - 1) < 0.1, f"radius {radii[1]:.3g} where float32 finds {radii[0]:.3g}"

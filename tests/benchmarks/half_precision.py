@@ -15,6 +15,7 @@ import torch
 
 from core.discovery import melbo, power_steering
 from core.discovery.calibration import calibrate
+from core.discovery.declarations.power_steering import Settings as PowerSteering
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.discovery.random import draws
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def singular_values(model: LanguageModel, problem: Problem) -> list[float]:
-    job = Job(problem, draws(3, model.d_model, 0), power_steering.Settings(), model, 1.0)
+    job = Job(problem, draws(3, model.d_model, 0), PowerSteering(), model, 1.0)
     (found,) = [event for event in power_steering.find(job) if isinstance(event, Found)]
     return [float(value) for value in found.facts["singular_value"]]
 

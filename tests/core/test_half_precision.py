@@ -10,6 +10,7 @@ import torch
 from core.discovery import atlas, calibration, dct, melbo, power_steering
 from core.discovery.calibration import calibrate
 from core.discovery.contrast import mean_residuals
+from core.discovery.declarations.power_steering import Settings as PowerSteering
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.discovery.projections import unit
@@ -58,7 +59,7 @@ def test_the_radius_is_float32_s(model_type: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", HALF)
 @pytest.mark.parametrize("model_type", TYPES)
 def test_singular_values_are_float32_s(model_type: str, dtype: torch.dtype) -> None:
-    settings = power_steering.Settings(steps=6)
+    settings = PowerSteering(steps=6)
     half, whole = (
         _found(power_steering, _model(model_type, d), settings, 3).facts["singular_value"] for d in (dtype, torch.float32)
     )

@@ -9,6 +9,7 @@ import torch
 
 from core.discovery import METHODS, contrast, dct, melbo, ortho, power_steering
 from core.discovery.base_effect_loss import Goal
+from core.discovery.declarations.power_steering import Settings as PowerSteering
 from core.discovery.lbfgs import LBFGS
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Ended, Found, Job, Step
@@ -135,7 +136,7 @@ def test_power_steering_finds_the_jacobian_s_singular_vectors(tiny: LanguageMode
         lambda theta: problem.segments[0].change(theta[None])[0, -6:].flatten(), torch.zeros(D)
     )
     _, values, rows = torch.linalg.svd(jacobian)
-    found = _found(power_steering.find(Job(problem, _draws(4), power_steering.Settings(20), tiny, 2.0)))
+    found = _found(power_steering.find(Job(problem, _draws(4), PowerSteering(20), tiny, 2.0)))
     torch.testing.assert_close(found.objective, values[:4], rtol=2e-3, atol=0)
     assert (unit(found.vectors) @ rows[:4].T).abs().diagonal().min() > 0.99
     torch.testing.assert_close(found.vectors.norm(dim=-1), torch.full((4,), 2.0))

@@ -15,6 +15,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.discovery import dct, melbo, ortho, power_steering
+from core.discovery.declarations.power_steering import Settings as PowerSteering
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Event, Job, Step
 from core.model.language_model import LanguageModel
@@ -53,7 +54,7 @@ class _Asked(TorchDispatchMode):
         (melbo, melbo.Settings(4, 3)),
         (melbo, melbo.Settings(4, 3, orthogonal=True)),
         (ortho, ortho.Settings(24, 3, least_match=-1e9)),
-        (power_steering, power_steering.Settings(4)),
+        (power_steering, PowerSteering(4)),
         (dct, dct.Settings(4)),
     ],
 )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.discovery import melbo
+from core.discovery.declarations.melbo import STEPS
 from core.engine.events import Event, Said, VectorFound
 from core.engine.requests import Train
 from core.engine.session import Session, Task
@@ -97,9 +97,9 @@ def test_it_goes_on_with_the_steps_it_was_begun_with(
             if stop_early and len(library.entries(kept_only=False)) > 1:
                 running.close()
 
-    monkeypatch.setitem(melbo.STEPS, "power", 3)
+    monkeypatch.setitem(STEPS, "power", 3)
     steps(True, Train(PROMPT, vectors=4, batch=2, radius=3.0, sample_tokens=0, controls=0, name="begun"))
-    monkeypatch.setitem(melbo.STEPS, "power", 4)
+    monkeypatch.setitem(STEPS, "power", 4)
     (run,) = Checkpoints(library.folder).unfinished()
     steps(False, Train.from_json({**Checkpoints(library.folder).load(run).header["request"], "resume": run}))
     _, losses = library.run(run)

@@ -37,7 +37,7 @@ SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)]
 
 
 class ScriptedEngine:
-    """Keeps what it is asked for; `tell` publishes events as the engine's thread would. A task's number is its place."""
+    """Keeps what it is asked for; `tell` publishes events as the engine's thread would. Tasks are numbered from 1."""
 
     def __init__(self, library: Library, everything: Listener, deliver: Deliver) -> None:
         self.library = library

@@ -92,6 +92,7 @@ async def test_weights_that_fail_bring_the_old_model_back_once(library: Library)
         await pilot.pause(0.2)
         assert len(_loads(engine)) == 3
         assert "no model: no memory (buy some)" in screen_text(app).splitlines()[0]
+        app.loading.load(app.spec)
         engine.load()  # whoever asks again has it
         await pilot.pause()
         assert app.model is not None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.engine.events import RadiusChosen, RunStarted, Said, Stepped, StepPoint, TaskEnded, VectorFound
+from core.engine.events import RadiusChosen, RunStarted, Said, Stepped, StepPoint, VectorFound
 from melbo_tui.panes.train.plots import PLOTS
 from melbo_tui.run_state import RunState, damage, verdict
 
@@ -17,12 +17,6 @@ def test_curves_gather_by_vector_and_mean_by_step() -> None:
     run.take(Stepped(1, (StepPoint(2, 0, (5.0,), (0.2,)),)))
     assert run.objective == {0: [(0, 1.0), (1, 2.0)], 1: [(0, 3.0), (1, 4.0)], 2: [(0, 5.0)]}
     assert run.mean_objective() == [(0, 3.0), (1, 3.0)]
-
-
-def test_another_task_s_events_are_left_alone() -> None:
-    run = RunState()
-    assert not run.take(TaskEnded(2, "done"))
-    assert run.running
 
 
 def test_the_summary_stands_beside_the_controls() -> None:

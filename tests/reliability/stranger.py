@@ -28,7 +28,8 @@ from core.engine.events import (
     VectorFound,
     Warned,
 )
-from core.engine.requests import LoadModel, Reply, Request, Train
+from core.engine.handle import Handle, Listener
+from core.engine.requests import LoadModel, MeasurePrompt, Reply, Request, Train
 from core.model.source import ModelSpec
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine
 from tests.vectors.making import vector
@@ -72,10 +73,10 @@ class Stranger(ScriptedEngine):
 
     text = ""
 
-    def submit(self, request: Request) -> int:
-        task = super().submit(request)
-        threading.Timer(0.05, self._answer, (task, request)).start()
-        return task
+    def submit(self, request: Request, listener: Listener | None = None) -> Handle:
+        handle = super().submit(request, listener)
+        threading.Timer(0.05, self._answer, (handle.task, request)).start()
+        return handle
 
     def _answer(self, task: int, request: Request) -> None:
         text = self.text
@@ -84,8 +85,9 @@ class Stranger(ScriptedEngine):
         self.tell(Warned(task, text))
         if isinstance(request, LoadModel):
             self.tell(ModelLoaded(task, text, text, text, 30, 8, text, text, STAMP.fingerprint, True, 1, 1.0))
-        elif isinstance(request, Train):
+        elif isinstance(request, MeasurePrompt):
             self.tell(PromptMeasured(task, text, 3, (text, text)))
+        elif isinstance(request, Train):
             (saved,) = self.library.save_run("run-2", [vector(5, text, 7, stamp=STAMP)])
             self.tell(RunStarted(task, "run-2", 2, 2, (text,), True, text, text))
             for key in ("unsteered", "control:0", "0"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,21 +15,15 @@ from textual.widgets import Input
 
 from core.engine.events import Event, ModelLoaded, Said, TaskEnded, Warned
 from core.engine.requests import Reply, ReplyRow
-from core.errors import SettingsError
-from core.steering.terms import Positions, terms_of
-from core.template_arguments import arguments_of, parse_line, written
+from core.steering.terms import terms_of
+from core.template_arguments import written
 from melbo_tui.attempts import why_not
 from melbo_tui.panes.chat.conversation import LiveTurn, Talk, recipe
-from melbo_tui.panes.chat.rack import Rack, Slot
+from melbo_tui.panes.chat.rack import Rack
+from melbo_tui.panes.chat.rack_actions import RackActions
 from melbo_tui.panes.chat.sitting import Sitting
-from melbo_tui.panes.pane import Pane
-from melbo_tui.widgets.ask_template import ask_template
 from melbo_tui.widgets.dialogs import Choose
-from vectors.plain_text import one_line
-from vectors.recipe import Recipe
-from vectors.store.conversations import STEERED, UNSTEERED, Talks, Term, messages_for
-from vectors.store.index import LibraryError
-from vectors.vector import SteeringVector
+from vectors.store.conversations import STEERED, UNSTEERED, Talks, messages_for
 
 if TYPE_CHECKING:
     from core.engine.handle import Handle
@@ -48,7 +42,7 @@ class _Reply:
     handle: Handle | None = None
 
 
-class ChatPane(Pane):
+class ChatPane(RackActions):
     BINDINGS = [
         Binding("escape", "out", "Rack/stop", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
         Binding("a", "add", "Add", id="chat.add", tooltip="Put a vector of the library on the rack"),
@@ -73,11 +67,10 @@ class ChatPane(Pane):
         self._sitting = Sitting(Talks(host.library.folder))
         self._reply: _Reply | None = None
         self._beside = False
-        self._template: dict[str, Any] = {}
 
     def compose(self) -> ComposeResult:
         with Horizontal():
-            yield Rack(self._keep)
+            yield Rack(self.keep_mixture)
             yield Talk(STEERED)
             yield Talk(UNSTEERED)
         yield Input(
@@ -97,14 +90,6 @@ class ChatPane(Pane):
 
     def shown(self) -> None:
         self.query_one("#message", Input).focus()
-
-    def add(self, ids: tuple[str, ...]) -> None:
-        """Puts vectors of the library on the rack."""
-        for id in ids:
-            vector = self._fitting(id)
-            if vector is not None:
-                self._take_template(vector)
-                self.query_one(Rack).add(vector)
 
     def take(self, event: Event) -> None:
         if isinstance(event, ModelLoaded):
@@ -177,50 +162,8 @@ class ChatPane(Pane):
             return
         self.app.push_screen(Choose("Go on with", kept), lambda id: None if id is None else self._open(id))
 
-    def action_template(self) -> None:
-        def done(text: str | None) -> None:
-            if text is not None:
-                self._template = parse_line(text)
-                self._show()
-
-        self.app.push_screen(ask_template(self._template), done)
-
-    def _take_template(self, vector: SteeringVector) -> None:
-        """Talks with the template's arguments that `vector` was found with, where none are given."""
-        own = arguments_of(vector.origin)
-        if own and not self._template:
-            self._template = own
-            self.notify(
-                f"The chat template is given {written(own)}, as when {vector.name} was trained; F7 changes it.", markup=False
-            )
-
     def action_write(self) -> None:
         self.query_one("#message", Input).focus()
-
-    def action_rack(self, what: str, by: int) -> None:
-        rack = self.query_one(Rack)
-        rack.action_move(by) if what == "move" else rack.action_turn(by)
-
-    def action_add(self) -> None:
-        try:
-            entries = self.host.library.entries(kept_only=False)
-            said = {id: sample.text for id, sample in self.host.library.first_samples().items()}
-        except LibraryError as error:
-            self.notify(str(error), severity="error", markup=False)
-            return
-        model = self.host.model
-        fitting = [e for e in entries if model is None or e.d_model == model.d_model]
-        if not fitting:
-            self.notify("The library has no vector for this model yet: train some under Train (1).")
-            return
-        fitting.sort(key=lambda e: not e.kept)
-        lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(said.get(e.id, e.prompt), 80)}") for e in fitting]
-
-        def chosen(id: str | None) -> None:
-            if id is not None:
-                self.add((id,))
-
-        self.app.push_screen(Choose("Steer with", lines), chosen)
 
     def _ask(self, message: str) -> bool:
         if not self._may_ask():
@@ -243,7 +186,7 @@ class ChatPane(Pane):
         steering = self.query_one(Rack).steering
         rows = tuple(
             ReplyRow(name, self._history(name), steering if name == STEERED else (), max_new_tokens=_MAX_NEW_TOKENS,
-                     template=self._template, thought_tokens=_THOUGHT_TOKENS)
+                     template=self.template, thought_tokens=_THOUGHT_TOKENS)
             for name in who or ((STEERED, UNSTEERED) if self._beside else (STEERED,))
         )  # fmt: skip
         self._reply = reply = _Reply(self._sitting.id, self.turns)
@@ -263,35 +206,10 @@ class ChatPane(Pane):
         self._stop()
         rack = self.query_one(Rack)
         if not rack.slots and self.turns:
-            slots = [slot for term in self.turns[-1].steering if (slot := self._slot(term)) is not None]
+            slots = [slot for term in self.turns[-1].steering if (slot := self.slot(term)) is not None]
             rack.put_back(slots)
         self._show()
         self.query_one("#message", Input).focus()
-
-    def _slot(self, term: Term) -> Slot | None:
-        vector = self._fitting(term.id)
-        try:
-            where = Positions.parse(term.positions)
-            return Slot(vector, term.coefficient, False, term.operation, where) if vector is not None else None
-        except SettingsError:
-            return None
-
-    def _fitting(self, id: str) -> SteeringVector | None:
-        """The library's vector, if the model can be steered by it; else says why not."""
-        vector, model = self.loaded(id), self.host.model
-        if vector is not None and model is not None and vector.d_model != model.d_model:
-            own = vector.origin.model.label()
-            wrong = f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it."
-            self.notify(wrong, severity="error", markup=False)
-            return None
-        return vector
-
-    def _keep(self, terms: tuple[tuple[str, float], ...], name: str) -> SteeringVector | None:
-        """Keeps the sum of coefficient x vector, by id, as a mixture; None, and a word why, where they do not fit together."""
-        library = self.host.library
-        saved: list[SteeringVector] = []
-        self.attempt(lambda: saved.append(library.load(library.save_mixture(Recipe(terms), name).id)))
-        return saved[0] if saved else None
 
     def _save(self) -> None:
         """Saves the conversations that are not kept yet. Raises LibraryError, and has them tried again."""
@@ -314,7 +232,7 @@ class ChatPane(Pane):
         self.set_class(self._beside, "-beside")
         # Content, not a string: names are other people's words and must not be read as markup.
         title = f"Steered · {recipe(terms_of(rack.steering))}" if rack.steering else "Unsteered (the rack is empty)"
-        steered.border_title = Content(f"{title} · {written(self._template)}" if self._template else title)
+        steered.border_title = Content(f"{title} · {written(self.template)}" if self.template else title)
         steered.border_subtitle = "F5 again · F6 alone" if self._beside else "F5 again · F6 beside"
         waiting = self._reply is not None and self._reply.turns is self.turns
         steered.show(self.turns, waiting, self.unfolded)

@@ -1,0 +1,104 @@
+"""What stands on the chat's rack: vectors of the library, put there, turned, and kept as a mixture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.errors import SettingsError
+from core.steering.terms import Positions
+from core.template_arguments import arguments_of, parse_line, written
+from melbo_tui.panes.chat.rack import Rack, Slot
+from melbo_tui.panes.pane import Pane
+from melbo_tui.widgets.ask_template import ask_template
+from melbo_tui.widgets.dialogs import Choose
+from vectors.plain_text import one_line
+from vectors.recipe import Recipe
+from vectors.store.conversations import Term
+from vectors.store.index import LibraryError
+from vectors.vector import SteeringVector
+
+if TYPE_CHECKING:
+    from melbo_tui.panes.host import Host
+
+
+class RackActions(Pane):
+    """A pane with a Rack; `template` are the arguments of the chat template, taken from the first vector that has some."""
+
+    def __init__(self, host: Host, id: str) -> None:
+        super().__init__(host, id)
+        self.template: dict[str, Any] = {}
+
+    def add(self, ids: tuple[str, ...]) -> None:
+        """Puts vectors of the library on the rack."""
+        for id in ids:
+            vector = self._fitting(id)
+            if vector is not None:
+                self._take_template(vector)
+                self.query_one(Rack).add(vector)
+
+    def action_template(self) -> None:
+        def done(text: str | None) -> None:
+            if text is not None:
+                self.template = parse_line(text)
+                self.show_answers()
+
+        self.app.push_screen(ask_template(self.template), done)
+
+    def _take_template(self, vector: SteeringVector) -> None:
+        """Talks with the template's arguments that `vector` was found with, where none are given."""
+        own = arguments_of(vector.origin)
+        if own and not self.template:
+            self.template = own
+            self.notify(
+                f"The chat template is given {written(own)}, as when {vector.name} was trained; F7 changes it.", markup=False
+            )
+
+    def action_rack(self, what: str, by: int) -> None:
+        rack = self.query_one(Rack)
+        rack.action_move(by) if what == "move" else rack.action_turn(by)
+
+    def action_add(self) -> None:
+        try:
+            entries = self.host.library.entries(kept_only=False)
+            said = {id: sample.text for id, sample in self.host.library.first_samples().items()}
+        except LibraryError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        model = self.host.model
+        fitting = [e for e in entries if model is None or e.d_model == model.d_model]
+        if not fitting:
+            self.notify("The library has no vector for this model yet: train some under Train (1).")
+            return
+        fitting.sort(key=lambda e: not e.kept)
+        lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(said.get(e.id, e.prompt), 80)}") for e in fitting]
+
+        def chosen(id: str | None) -> None:
+            if id is not None:
+                self.add((id,))
+
+        self.app.push_screen(Choose("Steer with", lines), chosen)
+
+    def slot(self, term: Term) -> Slot | None:
+        vector = self._fitting(term.id)
+        try:
+            where = Positions.parse(term.positions)
+            return Slot(vector, term.coefficient, False, term.operation, where) if vector is not None else None
+        except SettingsError:
+            return None
+
+    def _fitting(self, id: str) -> SteeringVector | None:
+        """The library's vector, if the model can be steered by it; else says why not."""
+        vector, model = self.loaded(id), self.host.model
+        if vector is not None and model is not None and vector.d_model != model.d_model:
+            own = vector.origin.model.label()
+            wrong = f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it."
+            self.notify(wrong, severity="error", markup=False)
+            return None
+        return vector
+
+    def keep_mixture(self, terms: tuple[tuple[str, float], ...], name: str) -> SteeringVector | None:
+        """Keeps the sum of coefficient x vector, by id, as a mixture; None, and a word why, where they do not fit together."""
+        library = self.host.library
+        saved: list[SteeringVector] = []
+        self.attempt(lambda: saved.append(library.load(library.save_mixture(Recipe(terms), name).id)))
+        return saved[0] if saved else None
