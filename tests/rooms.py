@@ -18,7 +18,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("organism",), ("engine",), ("evaluation",), ("discovery",), ("segment",), ("steering",), ("model",),
         ("bundled", "hub"), ("files", "processes", "memory"),
     ),
-    "melbo_tui": (("commands", "panes"), ("widgets", "line")),
+    "melbo_tui": (("commands", "panes", "notebook"), ("widgets", "line")),
     "vectors": (("store",), ("formats",), ("files",)),
 }  # fmt: skip
 # Files beside the rooms that stand on one: the algebra of vectors on what bounds a file's numbers, `exchange` on all; the app
@@ -26,7 +26,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
 ABOVE = {
     "vectors.exchange": ("store", "formats", "files"), "vectors.vector": ("files",), "vectors.recipe": ("files",),
     "melbo_tui.app": ("panes", "widgets", "line"), "melbo_tui.opening": ("commands",), "melbo_tui.cli": ("commands",),
-    "melbo_tui.loading": ("widgets",),
+    "melbo_tui.loading": ("widgets",), "melbo_tui": ("notebook",),
 }  # fmt: skip
 
 

@@ -15,8 +15,8 @@ FLUSH_SECONDS = 0.1
 class Outbox:
     """Calls `publish` with events in their order, those that merge at most every `interval` seconds.
 
-        `interval` None: each goes out as it comes, unmerged. `lock` is held meanwhile; a caller that holds one of its own when it
-    puts an event, and takes it when it is called with one, gives that one, for two could be taken in either order.
+    `interval` None: each goes out as it comes, unmerged. `lock` is held meanwhile; it is the caller's own where the caller may
+    hold one when it puts an event or is called with one, since two could be taken in either order.
     """
 
     def __init__(

@@ -99,7 +99,7 @@ def test_wrong_settings_are_told_before_any_work(session: Session, library: Libr
         ({"target": 6}, "target block 6"),
         ({"source": 3, "target": 3}, "does not come after"),
         ({"tokens": "last:x"}, "names no tokens"),
-        ({"settings": {"power": -1.0}}, "positive"),
+        ({"settings": {"power": -1.0}}, "--power: a number above 0"),
         ({"prompts": (Prompt(ids=(99999,)),)}, "vocabulary"),
     ):
         with pytest.raises(Exception, match=words):
