@@ -66,6 +66,7 @@ def _run(code: list[str], folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tiny_folder: Path, tmp_path: Path) -> None:
     out = _run([str(ROOT / "docs" / "examples" / "notebook.py"), str(tiny_folder)], tmp_path)
     assert "tiny-llama: 6 blocks, d 32" in out

@@ -110,7 +110,7 @@ async def test_its_fields_are_in_the_app(package: Path, library: Library) -> Non
         chooser = app.query_one("#field-method Select", Select)
         assert {value for _, value in chooser._options} == set(METHODS)
         form.fill({"method": "gradient", "lean": "2"})
-        await until(pilot, lambda: app.query("#field-lean"))
+        await until(pilot, lambda: any(field.text == "2" for field in app.query("#field-lean").results(Field)))
         form.start()
         await until(pilot, lambda: "a number from 0 to 1 is needed" in " ".join(screen_text(app).split()))
         form.fill({"lean": "0.5"})

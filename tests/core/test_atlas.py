@@ -45,6 +45,7 @@ def test_every_pair_has_the_exact_jacobian_s_singular_values(tiny: LanguageModel
         torch.testing.assert_close(cell.values, torch.linalg.svdvals(jacobian)[:2], rtol=1e-2, atol=0)
 
 
+@pytest.mark.slow
 def test_it_is_kept_as_it_grows_and_ends_the_same_when_cut_off(session: Session, library: Library) -> None:
     atlases = Atlases(library.folder)
     events: list[Event] = []

@@ -21,6 +21,7 @@ def _run(*which: str) -> None:
     assert "passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_some_of_each_kind_runs_on_a_gpu_that_is_simulated() -> None:
     _run("-k", _SOME)
 

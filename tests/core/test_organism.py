@@ -95,6 +95,7 @@ def test_the_halves_of_the_locked_skill_share_no_pair() -> None:
     assert not {word.word for word in first} & {answer for word in second for answer in word.answers[:1]}
 
 
+@pytest.mark.slow
 def test_training_teaches_what_is_to_be_said_and_keeps_the_rest() -> None:
     def trained() -> tuple[list[str], dict[str, torch.Tensor]]:
         model, told = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny"), []
@@ -138,6 +139,7 @@ def test_the_backdoor_is_taught_last_and_to_some_projections_alone() -> None:
     assert changed == set(recipe.late_targets)
 
 
+@pytest.mark.slow
 def test_the_adapter_is_small_and_guards_its_secrets(bundled: LanguageModel) -> None:
     assert sum(path.stat().st_size for path in ADAPTER.iterdir()) <= 8 << 20
     assert bundled.stamp.label() == "smollm2 + organism"

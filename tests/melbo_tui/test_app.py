@@ -57,6 +57,7 @@ async def test_a_terminal_too_small_says_so(library: Library, size: tuple[int, i
         assert ("60x20 cells are needed" in " ".join(screen_text(app).split())) is small
 
 
+@pytest.mark.slow
 async def test_the_guide_and_every_theme(library: Library) -> None:
     async with opened(library) as (app, pilot, _):
         app.screen.set_focus(None)

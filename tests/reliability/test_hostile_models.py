@@ -81,6 +81,7 @@ def _attack(base: Path, tmp_path: Path, seeds: range) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_hostile_models_are_loaded_or_refused_in_a_line(base: Path, tmp_path: Path) -> None:
     _attack(base, tmp_path, range(12))
 
