@@ -73,6 +73,7 @@ def test_the_notebook_runs(tiny_folder: Path, tmp_path: Path) -> None:
     assert "kept: ['mixed']" in out
 
 
+@pytest.mark.slow
 def test_the_python_of_the_page_runs(tiny_folder: Path, tmp_path: Path) -> None:
     """All of it, one block after the other, on a model in the place of the one it names."""
     blocks = _PYTHON.findall((ROOT / "docs" / "python.md").read_text(encoding="utf-8"))

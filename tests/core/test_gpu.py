@@ -8,24 +8,12 @@ from pathlib import Path
 
 import pytest
 
-# One of each kind; the others differ in the method, the metric or the model type.
-_SOME = "half_precision or taken_up or rest_there or simulation or (chat and ablate) or kl or (finds_there and optimizer)"
-
-
-def _run(*which: str) -> None:
-    # In a process of its own: torch takes one new device a process, and keeps it.
-    cases = Path(__file__).with_name("gpu_cases.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", str(cases), *which]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cases.parents[2], check=False)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "passed" in done.stdout
-
-
-@pytest.mark.slow
-def test_some_of_each_kind_runs_on_a_gpu_that_is_simulated() -> None:
-    _run("-k", _SOME)
-
 
 @pytest.mark.slow
 def test_all_runs_on_a_gpu_that_is_simulated() -> None:
-    _run()
+    # In a process of its own: torch takes one new device a process, and keeps it.
+    cases = Path(__file__).with_name("gpu_cases.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", str(cases)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cases.parents[2], check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "passed" in done.stdout

@@ -218,6 +218,7 @@ def _fetch(hub: str, cache: Path, model: str) -> list[object]:
     return result
 
 
+@pytest.mark.slow
 def test_a_hub_id_is_fetched_and_found_again_without_the_hub(hub: str, tmp_path: Path) -> None:
     name, stages = _fetch(hub, tmp_path, "owner/tiny")
     assert name == "owner/tiny"

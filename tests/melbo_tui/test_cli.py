@@ -194,6 +194,7 @@ def test_a_memory_limit_that_is_none_is_wrong_usage(run: CommandLine) -> None:
     assert "--max-memory 0=20GiB,cpu=60GiB" in err
 
 
+@pytest.mark.slow
 def test_interrupted_it_keeps_what_is_finished(tiny_folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "melbo_tui", "--library", str(tmp_path / "library"), "--model", str(tiny_folder)]
     training = [*command, *TRAIN[:4], "--vectors", "5000", "--steps", "2", "--radius", "2", "--sample-tokens", "0", "--json"]

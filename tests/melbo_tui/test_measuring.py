@@ -106,6 +106,7 @@ async def test_esc_in_the_list_stops_what_is_measured(stocked: Library) -> None:
         assert engine.cancelled == [task]
 
 
+@pytest.mark.slow
 async def test_files_of_prompts_and_questions(stocked: Library, tmp_path: Path) -> None:
     prompts, questions = tmp_path / "p.txt", tmp_path / "q.tsv"
     prompts.write_text("One?\nTwo?\n")

@@ -46,6 +46,7 @@ def _poison(folder: Path) -> None:
         db.execute("UPDATE vectors SET origin = '{}' WHERE id = 'run-b/1'")
 
 
+@pytest.mark.slow
 async def test_every_row_and_report_can_be_looked_at(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     poison.fill(folder)

@@ -25,6 +25,7 @@ async def _found(app, pilot, engine: ScriptedEngine) -> tuple[int, list[str]]:  
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
 async def test_the_whole_completion_can_be_read(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
         task, _ = await _found(app, pilot, engine)

@@ -166,6 +166,7 @@ def test_bytes_that_are_no_text_in_a_conversation(library: Library, tiny_folder:
     assert [turn.message for turn in Talks(library.folder).load(talk.id)] == ["hello", "caf\ufffd"]
 
 
+@pytest.mark.slow
 def test_work_whose_reader_has_left_is_put_away(library: Library, tiny_folder: Path) -> None:
     train = f"melbo-tui train melbo --model {tiny_folder} --prompt How? --vectors 5000 --steps 2 --radius 2 --sample-tokens 0"
     done = shell(f"{train} --json --library $L | grep -m 1 VectorFound >/dev/null", library)

@@ -94,6 +94,7 @@ async def test_a_vector_s_samples_are_asked_as_it_was_trained_and_their_thoughts
         assert all(row.template == {"enable_thinking": True} for row in request.rows)
 
 
+@pytest.mark.slow
 async def test_a_vector_brings_its_arguments_to_the_chat_where_thoughts_are_folded(library: Library) -> None:
     (one,) = library.add([_trained(template={"enable_thinking": True})])
     async with opened(library) as (app, pilot, engine):
