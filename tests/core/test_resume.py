@@ -113,7 +113,7 @@ from pathlib import Path
 from core.model.source import ModelSpec
 from core.engine.requests import LoadModel, Prompt, Train
 from core.engine.session import Session, Task
-from core.engine.tasks import hearing, train
+from core.engine.tasks import train
 from vectors.store.library import Library, Sample
 train._CHECKPOINT_SECONDS = -1.0
 session = Session(Library(Path(sys.argv[1])))

@@ -198,7 +198,8 @@ def test_a_memory_limit_that_is_none_is_wrong_usage(run: CommandLine) -> None:
 def test_interrupted_it_keeps_what_is_finished(tiny_folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "melbo_tui", "--library", str(tmp_path / "library"), "--model", str(tiny_folder)]
     training = [*command, *TRAIN[:4], "--vectors", "5000", "--steps", "2", "--radius", "2", "--sample-tokens", "0", "--json"]
-    process = subprocess.Popen(training, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heeded = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  whoever runs the tests may ignore it
+    process = subprocess.Popen(training, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeded)
     assert process.stdout is not None
     found = 0
     for line in process.stdout:
