@@ -115,13 +115,13 @@ def test_a_parent_that_keeps_the_hangup_to_itself(tiny_chat: Path, tmp_path: Pat
 
 
 SLOW_STEPS = """
-import time, core.engine.worker
-step = core.engine.worker.Engine._step
+import time, core.engine.stepping
+step = core.engine.stepping.Stepper._step
 def slow(self, task):
     step(self, task)
     if task.stage.startswith("training"):
         time.sleep(5)
-core.engine.worker.Engine._step = slow
+core.engine.stepping.Stepper._step = slow
 """
 
 
@@ -166,14 +166,14 @@ async def fail():
 melbo_tui.app.MelboApp.action_guide = lambda self: self.run_worker(fail())
 """,
     "in the engine": """
-import core.engine.worker, melbo_tui.app
+import core.engine.outbox, melbo_tui.app
 failing = []
-flush = core.engine.worker.Outbox.flush_if_due
+flush = core.engine.outbox.Outbox.flush_if_due
 def fail(self):
     if failing:
         raise RuntimeError("a fault in the engine")
     flush(self)
-core.engine.worker.Outbox.flush_if_due = fail
+core.engine.outbox.Outbox.flush_if_due = fail
 melbo_tui.app.MelboApp.action_guide = lambda self: failing.append(1)
 """,
 }
