@@ -15,11 +15,10 @@ from core.engine.requests import LoadModel, Reply, ReplyRow, Train
 from core.engine.session import Session
 from core.engine.worker import Engine
 from core.errors import ModelError
-from core.model import memory
-from core.model import store as model_store
+from core.model import memory, store
 from core.model.source import ModelSpec
 from core.prompt import Prompt
-from tests.core.test_engine import Listener
+from tests.core.scripted_task import Listener
 from tests.tiny_models import save_tiny
 from vectors.store.library import Library
 
@@ -110,7 +109,7 @@ def test_a_conversion_that_has_no_room_beside_the_loaded_model(
         had.append(loaded.has_model)
         raise ModelError("no more")
 
-    monkeypatch.setattr(model_store, "_converted", convert)
+    monkeypatch.setattr(store, "_converted", convert)
     for available, kept in ((100_000, True), (None, True), (2000, False)):
         monkeypatch.setattr(memory, "available_memory", lambda available=available: available)
         with pytest.raises(ModelError, match="no more"):
@@ -131,7 +130,7 @@ def test_what_runs_goes_on_until_the_new_model_is_there(
         assert fetched.wait(20)
         return tiny_folder
 
-    monkeypatch.setattr(model_store, "local_folder", fetch)
+    monkeypatch.setattr(store, "local_folder", fetch)
     run = engine.submit(Train((Prompt("How?"),), vectors=64, batch=1, steps=200, radius=2.0, sample_tokens=0, controls=0))
     loading = engine.submit(LoadModel(ModelSpec("owner/other", device="cpu")))
     assert begun.wait(20)
@@ -161,7 +160,7 @@ def test_a_fetch_that_hangs_is_given_up_at_once(tiny_folder: Path, monkeypatch: 
         hang.wait(20)
         return tiny_folder
 
-    monkeypatch.setattr(model_store, "local_folder", fetch)
+    monkeypatch.setattr(store, "local_folder", fetch)
     loading = engine.submit(LoadModel(ModelSpec("owner/other", device="cpu")))
     assert begun.wait(20)
     loading.cancel()

@@ -22,8 +22,7 @@ from core.discovery.declarations.melbo import STEPS
 from core.engine.events import Event, Said, VectorFound
 from core.engine.requests import Train
 from core.engine.session import Session, Task
-from core.engine.tasks import sampling as hearing
-from core.engine.tasks import train
+from core.engine.tasks import sampling, train
 from core.errors import Cancelled, SettingsError
 from core.prompt import Prompt
 from vectors.store import upkeep
@@ -247,7 +246,7 @@ def test_there_is_a_limit_to_that_and_resuming_makes_up_for_it(
     session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = Train(PROMPT, vectors=3, batch=1, steps=3, radius=3.0, sample_tokens=30, controls=1, name="late")
-    monkeypatch.setattr(hearing, "_PARTING_SECONDS", -1.0)
+    monkeypatch.setattr(sampling, "_PARTING_SECONDS", -1.0)
     run = _interrupted(session, request, _two_found, _told_to_end)
     vectors, _ = library.run(run)
     assert [library.samples(vector.id) for vector in vectors] == [[], []]
