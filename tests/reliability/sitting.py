@@ -87,7 +87,7 @@ class Sitting:
     def _measure(self) -> None:
         before = self._count("reports/*.json")
         self._press("n", "kl", "\r")
-        self.terminal.wait_for("Enter accepts")  # a key that comes before it is the dialog's that has just closed
+        self.terminal.wait_for("Enter measures")  # a key that comes before it is the dialog's that has just closed
         self._press("\r")
         self._until(lambda: self._count("reports/*.json") > before, "a report")
         self.terminal.wait_for("Esc closes")
