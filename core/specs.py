@@ -143,19 +143,19 @@ class Setting:
         what = (
             ("whole numbers" if self.many else "a whole number") if self.kind is int else "numbers" if self.many else "a number"
         )
-        low, high = (f"{bound:,.12g}" if bound is not None else "" for bound in (option.low, option.high))
-        span = (
-            f" from {low} to {high}"
-            if low and high
-            else f" of at least {low}"
-            if low
-            else f" of at most {high}"
-            if high
-            else ""
-        )
-        span = f" above {option.above:g}" + (f" and at most {high}" if high else "") if option.above is not None else span
         auto = f" or {AUTO}" if self.optional else ""
-        return what + (" with commas between" if self.many else "") + span + auto
+        return what + (" with commas between" if self.many else "") + self._span() + auto
+
+    def _span(self) -> str:
+        """The bounds of a number, behind what it is."""
+        option = self.option
+        high = "" if option.high is None else f"{option.high:,.12g}"
+        if option.above is not None:
+            return f" above {option.above:g}" + (f" and at most {high}" if high else "")
+        if option.low is None:
+            return f" of at most {high}" if high else ""
+        low = f"{option.low:,.12g}"
+        return f" from {low} to {high}" if high else f" of at least {low}"
 
     def _number(self, text: str) -> Any:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.engine.events import Event, TaskEnded
 from core.engine.requests import Request
@@ -34,13 +34,15 @@ class EngineLike(Protocol):
 class Handle:
     """One task of an engine. Its methods may be called from any thread.
 
-    `ended` says how the task ended, None before that; `error` is the exception that ended it, where one did.
+    `ended` says how the task ended, None before that; `error` is the exception that ended it, where one did; `result` is what
+    it came to, where it has more to give than its events.
     """
 
     def __init__(self, task: int, request: Request, controls: Controls, listener: Listener | None = None) -> None:
         self.task, self.request = task, request
         self.ended: TaskEnded | None = None
         self.error: BaseException | None = None
+        self.result: Any = None
         self._controls, self._listener = controls, listener
         self._over = threading.Event()
 

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 from core.discovery import METHODS
-from core.discovery.method import Method, Stepping
-from core.discovery.options import NONLINEARITY
+from core.discovery.method import NONLINEARITY, Method, Stepping
 from core.errors import SettingsError
 from core.limits import MOST, THOUGHT_TOKENS, check_most, check_seed, check_thoughts
 from core.model.source import ModelSpec

@@ -127,7 +127,8 @@ class Stepper:
                     self._outbox.put(TaskStarted(task.id, task.request.label))
                     task.steps = self._session.start(task.id, task.request, partial(self._emit, task))
                 self._wait_on(task, next(task.steps))
-            except StopIteration:
+            except StopIteration as returned:
+                task.handle.result = returned.value
                 self._end(task)
             except KeyboardInterrupt:  # only the main thread is interrupted so, and whoever waits there is to know
                 raise

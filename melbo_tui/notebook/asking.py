@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from core.engine.events import Event, Warned
+from core.engine.events import Event, TaskEnded, TaskStarted, Warned
+from core.engine.foreground import Foreground
 from core.engine.requests import Request
 from core.engine.session import Session
 from core.prompt import Prompt
@@ -35,32 +36,26 @@ def events_of(session: Session, request: Request) -> Generator[Event, None, Any]
 
     To close it cancels the task, which first puts away what it has finished.
     """
-    waiting: list[Event] = []
-    with closing(session.start(0, request, waiting.append)) as steps:
+    with closing(Foreground(session).events(request)) as events:
         while True:
-            ended: StopIteration | Exception | None = None
             try:
-                next(steps)
-            except Exception as error:  # what the task told before it ended is told all the same
-                ended = error
-            while waiting:
-                yield waiting.pop(0)
-            if isinstance(ended, StopIteration):
-                return ended.value
-            if ended is not None:
-                raise ended
+                event = next(events)
+            except StopIteration as returned:
+                return returned.value
+            if not isinstance(event, (TaskStarted, TaskEnded)):
+                yield event
 
 
 def carry_out(session: Session, request: Request, listen: Listener | None) -> list[Event]:
     """Carries out `request` to its end and gives its events; without `listen`, the task's warnings are Python's."""
-    heard = []
+    events = []
     for event in events_of(session, request):
-        heard.append(event)
+        events.append(event)
         if listen is not None:
             listen(event)
         elif isinstance(event, Warned):
             warnings.warn(event.message, stacklevel=3)
-    return heard
+    return events
 
 
 def split(options: Mapping[str, Any], request: type[Request]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -13,7 +14,7 @@ from core.engine.events import Event, Progressed, TaskEnded, TaskStarted
 from core.engine.foreground import Foreground
 from core.engine.session import Session
 from core.engine.worker import Engine
-from core.errors import Cancelled
+from core.errors import Cancelled, SettingsError
 from tests.core.scripted_task import WAIT, Listener, Scripted
 
 
@@ -126,3 +127,27 @@ def test_the_foreground_waits_for_a_thread(listener: Listener) -> None:
     assert handle.wait(0.1) is None
     threading.Timer(0.05, done.set_result, (None,)).start()
     assert handle.wait(WAIT) == TaskEnded(handle.task, "done")
+
+
+def test_in_the_foreground_events_are_given_as_they_are_asked_for() -> None:
+    Scripted.log.clear()
+    events = Foreground(Session()).events(Scripted("task", 10**9))
+    assert isinstance(next(events), TaskStarted)
+    assert isinstance(next(events), Progressed)
+    assert Scripted.log == ["task0"], "no step is made before it is asked for"
+    events.close()
+    assert Scripted.log == ["task0", "task closed"]
+
+
+def test_events_wait_for_a_thread_without_turning_around() -> None:
+    done: Future[None] = Future()
+    threading.Timer(0.3, done.set_result, (None,)).start()
+    used = time.thread_time()
+    events = list(Foreground(Session()).events(Scripted("task", 1, waits=done)))
+    assert time.thread_time() - used < 0.2
+    assert events[-1] == TaskEnded(events[-1].task, "done")
+
+
+def test_events_end_with_what_ended_the_task() -> None:
+    with pytest.raises(SettingsError, match="no such thing"):
+        list(Foreground(Session()).events(Scripted("task", fault=SettingsError("no such thing"))))

@@ -16,8 +16,8 @@ STEPS = {"power": 5, "adamw": 300}
 class Settings(WithObjective):
     """`steps` None: 5 for power, 300 for adamw. `batch`: how many vectors are trained at once.
 
-    `orthogonal`: each vector orthogonal to all before it. `orthogonal_effects`: each climbs only that part of its effect at
-    the target which is orthogonal to the effects of all before it.
+    `orthogonal`: each vector orthogonal to all before it. `orthogonal_effects`: each maximises only that part of its effect
+    at the target which is orthogonal to the effects of all before it.
     """
 
     steps: int | None = None
