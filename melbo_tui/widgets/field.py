@@ -73,7 +73,7 @@ class Field(Horizontal):
         if isinstance(entry, TextArea):
             return entry.text
         assert isinstance(entry, (Input, Select))
-        return str(entry.value if entry.is_attached or isinstance(entry, Input) else entry._value)
+        return str(entry.value if isinstance(entry, Input) else entry._value)  # it has a `value` from when it is mounted on
 
     @text.setter
     def text(self, text: str) -> None:

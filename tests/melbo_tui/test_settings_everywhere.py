@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 import pytest
+from textual.widget import Widget
 
 from core.discovery import METHODS
 from core.engine.evaluation_requests import Evaluate
@@ -17,7 +19,7 @@ from melbo_tui.cli import build_parser
 from melbo_tui.commands.options import given_settings
 from melbo_tui.panes.train.form import TrainForm
 from melbo_tui.panes.train.own_fields import OwnFields
-from melbo_tui.widgets.field import Field
+from melbo_tui.widgets.field import Field, choice
 from tests.melbo_tui.scripted import STAMP, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.store.library import Library
@@ -125,3 +127,20 @@ def test_every_option_of_a_metric_by_its_flag(name: str) -> None:
     given = given_settings(_parsed(words), options)
     request = Evaluate(name, (SteerTerm(vector()),), (Prompt("How?"),), settings=given)
     assert all(getattr(request.own, one) != setting.default for one, setting in options.items())
+
+
+async def test_a_choice_has_its_text_while_it_is_being_mounted(library: Library) -> None:
+    async with opened(library) as (app, _pilot, _engine):
+        field = Field("new", "New", choice([("one", "1"), ("two", "2")], "2"), "")
+        mounting = asyncio.ensure_future(_mounted(app.query_one("#own-more"), field))
+        seen = set()
+        while not mounting.done():
+            seen.add(field.text)
+            await asyncio.sleep(0)
+        assert seen == {"2"}
+        field.text = "1"
+        assert field.text == "1"
+
+
+async def _mounted(place: Widget, field: Field) -> None:
+    await place.mount(field)
