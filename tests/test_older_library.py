@@ -92,6 +92,7 @@ def test_settings_are_read(older: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.form["optimizer"] == "power"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_resumed_bit_for_bit(older: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = ["--model", str(older / "model")]
     out, whole = older / "resumed.safetensors", older / "whole.safetensors"

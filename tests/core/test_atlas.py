@@ -31,6 +31,7 @@ def test_a_part_of_a_segment_is_the_segment_of_these_blocks(tiny: LanguageModel)
     assert part.residual_norm == pytest.approx(own.residual_norm)
 
 
+@pytest.mark.slow
 def test_every_pair_has_the_exact_jacobian_s_singular_values(tiny: LanguageModel) -> None:
     whole = Segment(tiny, IDS, 0, 5)
     todo = atlas.pairs(6)

@@ -80,6 +80,7 @@ async def test_a_report_fills_and_is_read(stocked: Library, size: tuple[int, int
         await until(pilot, lambda: not isinstance(app.screen, ReportScreen))
 
 
+@pytest.mark.slow
 async def test_it_is_stopped_by_x_or_goes_on_unseen(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, engine):
         task = await _asked(pilot, engine, "sweep", "Why?")
@@ -153,6 +154,7 @@ async def test_a_file_that_is_not_there_is_no_prompt(stocked: Library, tmp_path:
         assert not any(isinstance(r, Evaluate) for r in engine.requests)
 
 
+@pytest.mark.slow
 async def test_earlier_reports_are_shown_again_also_without_a_model(stocked: Library) -> None:
     Reports(stocked.folder).save("one", _report(True))
     async with opened(stocked, loaded=False) as (app, pilot, engine):

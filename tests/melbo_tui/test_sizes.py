@@ -83,6 +83,7 @@ async def test_every_field_of_the_form_can_be_reached_and_seen(library: Library)
         assert seen == {field.key for field in app.query(Field) if field.display}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_dialog_fits(library: Library, size: tuple[int, int]) -> None:
     """Its frame is on the screen, and so are its field, what it is about, and the keys that lead out."""

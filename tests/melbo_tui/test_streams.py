@@ -157,6 +157,7 @@ def test_columns_of_any_number(stocked: Library, monkeypatch: pytest.MonkeyPatch
     assert "--vectors" in command_line("train", "melbo", "--help")[1]
 
 
+@pytest.mark.slow
 def test_bytes_that_are_no_text_in_a_conversation(library: Library, tiny_folder: Path) -> None:
     chat = f"melbo-tui chat --model {tiny_folder} --max-new-tokens 3 --library $L"
     done = shell(rf"printf 'hello\r\n\r\ncaf\xe9\r\n' | {chat}; exit $?", library, LC_ALL="C")

@@ -65,6 +65,7 @@ async def test_escape_takes_the_filter_back_and_leads_to_the_list(stocked: Libra
         await until(pilot, lambda: len(_listed(app)) == len(every) - 1)
 
 
+@pytest.mark.slow
 async def test_filter_delete_undo_rename_note(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, _):
         await pilot.press("f2", "slash", *"02", "enter")
@@ -100,6 +101,7 @@ def _listed(app: MelboApp) -> list[str]:
     return [row.entry.name if isinstance(row, Line) else f"({row.title.split(' · ')[-1]})" for row in rows]
 
 
+@pytest.mark.slow
 async def test_ratings_tags_marks_and_undo(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, _):
         await pilot.press("f2")
