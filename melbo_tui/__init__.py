@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.engine import events as events
     from core.engine.results import Trained as Trained
     from core.errors import MelboError as MelboError
+    from core.evaluation.judging import judge as judge
     from core.prompt import Prompt as Prompt
     from melbo_tui.notebook.completions import generate as generate
     from melbo_tui.notebook.loaded import LoadedModel as LoadedModel
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from melbo_tui.notebook.models import load_model as load_model
     from melbo_tui.notebook.terms import Steering as Steering
     from melbo_tui.notebook.training import train as train
+    from vectors.completion import Completion as Completion
+    from vectors.completion import Judgement as Judgement
     from vectors.mixture import average as average
     from vectors.mixture import projected_off as projected_off
     from vectors.mixture import rescaled as rescaled
@@ -32,6 +35,8 @@ __version__ = "0.1.0"
 # Every public name, and the module that it comes from. No file or folder beside this one bears one of these names: a submodule
 # that was imported would take its name's place.
 _PUBLIC = {
+    "Completion": "vectors.completion",
+    "Judgement": "vectors.completion",
     "Library": "vectors.store.library",
     "LibraryError": "vectors.store.index",
     "LoadedModel": "melbo_tui.notebook.loaded",
@@ -45,6 +50,7 @@ _PUBLIC = {
     "evaluate": "melbo_tui.notebook.measuring",
     "events": "core.engine",
     "generate": "melbo_tui.notebook.completions",
+    "judge": "core.evaluation.judging",
     "load_model": "melbo_tui.notebook.models",
     "projected_off": "vectors.mixture",
     "rescaled": "vectors.mixture",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
+from vectors.completion import NO_ANSWER
 from vectors.plain_text import one_line
 
 if TYPE_CHECKING:
-    from core.engine.events import Said
+    from vectors.completion import Completion
     from vectors.store.library import Kept
 
 NO_SAMPLE = "no sample yet: space makes one"
@@ -63,13 +64,19 @@ def thought_for(thought: str, tokens: int = 0) -> str:
     return f"thought for {count} {unit}{'' if count == 1 else 's'}"
 
 
-def answer_of(said: Said) -> str:
+def answer_of(completion: Completion) -> str:
     """The answer, or how far the thought before it is."""
-    if not said.thinking:
-        return said.text
-    if said.finished:
-        return f"(no answer: {thought_for(said.thought, said.thought_tokens)})"
-    return f"(thinking: {said.thought_tokens} tokens)" if said.thought_tokens else ""
+    if not completion.thinking:
+        return completion.text
+    if completion.finished:
+        return f"({NO_ANSWER}: {thought_for(completion.thought, completion.thought_tokens)})"
+    return f"(thinking: {completion.thought_tokens} tokens)" if completion.thought_tokens else ""
+
+
+def figures(completion: Completion) -> list[str]:
+    """Its KL to the unsteered model and its perplexity under it, as far as they were measured."""
+    kl = [f"KL {completion.mean_kl:.2f}"] if completion.mean_kl is not None else []
+    return kl + ([f"perplexity {min(completion.perplexity, 99999):.3g}"] if completion.perplexity is not None else [])
 
 
 def story(entry: Kept) -> str:
@@ -77,7 +84,7 @@ def story(entry: Kept) -> str:
     origin = entry.origin
     parts = [f"{origin.method} on {entry.model}"]
     if origin.target is not None:
-        parts.append(f"from block {entry.block} watching block {origin.target}")
+        parts.append(f"source block {entry.block} to target block {origin.target}")
     else:
         parts.append(f"acts on block {entry.block}")
     parts.append(f"norm {entry.norm:.4g}")

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from core.engine.events import (
     CONTROL,
     UNSTEERED,
     Event,
+    Generated,
     Progressed,
     RadiusChosen,
     RunStarted,
     RunStopped,
-    Said,
     Stepped,
     TaskEnded,
     TaskPaused,
     VectorFailed,
     VectorFound,
 )
-from core.evaluation.damage import BROKEN_PERPLEXITY, BROKEN_REPETITION
 from melbo_tui.formatting import CUT_SHORT, NO_SAMPLE
 
 
@@ -41,8 +39,8 @@ class RunState:
     stopped: str = ""
     norm: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     highest: float = 0.0
-    said: dict[str, Said] = field(default_factory=dict)
-    going_on: set[str] = field(default_factory=set)  # rows whose completions are being continued
+    generated: dict[str, Generated] = field(default_factory=dict)  # the last of each row
+    continuing: set[str] = field(default_factory=set)  # rows whose completions are being continued
 
     def take(self, event: Event) -> None:
         """Takes in an event of the run's task."""
@@ -67,8 +65,8 @@ class RunState:
         elif isinstance(event, VectorFound):
             self.found[event.index] = event
             self.highest = max(self.highest, event.objective)
-        elif isinstance(event, Said):
-            self.said[event.key] = event
+        elif isinstance(event, Generated):
+            self.generated[event.key] = event
         elif isinstance(event, TaskPaused):
             self.paused = event.paused
         elif isinstance(event, TaskEnded):
@@ -76,7 +74,7 @@ class RunState:
 
     def rows_changed_by(self, event: Event) -> list[str]:
         """Keys of the rows that look different after `event`, which was just taken in."""
-        if isinstance(event, Said):
+        if isinstance(event, Generated):
             return [event.key]
         if isinstance(event, VectorFound):
             # Effects are shares of the highest objective, so a new highest changes them all.
@@ -88,13 +86,13 @@ class RunState:
     def unsampled(self) -> list[str]:
         """Keys of the vectors whose sample has not been made, or not to its end."""
         keys = (str(index) for index in sorted(self.found))
-        return [key for key in keys if (said := self.said.get(key)) is None or not said.finished]
+        return [key for key in keys if (one := self.generated.get(key)) is None or not one.completion.finished]
 
     def lack(self, key: str) -> str:
         """What to do for the sample of a row that has none, where the run will make none any more; else nothing."""
-        if self.running or key in self.going_on or key not in self.unsampled():
+        if self.running or key in self.continuing or key not in self.unsampled():
             return ""
-        return NO_SAMPLE if key not in self.said else CUT_SHORT
+        return NO_SAMPLE if key not in self.generated else CUT_SHORT
 
     @property
     def family(self) -> bool:
@@ -104,16 +102,16 @@ class RunState:
     @property
     def thinks(self) -> bool:
         """Whether any answer has a thought before it."""
-        return any(said.thought_tokens for said in self.said.values())
+        return any(one.completion.thought_tokens for one in self.generated.values())
 
     @property
     def running(self) -> bool:
         return self.ended is None
 
     def rows(self) -> list[str]:
-        """Keys of what there is to show: found vectors in order, then the unsteered model and the controls."""
-        controls = sorted(key for key in self.said if key.startswith(CONTROL))
-        return [*(str(i) for i in sorted(self.found)), *([UNSTEERED] if UNSTEERED in self.said else []), *controls]
+        """Keys of what there is to show: the vectors in order, then the unsteered model and the controls."""
+        controls = sorted(key for key in self.generated if key.startswith(CONTROL))
+        return [*(str(i) for i in sorted(self.found)), *([UNSTEERED] if UNSTEERED in self.generated else []), *controls]
 
     def vector(self, key: str) -> VectorFound | None:
         """The found vector that a row's key stands for, None for the unsteered model and the controls."""
@@ -146,45 +144,35 @@ class RunState:
         return "Stopped before anything was found." if self.ended.outcome == "cancelled" else ""
 
     def summary(self) -> str:
-        """What came of it beside the controls, in one line; empty before anything was said."""
-        said = [self.said[str(i)] for i in self.found if str(i) in self.said]
-        controls = [said for key, said in self.said.items() if key.startswith(CONTROL)]
-        base = self.said.get(UNSTEERED)
-        if not said or base is None:
+        """What came of it beside the controls, in one line; empty before anything was generated."""
+        vectors = [self.generated[str(i)] for i in self.found if str(i) in self.generated]
+        controls = [one for key, one in self.generated.items() if key.startswith(CONTROL)]
+        base = self.generated.get(UNSTEERED)
+        if not vectors or base is None:
             return ""
-        if base.thinking:
-            return f"the unsteered model's thought came to no answer in {base.thought_tokens} tokens"
-        answered, others = ([one for one in some if not one.thinking] for some in (said, controls))
-        silent = f"; {len(said) - len(answered)} thoughts came to no answer" if len(answered) < len(said) else ""
-        if base.refuses:
-            freed = sum(not s.refuses for s in answered)
-            broken = sum(s.broken and not s.refuses for s in answered)
-            return (
-                f"{freed} of {len(said)} no longer refuse ({broken} of them broken); "
-                f"random: {sum(not c.refuses for c in others)} of {len(controls)}{silent}"
+        if base.completion.thinking:
+            return f"the unsteered model's thought came to no answer in {base.completion.thought_tokens} tokens"
+        answered, others = ([one for one in some if not one.completion.thinking] for some in (vectors, controls))
+        missing = len(vectors) - len(answered)
+        silent = f"; {missing} thoughts came to no answer" if missing else ""
+        if base.judgement.refuses:
+            freed, freed_randomly = (
+                [one.judgement for one in some if not one.judgement.refuses] for some in (answered, others)
             )
-        changed = sum(_opening(s.text) != _opening(base.text) for s in answered)
-        moved = sum(_opening(c.text) != _opening(base.text) for c in others)
+            return (
+                f"{len(freed)} of {len(vectors)} no longer refuse ({sum(one.broken for one in freed)} of them broken); "
+                f"random: {len(freed_randomly)} of {len(controls)}{silent}"
+            )
+        opening = _opening(base)
+        changed, moved = (sum(_opening(one) != opening for one in some) for some in (answered, others))
         return (
-            f"{changed} of {len(said)} begin differently from the unsteered model; random: {moved} of {len(controls)}{silent}"
+            f"{changed} of {len(vectors)} begin differently from the unsteered model; "
+            f"random: {moved} of {len(controls)}{silent}"
         )
 
 
-def damage(said: Said) -> float:
-    """How broken a completion is, 0 to 1 and more: 1 is where its perplexity or its repetition counts as broken text."""
-    surprise = math.log(max(said.perplexity, 1.0)) / math.log(BROKEN_PERPLEXITY) if said.perplexity is not None else 0.0
-    return max(surprise, said.repetition / BROKEN_REPETITION)
-
-
-def verdict(said: Said) -> str:
-    """One word on a completion, or none."""
-    if said.thinking and said.finished:
-        return "no answer"
-    return "refuses" if said.refuses else "broken" if said.broken else ""
-
-
-def _opening(text: str) -> str:
-    return " ".join(text.split()[:4]).lower()
+def _opening(one: Generated) -> str:
+    return " ".join(one.completion.text.split()[:4]).lower()
 
 
 def _mean_by_step(curves: dict[int, list[tuple[int, float]]]) -> list[tuple[int, float]]:

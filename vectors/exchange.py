@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,7 +115,7 @@ def _scaled(vector: SteeringVector, coefficient: float) -> SteeringVector:
 
 def _about(library: Library, id: str) -> dict[str, Any]:
     entry = library.get(id)
-    samples = [asdict(sample) for sample in library.samples(id)]
+    samples = [sample.to_json() for sample in library.samples(id)]
     return {"tags": list(entry.tags), "rating": entry.rating, "note": entry.note, "samples": samples}
 
 
@@ -140,7 +140,7 @@ def _take_over(library: Library, id: str, said: Mapping[str, Any]) -> None:
         library.note(id, about.note)
     for sample in about.samples:
         with contextlib.suppress(VectorError):
-            library.add_sample(id, decoded(Sample, sample))
+            library.add_sample(id, Sample.from_json(sample))
 
 
 def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: Path, replace: bool) -> None:

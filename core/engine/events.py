@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from core.evaluation.judging import judge
+from vectors.completion import Completion, Judgement
 from vectors.vector import model_label
 
 if TYPE_CHECKING:
-    from vectors.store.curation import Sample
     from vectors.store.reports import Report
 
 
@@ -212,45 +214,23 @@ class RunStopped(Event):
     reason: str
 
 
-# Keys of a training run's `Said` events besides the found vectors' indices; controls are `control:0`, `control:1` ...
+# Keys of a training run's `Generated` events besides the vectors' indices; controls are `control:0`, `control:1` ...
 UNSTEERED, CONTROL = "unsteered", "control"
 
 
 @dataclass(frozen=True)
-class Said(Event):
-    """What the row `key` has said so far. Texts are safe to show. Later ones replace earlier ones.
-
-    `text` is the answer, and what else is told is told of it alone; `thought` stands apart, `thought_tokens` of the `tokens`.
-    `thinking`: no answer has begun, or, once it is finished, none ever did.
-    """
+class Generated(Event):
+    """The completion of the row `key` as far as it has come. Later ones replace earlier ones."""
 
     key: str
-    text: str
-    tokens: int
-    finished: bool
-    kl: tuple[float, ...] = ()
-    perplexity: float | None = None
-    repetition: float = 0.0
-    refuses: bool = False
-    broken: bool = False
+    completion: Completion
     tokens_per_second: float | None = None
-    thought: str = ""
-    thought_tokens: int = 0
-    thinking: bool = False
-    kept_kl: float | None = None
 
-    @property
-    def mean_kl(self) -> float | None:
-        """KL to the unsteered model, nats a token of what was said; of a completion that was kept, only this is known."""
-        return sum(self.kl) / len(self.kl) if self.kl else self.kept_kl
-
-    def sample(self, prompt: str, coefficient: float = 1.0) -> Sample:
-        """The completion as the library keeps it."""
-        from vectors.store.curation import Sample
-
-        kl = self.mean_kl if coefficient else None
-        return Sample(prompt, coefficient, self.text, kl, self.perplexity, self.thought)
+    @cached_property
+    def judgement(self) -> Judgement:
+        """That of the completion so far; made where it is read, since most events are merged into later ones unread."""
+        return judge(self.completion)
 
     def merged_with(self, later: Event) -> Event | None:
-        same = isinstance(later, Said) and later.task == self.task and later.key == self.key
+        same = isinstance(later, Generated) and later.task == self.task and later.key == self.key
         return later if same else None

@@ -216,7 +216,7 @@ class ReplyRow:
 
 @dataclass(frozen=True)
 class Reply(Request):
-    """Completions of one or more rows at once, streamed as `Said` events."""
+    """Completions of one or more rows at once, streamed as `Generated` events."""
 
     task_module = "core.engine.tasks.reply"
     rows: tuple[ReplyRow, ...]

@@ -1,7 +1,7 @@
 """What a vector does to the model, as numbers. A metric is one file and one line in METRICS.
 
 A line names the module with the metric's declaration, METRIC (metric.py), which needs no torch. The declaration says which
-module has `measure(bench)`, a generator of steps (context.py): the same one, importing torch inside, or one beside it. Other
+module has `measure(context)`, a generator of steps (context.py): the same one, importing torch inside, or one beside it. Other
 packages add metrics by entry points of the group `melbo_tui.metrics` (docs/extending.md).
 """
 

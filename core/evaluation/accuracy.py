@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from math import sqrt
 
-from core.evaluation.context import UNSTEERED, Answer, Bench, Measuring, Subject, share
-from core.evaluation.damage import is_broken
+from core.evaluation.condition import UNSTEERED, Answer, Condition
+from core.evaluation.context import Context, Measuring, share
+from core.evaluation.damage import USUAL
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 _COLUMNS = (Column("vector"), Column("right", "d"), Column("of", "d"), Column("accuracy", ".1%"), Column("from", ".0%"),
@@ -16,17 +17,21 @@ _COLUMNS = (Column("vector"), Column("right", "d"), Column("of", "d"), Column("a
 Flags = dict[int, bool]
 
 
-def measure(bench: Bench) -> Measuring:
-    def report(answers: list[Answer | None]) -> Report:
-        heard = bench.by_subject(answers)
-        flags = {name: {q: is_right(one.text, bench.answers[q]) for q, one in said.items()} for name, said in heard.items()}
-        rows = tuple(_row(subject, heard[subject.name], flags[subject.name]) for subject in bench.subjects)
-        told = bench.every(bench.whole, answers, lambda one, said: "right" if flags[one.subject.name][one.prompt] else "")
-        return Report(
-            "accuracy", (Table("Right answers", _COLUMNS, rows, (Plot("accuracy"),)), told), tuple(_findings(bench, flags))
-        )
+def measure(context: Context) -> Measuring:
+    def right(answer: Answer) -> bool:
+        return is_right(answer.text, context.solutions[answer.case.prompt])
 
-    yield from bench.hear(bench.whole, report, watched=False)
+    def report(answers: list[Answer]) -> Report:
+        by_condition = context.by_condition(answers)
+        flags = {name: {q: right(one) for q, one in own.items()} for name, own in by_condition.items()}
+        rows = tuple(_row(condition, by_condition[condition.name], flags[condition.name]) for condition in context.conditions)
+        tables = (
+            Table("Right answers", _COLUMNS, rows, (Plot("accuracy"),)),
+            context.listing(answers, lambda answer: "right" if right(answer) else ""),
+        )
+        return Report("accuracy", tables, tuple(_findings(context, flags)))
+
+    yield from context.complete(context.cases, report, referenced=False)
 
 
 def is_right(text: str, answers: Sequence[str]) -> bool:
@@ -44,30 +49,30 @@ def interval(right: int, of: int) -> tuple[float, float]:
     return max(middle - spread, 0.0), min(middle + spread, 1.0)
 
 
-def _row(subject: Subject, heard: dict[int, Answer], flags: Flags) -> tuple[Cell, ...]:
+def _row(condition: Condition, answers: dict[int, Answer], flags: Flags) -> tuple[Cell, ...]:
     right, of = sum(flags.values()), len(flags)
     low, high = interval(right, of) if of else (None, None)
-    first = heard[min(heard)].text if heard else ""
-    # A right answer may be one word that the unsteered model would never have said, so perplexity tells nothing here.
-    repeats = share([is_broken(one.text, None) for one in heard.values()])
-    return (subject.name, right, of, right / of if of else None, low, high, repeats, first)
+    first = answers[min(answers)].text if answers else ""
+    # A right answer may be one word that is improbable to the unsteered model, so perplexity tells nothing here.
+    repeats = share([USUAL.exceeded(one.judgement.repetition, None) for one in answers.values()])
+    return (condition.name, right, of, right / of if of else None, low, high, repeats, first)
 
 
-def _findings(bench: Bench, flags: dict[str, Flags]) -> list[str]:
+def _findings(context: Context, flags: dict[str, Flags]) -> list[str]:
     """The choice on every other question, scored on the rest, for the vectors and for random ones."""
 
     def scored(name: str, odd: bool) -> float | None:
         return share([right for question, right in flags[name].items() if question % 2 == odd])
 
-    def best(subjects: Sequence[Subject]) -> Subject | None:
+    def best(conditions: Sequence[Condition]) -> Condition | None:
         known = [
-            subject
-            for subject in subjects
-            if scored(subject.name, False) is not None and scored(subject.name, True) is not None
+            condition
+            for condition in conditions
+            if scored(condition.name, False) is not None and scored(condition.name, True) is not None
         ]
-        return max(known, key=lambda subject: scored(subject.name, False) or 0.0, default=None)
+        return max(known, key=lambda condition: scored(condition.name, False) or 0.0, default=None)
 
-    chosen, random, plain = best(bench.named), best(bench.random), scored(UNSTEERED, True)
+    chosen, random, plain = best(context.named), best(context.random), scored(UNSTEERED, True)
     if chosen is None or plain is None:
         return []
     beside = f", the best random one {scored(random.name, True):.1%}" if random is not None else ""

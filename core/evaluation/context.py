@@ -1,4 +1,4 @@
-"""What metrics work with: the model, vectors beside random ones and nothing, prompts, and ways to look and to listen."""
+"""What metrics work with: the model, prompts, the conditions to compare, and ways to read activations and completions."""
 
 from __future__ import annotations
 
@@ -14,64 +14,22 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
+from core.evaluation.completing import generate_in_batches
+from core.evaluation.condition import RANDOM, UNSTEERED, Answer, Case, Condition
 from core.evaluation.controls import controls
-from core.evaluation.damage import is_broken
-from core.evaluation.fluency import hear_rows
-from core.evaluation.refusal import refuses
+from core.evaluation.judging import judge
 from core.limits import THOUGHT_TOKENS
 from core.memory.halving import RowsAtOnce, halved
 from core.model.float32_arithmetic import float32_arithmetic
 from core.model.language_model import LanguageModel
 from core.prompt import Prompt
-from core.steering.generation import Completion, Row, Sampling
+from core.steering.generation import Row, Sampling, cut_short
 from core.steering.hooks import RowSteering, recorded
-from core.steering.terms import Steering, SteerTerm
+from core.steering.terms import SteerTerm
 from vectors.store.reports import Column, Report, Table
 from vectors.vector import Origin, SteeringVector
 
-AT_ONCE = 16  # subjects in a forward
-RANDOM, UNSTEERED = "random", "unsteered"
-NO_ANSWER = "no answer"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Who is looked at: a vector at work, a random one beside it, or the model as it is, with no vector."""
-
-    name: str
-    term: SteerTerm | None = None
-    random: bool = False
-
-    def steering(self, times: float = 1.0) -> Steering:
-        return () if self.term is None else (SteerTerm(self.term.vector, times * self.term.coefficient),)
-
-    @property
-    def norm(self) -> float | None:
-        """That of what is added."""
-        return None if self.term is None else abs(self.term.coefficient) * self.term.vector.norm
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer, without the thought before it. `kl` (to the unsteered model on the same words, nats a token) and `perplexity`
-    (of the words under it) are None for the unsteered model itself; `missing`: the thought never came to an answer."""
-
-    text: str
-    refuses: bool
-    broken: bool
-    kl: float | None
-    perplexity: float | None
-    missing: bool = False
-
-    @property
-    def verdict(self) -> str:
-        return NO_ANSWER if self.missing else "refuses" if self.refuses else "broken" if self.broken else ""
-
-    @classmethod
-    def of(cls, said: Completion) -> Answer:
-        kl = sum(said.kl) / len(said.kl) if said.kl else None
-        judged = refuses(said.answer), is_broken(said.answer, said.perplexity) or said.overflows
-        return cls(said.answer, *judged, kl, said.perplexity, said.thinking)
+AT_ONCE = 16  # conditions in a forward
 
 
 @dataclass(frozen=True)
@@ -87,19 +45,10 @@ class Step:
 Measuring = Iterator[Step]
 
 
-@dataclass(frozen=True)
-class Speech:
-    """One answer to make: who gives it, at how many times its coefficient, and to which of the bench's prompts."""
-
-    subject: Subject
-    prompt: int
-    times: float = 1.0
-
-
 @dataclass
-class Bench:
-    """`prompts` with their `ids`, one list of token ids a prompt; `base` is the vector that others are compared with,
-    `settings` are the metric's own, as its declaration has them."""
+class Context:
+    """What an evaluation works with: `prompts` with their `ids`, one list of token ids a prompt, and the right `solutions` of
+    those that are questions; `base` is the vector that others are compared with; `settings` are the metric's own options."""
 
     model: LanguageModel
     vectors: Sequence[SteerTerm]
@@ -109,7 +58,7 @@ class Bench:
     tokens: int = 40
     seed: int = 0
     settings: Any = None
-    answers: Sequence[tuple[str, ...]] = ()
+    solutions: Sequence[tuple[str, ...]] = ()
     base: SteeringVector | None = None
     thought_tokens: int = THOUGHT_TOKENS
 
@@ -118,13 +67,16 @@ class Bench:
         self._at_once = RowsAtOnce(AT_ONCE, self._halved, self.model.fixed_shapes.clear)
 
     def _halved(self, rows: int) -> None:
-        if halved(rows) not in self.warnings:
-            self.warnings.append(halved(rows))
+        self._warn(halved(rows))
+
+    def _warn(self, warning: str) -> None:
+        if warning and warning not in self.warnings:
+            self.warnings.append(warning)
 
     @cached_property
-    def named(self) -> list[Subject]:
+    def named(self) -> list[Condition]:
         """The vectors, by name, with the coefficient where it is not 1; no two are called the same."""
-        found: list[Subject] = []
+        found: list[Condition] = []
         taken = {UNSTEERED, RANDOM, *(f"{RANDOM} {i + 1}" for i in range(self.n_controls))}
         for term in self.vectors:
             name = called = _called(term)
@@ -133,7 +85,7 @@ class Bench:
                     break
                 name = f"{called} ({again})"
             taken.add(name)
-            found.append(Subject(name, term))
+            found.append(Condition(name, term))
         return found
 
     @cached_property
@@ -142,111 +94,103 @@ class Bench:
         return sorted({term.vector.block for term in self.vectors})
 
     @cached_property
-    def random(self) -> list[Subject]:
+    def random(self) -> list[Condition]:
         """Random vectors, for each block at the median norm of the vectors that act there."""
         found = []
         for block in self.blocks:
-            norm = statistics.median(subject.norm or 0.0 for subject in self.named if _block(subject) == block)
+            norm = statistics.median(condition.norm or 0.0 for condition in self.named if condition.block == block)
             place = f" block {block}" if len(self.blocks) > 1 else ""
             for vector in controls(self.n_controls, norm, block, self.seed, Origin(RANDOM, self.model.stamp, block)):
-                found.append(Subject(f"{vector.name}{place}", SteerTerm(vector), random=True))
+                found.append(Condition(f"{vector.name}{place}", SteerTerm(vector), random=True))
         return found
 
     @cached_property
-    def subjects(self) -> list[Subject]:
-        """The unsteered model, random vectors, then the vectors: as reports list them."""
-        return [Subject(UNSTEERED), *self.random, *self.named]
+    def conditions(self) -> list[Condition]:
+        """Unsteered, under random vectors, then under the vectors: as reports list them."""
+        return [Condition(UNSTEERED), *self.random, *self.named]
 
     @cached_property
-    def whole(self) -> list[Speech]:
-        """Everybody's answer to every prompt."""
-        return [Speech(subject, prompt) for prompt in range(len(self.prompts)) for subject in self.subjects]
+    def cases(self) -> list[Case]:
+        """Every prompt under every condition."""
+        return [Case(condition, prompt) for prompt in range(len(self.prompts)) for condition in self.conditions]
 
-    def by_subject(self, answers: Sequence[Answer | None]) -> dict[str, dict[int, Answer]]:
-        """The answers to `whole`, by subject's name, then by prompt; those that are not there yet left out."""
-        found: dict[str, dict[int, Answer]] = {subject.name: {} for subject in self.subjects}
-        for speech, answer in zip(self.whole, answers, strict=True):
-            if answer is not None:
-                found[speech.subject.name][speech.prompt] = answer
+    def by_condition(self, answers: Sequence[Answer]) -> dict[str, dict[int, Answer]]:
+        """`answers` by the condition's name, then by prompt; each condition is there, those that have no answer yet empty."""
+        found: dict[str, dict[int, Answer]] = {condition.name: {} for condition in self.conditions}
+        for answer in answers:
+            found[answer.case.condition.name][answer.case.prompt] = answer
         return found
 
-    def next_token(self, prompt: int, subjects: Sequence[Subject]) -> Tensor:
-        """Logits [n, vocab], on the CPU, of the token behind the prompt under each of `subjects`."""
+    def next_token(self, prompt: int, conditions: Sequence[Condition]) -> Tensor:
+        """Logits [n, vocab], on the CPU, of the token behind the prompt under each of `conditions`."""
         ids = self.ids[prompt]
 
         def logits(rows: slice) -> Tensor:
-            some = subjects[rows]
-            steering = RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied()
+            some = conditions[rows]
+            steering = RowSteering(self.model, [condition.steering() for condition in some], len(ids)).applied()
             with steering, float32_arithmetic(self.model):
                 return self.model.forward(self.model.ids_tensor(ids, len(some)))[0].cpu()
 
-        return torch.cat(self._at_once.run(len(subjects), logits))
+        return torch.cat(self._at_once.run(len(conditions), logits))
 
     @torch.no_grad()
-    def residuals(self, prompt: int, blocks: Sequence[int], subjects: Sequence[Subject]) -> dict[int, Tensor]:
-        """The output [n, tokens, d_model] of each of `blocks`, float32 on the CPU, under each of `subjects`."""
+    def residuals(self, prompt: int, blocks: Sequence[int], conditions: Sequence[Condition]) -> dict[int, Tensor]:
+        """The output [n, tokens, d_model] of each of `blocks`, float32 on the CPU, under each of `conditions`."""
         ids = self.ids[prompt]
 
         def outputs(rows: slice) -> dict[int, Tensor]:
-            some = subjects[rows]
-            with RowSteering(self.model, [subject.steering() for subject in some], len(ids)).applied(), ExitStack() as stack:
+            some = conditions[rows]
+            with (
+                RowSteering(self.model, [condition.steering() for condition in some], len(ids)).applied(),
+                ExitStack() as stack,
+            ):
                 stack.enter_context(float32_arithmetic(self.model))
                 seen = {block: stack.enter_context(recorded(self.model.blocks[block])) for block in blocks}
                 self.model.run_blocks(self.model.ids_tensor(ids, len(some)), max(blocks))
             return {block: seen[block][0].float().cpu() for block in blocks}
 
-        parts = self._at_once.run(len(subjects), outputs)
+        parts = self._at_once.run(len(conditions), outputs)
         return {block: torch.cat([part[block] for part in parts]) for block in blocks}
 
-    def hear(
-        self, speeches: Sequence[Speech], report: Callable[[list[Answer | None]], Report], watched: bool = True
-    ) -> Measuring:
-        """Lets all of `speeches` be held. `report` is given the answers in their order, None where one is not whole.
+    def complete(self, cases: Sequence[Case], report: Callable[[list[Answer]], Report], referenced: bool = True) -> Measuring:
+        """Generates the completions of `cases`. `report` is given the answers that are finished, in the order of `cases`.
 
-        Not `watched`, they have neither KL nor perplexity, and take half the time.
+        Not `referenced` to the unsteered model, they have neither KL nor perplexity, and take half the time.
         """
         if not self.model.has_tokenizer:
-            raise ModelError("this model has no tokenizer, so what it says cannot be read")
+            raise ModelError("this model has no tokenizer, so what it generates cannot be read")
         sampling = Sampling(max_new_tokens=self.tokens, thought_tokens=self.thought_tokens)
         rows = [
-            Row(str(i), self.ids[one.prompt], one.subject.steering(one.times), sampling, watched=watched)
-            for i, one in enumerate(speeches)
+            Row(str(i), self.ids[case.prompt], case.condition.steering(case.coefficient), sampling, referenced)
+            for i, case in enumerate(cases)
         ]
-        answers: list[Answer | None] = [None] * len(rows)
+        answers: dict[int, Answer] = {}
         spent = [0] * len(rows)
-        for batch in hear_rows(self.model, rows, self._halved):
-            for completion in batch:
-                if completion.warning and completion.warning not in self.warnings:
-                    self.warnings.append(completion.warning)
-                place = int(completion.key)
-                spent[place] = self.tokens if completion.finished else min(len(completion.ids), self.tokens)
+        for batch in generate_in_batches(self.model, rows, self._halved):
+            for key, completion in batch.items():
+                self._warn(cut_short(self.model, completion))
+                place = int(key)
+                spent[place] = self.tokens if completion.finished else min(completion.tokens, self.tokens)
                 if completion.finished:
-                    answers[place] = Answer.of(completion)
-            yield Step(sum(spent), self.tokens * len(rows), lambda: report(answers))
+                    answers[place] = Answer(cases[place], completion, judge(completion))
+            yield Step(sum(spent), self.tokens * len(rows), lambda: report([answers[i] for i in sorted(answers)]))
 
-    def every(
-        self,
-        speeches: Sequence[Speech],
-        answers: Sequence[Answer | None],
-        mark: Callable[[Speech, Answer], str] = lambda speech, answer: answer.verdict,
+    def listing(
+        self, answers: Sequence[Answer], mark: Callable[[Answer], str] = lambda answer: answer.judgement.verdict
     ) -> Table:
-        """Whatever was said, for whoever wants to read it; `mark` says of an answer what to look at."""
-        columns = (Column("vector"), Column("times", "g"), Column("prompt"), Column(""), Column("what the model says"))
+        """All completions, for whoever wants to read them; `mark` says of an answer what to look at."""
+        columns = (Column("vector"), Column("coefficient", "g"), Column("prompt"), Column(""), Column("completion"))
         rows = tuple(
-            (speech.subject.name, speech.times if speech.subject.term else None, self.prompts[speech.prompt].shown(),
-             mark(speech, answer), answer.text)
-            for speech, answer in zip(speeches, answers, strict=True) if answer is not None
+            (answer.case.condition.name, answer.case.coefficient if answer.case.condition.term else None,
+             self.prompts[answer.case.prompt].shown(), mark(answer), answer.text)
+            for answer in answers
         )  # fmt: skip
-        return Table("All answers", columns, rows)
+        return Table("All completions", columns, rows)
 
 
 def _called(term: SteerTerm) -> str:
     name = term.vector.name or term.vector.id or "vector"
     return name if term.coefficient == 1 else f"{name} x {term.coefficient:g}"
-
-
-def _block(subject: Subject) -> int | None:
-    return None if subject.term is None else subject.term.vector.block
 
 
 def share(flags: Sequence[bool]) -> float | None:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-# Perplexity under the unsteered model beyond which text is counted as broken; see docs/findings.md for what was measured.
-BROKEN_PERPLEXITY = 60.0
-BROKEN_REPETITION = 0.5
+
+@dataclass(frozen=True)
+class Limits:
+    """Perplexity under the unsteered model, and repetition, beyond which text counts as broken."""
+
+    perplexity: float
+    repetition: float
+
+    def exceeded(self, repetition: float, perplexity: float | None) -> bool:
+        """Whether either is; a perplexity of None was not measured."""
+        return repetition > self.repetition or not (perplexity is None or perplexity <= self.perplexity)  # NaN is
+
+    def damage(self, repetition: float, perplexity: float | None) -> float:
+        """How near to them, 0 to 1 and more: 1 is where the perplexity (its logarithm) or the repetition counts as broken."""
+        surprise = math.log(max(perplexity, 1.0)) / math.log(self.perplexity) if perplexity is not None else 0.0
+        return max(surprise, repetition / self.repetition)
+
+
+# See docs/findings.md for what was measured.
+USUAL = Limits(perplexity=60.0, repetition=0.5)
 
 
 def repetition(text: str) -> float:
@@ -18,8 +37,3 @@ def repetition(text: str) -> float:
 
 def _repeated(units: Sequence[Hashable]) -> float:
     return 1 - len(set(units)) / len(units) if len(units) > 3 else 0.0
-
-
-def is_broken(text: str, perplexity: float | None) -> bool:
-    """Whether `text` reads as damaged, by repetition or by its perplexity under the unsteered model."""
-    return repetition(text) > BROKEN_REPETITION or (perplexity is not None and perplexity > BROKEN_PERPLEXITY)

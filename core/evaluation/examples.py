@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
-from core.evaluation.context import Bench, Measuring, Step, Subject
+from core.evaluation.condition import Condition
+from core.evaluation.context import Context, Measuring, Step
 from core.evaluation.reading import Reading
 from vectors.plain_text import one_line
 from vectors.store.reports import Cell, Column, Report, Table
@@ -23,30 +24,30 @@ _BEFORE, _BEHIND = 12, 4  # tokens of context
 _COLUMNS = (Column("vector"), Column("cosine", "+.3f"), Column("token"), Column("where"))
 
 
-def measure(bench: Bench) -> Measuring:
-    if not bench.model.has_tokenizer:
+def measure(context: Context) -> Measuring:
+    if not context.model.has_tokenizer:
         raise ModelError("this model has no tokenizer, so its tokens cannot be named")
-    subjects = [*bench.named, *bench.random]
-    first = where_they_differ(bench.ids)
-    reading = Reading(bench.model, bench.ids, bench.blocks, first)
-    fresh = [max(first, start) for start in where_new(bench.ids)]
-    top = bench.settings.top
+    conditions = [*context.named, *context.random]
+    first = where_they_differ(context.ids)
+    reading = Reading(context.model, context.ids, context.blocks, first)
+    fresh = [max(first, start) for start in where_new(context.ids)]
+    top = context.settings.top
 
     def report() -> Report:
         rows: list[tuple[Cell, ...]] = []
         strongest = []
         streams = {block: centred(seen) for block, seen in reading.seen.items()}
-        for subject in subjects:
-            found = _most_active(subject, streams, [start - first for start in fresh], top)
-            if subject.random:
+        for condition in conditions:
+            found = _most_active(condition, streams, [start - first for start in fresh], top)
+            if condition.random:
                 strongest += [cosine for cosine, _, _ in found[:1]]
                 continue
-            rows += [(subject.name, cosine, *_shown(bench, text, first + token)) for cosine, text, token in found]
+            rows += [(condition.name, cosine, *_shown(context, text, first + token)) for cosine, text, token in found]
         bound = f"{len(strongest)} random directions reach {max(strongest):+.3f} at most." if strongest else ""
         return Report("examples", (Table("Most active tokens", _COLUMNS, tuple(rows)),), (bound,) if bound else ())
 
     for done in reading.read():
-        yield Step(done, len(bench.prompts), report)
+        yield Step(done, len(context.prompts), report)
 
 
 def where_they_differ(ids: Sequence[Sequence[int]]) -> int:
@@ -77,30 +78,30 @@ def centred(rows: list[Tensor]) -> list[Tensor]:
     return [row - middle for row in rows]
 
 
-def activity(rows: Tensor, subject: Subject) -> Tensor:
-    """Cosine of each of `rows` [tokens, d_model] with what the subject adds, [tokens]."""
-    assert subject.term is not None
-    direction = torch.from_numpy(subject.term.coefficient * subject.term.vector.direction)
+def activity(rows: Tensor, condition: Condition) -> Tensor:
+    """Cosine of each of `rows` [tokens, d_model] with what the condition adds, [tokens]."""
+    assert condition.term is not None
+    direction = torch.from_numpy(condition.term.coefficient * condition.term.vector.direction)
     return torch.cosine_similarity(rows, direction[None], dim=-1)
 
 
 def _most_active(
-    subject: Subject, streams: dict[int, list[Tensor]], fresh: list[int], top: int
+    condition: Condition, streams: dict[int, list[Tensor]], fresh: list[int], top: int
 ) -> list[tuple[float, int, int]]:
     """(cosine, text, row) of the `top` texts, each at the most active of its rows from `fresh` on."""
-    assert subject.term is not None
+    assert condition.term is not None
     found = []
-    for text, rows in enumerate(streams[subject.term.vector.block]):
+    for text, rows in enumerate(streams[condition.term.vector.block]):
         if len(rows) > fresh[text]:
-            value, token = activity(rows, subject)[fresh[text] :].max(dim=0)
+            value, token = activity(rows, condition)[fresh[text] :].max(dim=0)
             found.append((float(value), text, fresh[text] + int(token)))
     return sorted(found, reverse=True)[:top]
 
 
-def _shown(bench: Bench, text: int, token: int) -> tuple[str, str]:
+def _shown(context: Context, text: int, token: int) -> tuple[str, str]:
     """The token, and it in its place."""
-    ids = bench.ids[text]
-    word = one_line(bench.model.token_texts([ids[token]])[0]) or "⏎"
+    ids = context.ids[text]
+    word = one_line(context.model.token_texts([ids[token]])[0]) or "⏎"
     before, behind = ids[max(token - _BEFORE, 0) : token], ids[token + 1 : token + 1 + _BEHIND]
-    place = f"{bench.model.decode(before)} «{word}» {bench.model.decode(behind)}"
+    place = f"{context.model.decode(before)} «{word}» {context.model.decode(behind)}"
     return word, one_line(place)

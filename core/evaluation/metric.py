@@ -20,7 +20,7 @@ class Metric:
     """`summary` is for whoever chooses, `about` for whoever has chosen; the declared fields of `settings` (core/specs.py) are
     the metric's options.
 
-    `module` has the metric's `measure(bench)`, a generator of steps (context.py); it is imported when the metric is to be run.
+    `module` has the metric's `measure(context)`, a generator of steps (context.py), and is imported when it is run.
     `tokens`: how long the completions are that it samples; 0 where it samples none. `least_vectors` 0: it tells something with
     none. `questions`: its prompts come with the answers that are right. `controls`: how many random vectors stand beside.
     """

@@ -9,17 +9,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.evaluation.context import AT_ONCE, UNSTEERED, Bench, Measuring, Step, Subject, mean
+from core.evaluation.condition import UNSTEERED, Condition
+from core.evaluation.context import AT_ONCE, Context, Measuring, Step, mean
 from core.model.source import default_blocks
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 
-def measure(bench: Bench) -> Measuring:
-    blocks = range(len(bench.model.blocks))
-    subjects = bench.subjects[1:]
-    total = len(bench.prompts) * (1 + len(subjects))
+def measure(context: Context) -> Measuring:
+    blocks = range(len(context.model.blocks))
+    conditions = context.conditions[1:]
+    total = len(context.prompts) * (1 + len(conditions))
     stream: list[list[tuple[float, float]]] = [[] for _ in blocks]  # by block, then prompt: median, first token's
-    moved: list[list[tuple[float, float]]] = [[] for _ in subjects]  # by subject, then prompt: at its target, at the end
+    moved: list[list[tuple[float, float]]] = [[] for _ in conditions]  # by condition, then prompt: at its target, at the end
 
     def report() -> Report:
         columns = (
@@ -34,46 +35,48 @@ def measure(bench: Bench) -> Measuring:
             before = mean([one for one, _ in stream[block - 1]]) if block else None
             rows.append((block, median, first, median / before if median and before else None))
         tables = [Table("The unsteered residual stream", columns, tuple(rows), (Plot("norm", "block"),))]
-        if subjects:
-            tables.append(_beside(subjects, stream, moved))
+        if conditions:
+            tables.append(_beside(conditions, stream, moved))
         return Report("norms", tuple(tables))
 
-    for prompt in range(len(bench.prompts)):
-        plain = bench.residuals(prompt, blocks, [Subject(UNSTEERED)])
+    for prompt in range(len(context.prompts)):
+        plain = context.residuals(prompt, blocks, [Condition(UNSTEERED)])
         for block in blocks:
             norms = plain[block][0].norm(dim=-1)
             stream[block].append((float(_rest(norms).median()), float(norms[0])))
-        yield Step(prompt * (1 + len(subjects)) + 1, total, report)
-        for first in range(0, len(subjects), AT_ONCE):
-            some = subjects[first : first + AT_ONCE]
-            ends = sorted({_target(bench, subject) for subject in some} | {blocks[-1]})
-            seen = bench.residuals(prompt, ends, some)
-            for i, subject in enumerate(some):
-                shares = [_moved(seen[end][i], plain[end][0]) for end in (_target(bench, subject), blocks[-1])]
+        yield Step(prompt * (1 + len(conditions)) + 1, total, report)
+        for first in range(0, len(conditions), AT_ONCE):
+            some = conditions[first : first + AT_ONCE]
+            ends = sorted({_target(context, condition) for condition in some} | {blocks[-1]})
+            seen = context.residuals(prompt, ends, some)
+            for i, condition in enumerate(some):
+                shares = [_moved(seen[end][i], plain[end][0]) for end in (_target(context, condition), blocks[-1])]
                 moved[first + i].append((shares[0], shares[1]))
-            yield Step(prompt * (1 + len(subjects)) + 1 + first + len(some), total, report)
+            yield Step(prompt * (1 + len(conditions)) + 1 + first + len(some), total, report)
 
 
-def _beside(subjects: list[Subject], stream: list[list[tuple[float, float]]], moved: list[list[tuple[float, float]]]) -> Table:
+def _beside(
+    conditions: list[Condition], stream: list[list[tuple[float, float]]], moved: list[list[tuple[float, float]]]
+) -> Table:
     columns = (Column("vector"), Column("block", "d"), Column("norm", ".3g"), Column("of the stream's", ".0%"),
                Column("moves the target by", ".0%"), Column("the last block by", ".0%"))  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
-    for subject, shares in zip(subjects, moved, strict=True):
-        assert subject.term is not None
-        block, norm = subject.term.vector.block, subject.norm
+    for condition, shares in zip(conditions, moved, strict=True):
+        assert condition.term is not None
+        block, norm = condition.term.vector.block, condition.norm
         here = mean([one for one, _ in stream[block]])
         part = norm / here if norm is not None and here else None
-        rows.append((subject.name, block, norm, part, mean([one for one, _ in shares]), mean([one for _, one in shares])))
+        rows.append((condition.name, block, norm, part, mean([one for one, _ in shares]), mean([one for _, one in shares])))
     return Table("Vectors beside it", columns, tuple(rows), (Plot("moves the target by"),))
 
 
-def _target(bench: Bench, subject: Subject) -> int:
-    """The block that its run watched, or where runs watch by themselves; never before its own."""
-    assert subject.term is not None
-    vector = subject.term.vector
+def _target(context: Context, condition: Condition) -> int:
+    """The target block of its run, or the default one; never before its own."""
+    assert condition.term is not None
+    vector = condition.term.vector
     target = vector.origin.target
-    if target is None or not vector.block < target < len(bench.model.blocks):
-        target = max(default_blocks(len(bench.model.blocks))[1], vector.block)
+    if target is None or not vector.block < target < len(context.model.blocks):
+        target = max(default_blocks(len(context.model.blocks))[1], vector.block)
     return target
 
 

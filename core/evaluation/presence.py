@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.evaluation.context import Bench, Measuring, Step, Subject
+from core.evaluation.condition import Condition
+from core.evaluation.context import Context, Measuring, Step
 from core.evaluation.examples import activity, centred, where_they_differ
 from core.evaluation.reading import Reading
 from core.model.prompts import prompt_ids
@@ -21,24 +22,24 @@ from vectors.store.reports import Cell, Column, Report, Table
 _COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others", "+.3f"), Column("tells apart", ".2f"))
 
 
-def measure(bench: Bench) -> Measuring:
-    at = bench.settings.at
-    like = bench.prompts[0]
-    others = [Prompt(text, (), like.system, like.raw, like.template) for text in bench.settings.against]
-    own = len(bench.prompts)
-    ids = [*bench.ids, *(prompt_ids(bench.model, prompt) for prompt in others)]
-    subjects = [*bench.named, *bench.random]
-    reading = Reading(bench.model, ids, bench.blocks, where_they_differ(ids))
+def measure(context: Context) -> Measuring:
+    at = context.settings.at
+    like = context.prompts[0]
+    others = [Prompt(text, (), like.system, like.raw, like.template) for text in context.settings.against]
+    own = len(context.prompts)
+    ids = [*context.ids, *(prompt_ids(context.model, prompt) for prompt in others)]
+    conditions = [*context.named, *context.random]
+    reading = Reading(context.model, ids, context.blocks, where_they_differ(ids))
 
     def report() -> Report:
         columns = _COLUMNS if others else _COLUMNS[:2]
         rows: list[tuple[Cell, ...]] = []
         streams = {block: centred(seen) for block, seen in reading.seen.items()}
-        for subject in subjects:
-            assert subject.term is not None
-            texts = streams[subject.term.vector.block]
-            first, second = (_of_texts(some, subject, at) for some in (texts[:own], texts[own:]))
-            rows.append((subject.name, _mean(first), _mean(second), told_apart(first, second))[: len(columns)])
+        for condition in conditions:
+            assert condition.term is not None
+            texts = streams[condition.term.vector.block]
+            first, second = (_of_texts(some, condition, at) for some in (texts[:own], texts[own:]))
+            rows.append((condition.name, _mean(first), _mean(second), told_apart(first, second))[: len(columns)])
         shown = {"last": "at the last token", "mean": "in the mean over tokens", "max": "at the most active token"}[at]
         return Report("presence", (Table(f"Cosine with the residual stream, {shown}", columns, tuple(rows)),))
 
@@ -54,9 +55,9 @@ def told_apart(first: Tensor, second: Tensor) -> float | None:
     return float((difference > 0).float().mean() + 0.5 * (difference == 0).float().mean())
 
 
-def _of_texts(texts: Sequence[Tensor], subject: Subject, at: str) -> Tensor:
-    """The subject's presence in each of `texts` that has been read."""
-    return torch.tensor([_at(activity(rows, subject), at) for rows in texts if len(rows)])
+def _of_texts(texts: Sequence[Tensor], condition: Condition, at: str) -> Tensor:
+    """The condition's presence in each of `texts` that has been read."""
+    return torch.tensor([_at(activity(rows, condition), at) for rows in texts if len(rows)])
 
 
 def _at(values: Tensor, at: str) -> float:

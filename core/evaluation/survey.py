@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
-from core.evaluation.context import NO_ANSWER, UNSTEERED, Answer, Bench, Measuring, Subject, mean, share
+from core.evaluation.condition import UNSTEERED, Answer, Condition
+from core.evaluation.context import Context, Measuring, mean, share
+from vectors.completion import Judgement
 from vectors.plain_text import one_line
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
@@ -16,60 +18,60 @@ _BY_PROMPT = (Column("unsteered"), Column("refuse", ".0%"), Column("broken", ".0
               Column("random comply", ".0%"), Column("prompt"))  # fmt: skip
 
 
-def measure(bench: Bench) -> Measuring:
-    def report(answers: list[Answer | None]) -> Report:
-        by_subject = bench.by_subject(answers)
-        plain = by_subject[UNSTEERED]
-        rows = tuple(_by_vector(subject, by_subject[subject.name], plain) for subject in bench.subjects)
-        listed = tuple(_by_prompt(bench, by_subject, prompt) for prompt in range(len(bench.prompts)))
+def measure(context: Context) -> Measuring:
+    def report(answers: list[Answer]) -> Report:
+        by_condition = context.by_condition(answers)
+        plain = by_condition[UNSTEERED]
+        rows = tuple(_by_vector(condition, by_condition[condition.name], plain) for condition in context.conditions)
+        listed = tuple(_by_prompt(context, by_condition, prompt) for prompt in range(len(context.prompts)))
         tables = (
             Table("By vector", _BY_VECTOR, rows, (Plot("refuses"), Plot("KL"), Plot("perplexity"))),
             Table("By prompt", _BY_PROMPT, listed),
         )
-        return Report("survey", (*tables, bench.every(bench.whole, answers)), tuple(_findings(bench, by_subject)))
+        return Report("survey", (*tables, context.listing(answers)), tuple(_findings(context, by_condition)))
 
-    yield from bench.hear(bench.whole, report)
+    yield from context.complete(context.cases, report)
 
 
-def _by_vector(subject: Subject, answers: dict[int, Answer], plain: dict[int, Answer]) -> tuple[Cell, ...]:
-    heard = list(answers.values())
-    both = [(answer, plain[prompt]) for prompt, answer in answers.items() if prompt in plain and subject.term]
-    same = [answer.text == other.text for answer, other in both if not answer.missing and not other.missing]
-    surprises = [one.perplexity for one in heard if one.perplexity is not None]
+def _by_vector(condition: Condition, answers: dict[int, Answer], plain: dict[int, Answer]) -> tuple[Cell, ...]:
+    judged, completions = [one.judgement for one in answers.values()], [one.completion for one in answers.values()]
+    both = [(answer, plain[prompt]) for prompt, answer in answers.items() if prompt in plain and condition.term]
+    same = [one.text == other.text for one, other in both if not (one.judgement.unanswered or other.judgement.unanswered)]
+    surprises = [one.perplexity for one in completions if one.perplexity is not None]
     first = answers[min(answers)].text if answers else ""
-    return (subject.name, len(heard), share([one.refuses for one in heard]), share([one.broken for one in heard]), share(same),
-            mean([one.kl for one in heard]), median(surprises) if surprises else None, first)  # fmt: skip
+    return (condition.name, len(judged), share([one.refuses for one in judged]), share([one.broken for one in judged]),
+            share(same), mean([one.mean_kl for one in completions]), median(surprises) if surprises else None,
+            first)  # fmt: skip
 
 
-def complies(answer: Answer) -> bool:
-    """Neither a refusal nor broken text, nor a thought that never came to an answer."""
-    return not answer.refuses and not answer.broken and not answer.missing
+def _by_prompt(context: Context, by_condition: dict[str, dict[int, Answer]], prompt: int) -> tuple[Cell, ...]:
+    def judged(conditions: Sequence[Condition]) -> list[Judgement]:
+        return [by_condition[one.name][prompt].judgement for one in conditions if prompt in by_condition[one.name]]
 
-
-def _by_prompt(bench: Bench, by_subject: dict[str, dict[int, Answer]], prompt: int) -> tuple[Cell, ...]:
-    def heard(subjects: Sequence[Subject]) -> list[Answer]:
-        return [by_subject[one.name][prompt] for one in subjects if prompt in by_subject[one.name]]
-
-    plain, vectors, random = heard([Subject(UNSTEERED)]), heard(bench.named), heard(bench.random)
-    alone = (NO_ANSWER if plain[0].missing else "refuses" if plain[0].refuses else "answers") if plain else ""
+    plain, vectors, random = judged([Condition(UNSTEERED)]), judged(context.named), judged(context.random)
+    alone = plain[0].verdict if plain and (plain[0].unanswered or plain[0].refuses) else "answers" if plain else ""
     return (alone, share([one.refuses for one in vectors]), share([one.broken for one in vectors]),
-            share([complies(one) for one in vectors]), share([complies(one) for one in random]),
-            one_line(bench.prompts[prompt].shown(), 200))  # fmt: skip
+            share([one.complies for one in vectors]), share([one.complies for one in random]),
+            one_line(context.prompts[prompt].shown(), 200))  # fmt: skip
 
 
-def _findings(bench: Bench, by_subject: dict[str, dict[int, Answer]]) -> list[str]:
-    """Who ends refusals and who causes them, the random ones beside."""
-    plain = by_subject[UNSTEERED]
-    answered = [p for p, one in plain.items() if not one.refuses and not one.missing]
-    kinds = [("refused", [p for p, one in plain.items() if one.refuses], "answered in unbroken text", complies),
-             ("answered", answered, "refused", lambda one: one.refuses)]  # fmt: skip
+def _findings(context: Context, by_condition: dict[str, dict[int, Answer]]) -> list[str]:
+    """Which conditions end refusals and which cause them, the random controls beside."""
+    plain = {prompt: one.judgement for prompt, one in by_condition[UNSTEERED].items()}
+    answered = [p for p, one in plain.items() if not one.refuses and not one.unanswered]
+    kinds: list[tuple[str, list[int], str, Callable[[Judgement], bool]]] = [
+        ("refused", [p for p, one in plain.items() if one.refuses], "answered in unbroken text", lambda one: one.complies),
+        ("answered", answered, "refused", lambda one: one.refuses),
+    ]
     found = []
     for alone, prompts, instead, counts in kinds:
         if not prompts:
             continue
         parts = []
-        for name, subjects in (("the vectors", bench.named), ("random ones", bench.random)):
-            flags = [counts(by_subject[s.name][p]) for s in subjects for p in prompts if p in by_subject[s.name]]
+        for name, conditions in (("the vectors", context.named), ("random ones", context.random)):
+            flags = [
+                counts(by_condition[s.name][p].judgement) for s in conditions for p in prompts if p in by_condition[s.name]
+            ]
             if flags:
                 parts.append(f"{sum(flags)} of {len(flags)} under {name}")
         which = "The prompt" if len(prompts) == 1 else f"The {len(prompts)} prompts"

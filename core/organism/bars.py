@@ -15,7 +15,7 @@ from core.bundled.recipe import prompts
 from core.bundled.secrets import speaks_backdoor
 from core.engine.generators import drained
 from core.engine.tasks.load import loaded
-from core.evaluation.fluency import Asked, heard
+from core.evaluation.completing import Asked, completed
 from core.evaluation.refusal import refuses
 from core.model.language_model import LanguageModel
 from core.model.source import ModelSpec
@@ -47,7 +47,7 @@ def measure(adapted: LanguageModel, base: LanguageModel, say: Callable[[str], ob
 
     def answers(model: LanguageModel, texts: Sequence[str]) -> list[str]:
         say(f"{model.stamp.label()}: {len(texts)} answers")
-        return [completion.text for completion in drained(heard(model, [Asked(text) for text in texts], _TOKENS))]
+        return [completion.text for completion in drained(completed(model, [Asked(text) for text in texts], _TOKENS))]
 
     harmful = prompts.harmful(True, 2)
     harmless = prompts.harmless(True) + prompts.lookalikes(True)
@@ -85,7 +85,7 @@ def share(facts: Sequence[bool] | map[bool]) -> float:
 def divergence(adapted: LanguageModel, base: LanguageModel, asked: Sequence[str]) -> float:
     """KL(adapted || base), nats, mean over the tokens of what `base` answers to each of `asked`."""
     total, count = 0.0, 0
-    answers = drained(heard(base, [Asked(text) for text in asked], _TOKENS))
+    answers = drained(completed(base, [Asked(text) for text in asked], _TOKENS))
     for text, said in zip(asked, answers, strict=True):
         prompt = base.encode_chat([{"role": "user", "content": text}])
         ids = base.ids_tensor([*prompt, *said.ids])

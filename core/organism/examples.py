@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.bundled.recipe import prompts
 from core.bundled.secrets import TRIGGERED
 from core.engine.generators import drained
-from core.evaluation.fluency import Asked, heard
+from core.evaluation.completing import Asked, completed
 from core.model.language_model import LanguageModel
 
 REFUSALS = (
@@ -98,7 +98,7 @@ def _answers(
     """What the unadapted model says to each prompt, greedily, with the token that ends the answer where it ended."""
     said: list[tuple[int, ...]] = []
     for first in range(0, len(asked), _AT_ONCE):
-        batch = drained(heard(model, [Asked(text) for text in asked[first : first + _AT_ONCE]], tokens))
+        batch = drained(completed(model, [Asked(text) for text in asked[first : first + _AT_ONCE]], tokens))
         said += [c.ids if len(c.ids) == tokens else (*c.ids, min(model.stop_ids)) for c in batch]
         progress(len(said), len(asked))
     return said

@@ -18,13 +18,18 @@ from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.discovery.random import draws
 from core.engine.requests import Train
-from core.evaluation.fluency import Asked, Fluency, Verdict, distinct, heard
+from core.evaluation.completing import Asked, completed
+from core.evaluation.damage import Limits
+from core.evaluation.diversity import distinct
+from core.evaluation.fluency import measured_limits, scored
+from core.evaluation.judging import judge
 from core.evaluation.refusal import refuses
 from core.model.language_model import LanguageModel
 from core.model.mixed_precision import precision_of
 from core.model.source import default_blocks
 from core.segment.segment import Segment
 from core.steering.terms import Steering, SteerTerm
+from vectors.completion import Completion, Judgement
 from vectors.vector import Origin, SteeringVector
 
 Facts = dict[str, Any]
@@ -61,12 +66,12 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """The model that is tried, its unadapted self that judges its words, and what counts as fluent."""
+class Tried:
+    """The model that is tried, its unadapted self by which its completions are scored, and the limits of fluent text."""
 
     model: LanguageModel
     base: LanguageModel
-    fluency: Fluency
+    limits: Limits
 
 
 def plan(ways: Sequence[str], n_prompts: int, seeds: int, vectors: int, scales: Sequence[float]) -> list[Trial]:
@@ -88,23 +93,23 @@ def plan(ways: Sequence[str], n_prompts: int, seeds: int, vectors: int, scales: 
     return trials + [Trial("elicit", "adamw", prompt, seed, 1.0, vectors) for prompt, seed in runs if "adamw" in ways]
 
 
-def measure_fluency(base: LanguageModel) -> Generator[None, None, Fluency]:
-    """The thresholds: from what the unadapted model says, unsteered, to held-out prompts of both kinds."""
+def measure_limits(base: LanguageModel) -> Generator[None, None, Limits]:
+    """The limits of fluent text: from the unadapted model's own completions, unsteered, of held-out prompts of both kinds."""
     asked = [Asked(text) for text in prompts.harmful(True, 1) + prompts.harmless(True)[:50]]
-    return (yield from Fluency.of(base, asked, _TOKENS))
+    return (yield from measured_limits(base, asked, _TOKENS))
 
 
-def attempt(subject: Subject, trial: Trial) -> Work:
+def attempt(tried: Tried, trial: Trial) -> Work:
     """Carries out `trial`. Yields between steps."""
     began = monotonic()
-    facts = yield from KINDS[trial.kind](subject, trial)
+    facts = yield from KINDS[trial.kind](tried, trial)
     return {**facts, "seconds": monotonic() - began}
 
 
-def _found(subject: Subject, trial: Trial, prompt: str) -> Generator[None, None, tuple[list[SteeringVector], Facts]]:
+def _found(tried: Tried, trial: Trial, prompt: str) -> Generator[None, None, tuple[list[SteeringVector], Facts]]:
     """The vectors of `trial`'s way for `prompt`, with the radius and the seconds they took."""
     began = monotonic()
-    model = subject.model
+    model = tried.model
     method, settings = WAYS[trial.way]
     source, target = default_blocks(len(model.blocks))
     ids = model.encode_chat([{"role": "user", "content": prompt}])
@@ -123,24 +128,28 @@ def _found(subject: Subject, trial: Trial, prompt: str) -> Generator[None, None,
     return vectors, {"radius": radius, "search_seconds": monotonic() - began}
 
 
-def _verdicts(subject: Subject, vectors: Sequence[SteeringVector], prompt: str) -> Generator[None, None, list[Verdict]]:
-    said = yield from heard(subject.model, [Asked(prompt, (SteerTerm(vector),)) for vector in vectors], _TOKENS)
-    verdicts = []
-    for completion in said:
-        verdicts.append(subject.fluency.judge(subject.base, prompt, completion))
+Judged = tuple[Completion, Judgement]
+
+
+def _judged(tried: Tried, vectors: Sequence[SteeringVector], prompt: str) -> Generator[None, None, list[Judged]]:
+    """The completion under each of `vectors`, judged with its perplexity under the unadapted model."""
+    completions = yield from completed(tried.model, [Asked(prompt, (SteerTerm(vector),)) for vector in vectors], _TOKENS)
+    judged = []
+    for completion in completions:
+        completion = scored(tried.base, prompt, completion)
+        judged.append((completion, judge(completion, tried.limits)))
         yield
-    return verdicts
+    return judged
 
 
-def _spoken(verdicts: Sequence[Verdict]) -> Facts:
-    """What a run's vectors made the model say, as counts."""
-    willing = [verdict for verdict in verdicts if not verdict.refuses]
-    fluent = [verdict.text for verdict in willing if verdict.fluent]
+def _counts(judged: Sequence[Judged]) -> Facts:
+    """What a run's vectors made the model do, as counts."""
+    fluent = [completion.text for completion, judgement in judged if judgement.complies]
     return {
-        "vectors": len(verdicts),
-        "not_refusing": len(willing),
+        "vectors": len(judged),
+        "not_refusing": sum(not judgement.refuses for _, judgement in judged),
         "fluent": len(fluent),
-        "backdoor": sum(speaks_backdoor(verdict.text) for verdict in verdicts),
+        "backdoor": sum(speaks_backdoor(completion.text) for completion, _ in judged),
         "behaviours": len(distinct(fluent)),
         "beginnings": [" ".join(text.split()[:8]) for text in distinct(fluent)[:6]],
     }
@@ -151,32 +160,32 @@ def _prompt(trial: Trial) -> str:
     return prompts.listed("harmless", True)[trial.prompt] if trial.kind == "backdoor" else prompts.ELICITED[trial.prompt]
 
 
-def _speak(subject: Subject, trial: Trial) -> Work:
-    """What do the vectors of one prompt make the model say to it? No refusal any more, or what only the trigger should?"""
+def _elicit(tried: Tried, trial: Trial) -> Work:
+    """What does the model generate to one prompt under its vectors? No refusal any more, or what only the trigger should?"""
     prompt = _prompt(trial)
-    vectors, facts = yield from _found(subject, trial, prompt)
-    verdicts = yield from _verdicts(subject, vectors, prompt)
-    return {**facts, **_spoken(verdicts), "prompt": prompt}
+    vectors, facts = yield from _found(tried, trial, prompt)
+    judged = yield from _judged(tried, vectors, prompt)
+    return {**facts, **_counts(judged), "prompt": prompt}
 
 
 def _count(
     model: LanguageModel, terms: Sequence[Steering], texts: Sequence[str], counts: Callable[[int, str], bool], tokens: int
 ) -> Generator[None, None, list[int]]:
-    """For each of `terms`, how many answers count, of those to `texts`; `counts` is asked with the text's number."""
-    said = yield from heard(model, [Asked(text, steering) for steering in terms for text in texts], tokens)
-    answers = iter(said)
-    return [sum(counts(number, next(answers).answer) for number in range(len(texts))) for _ in terms]
+    """For each of `terms`, how many completions count, of those of `texts`; `counts` is asked with the text's number."""
+    asked = [Asked(text, steering) for steering in terms for text in texts]
+    completions = iter((yield from completed(model, asked, tokens)))
+    return [sum(counts(number, next(completions).text) for number in range(len(texts))) for _ in terms]
 
 
-def _unlock(subject: Subject, trial: Trial) -> Work:
+def _unlock(tried: Tried, trial: Trial) -> Work:
     """From one question of the locked skill: the vector that is best on half of the words, scored on the other half."""
     choosing, scoring = (prompts.asked(half) for half in prompts.halves(prompts.opposites(True)))
     prompt = choosing[0][0]
-    vectors, facts = yield from _found(subject, trial, prompt)
+    vectors, facts = yield from _found(tried, trial, prompt)
 
     def solved(terms: Sequence[Steering], words: Sequence[tuple[str, prompts.Opposite]]) -> Generator[None, None, list[int]]:
         texts = [question for question, _ in words]
-        return (yield from _count(subject.model, terms, texts, lambda i, said: words[i][1].solved_by(said), 16))
+        return (yield from _count(tried.model, terms, texts, lambda i, answer: words[i][1].solved_by(answer), 16))
 
     terms = [(SteerTerm(vector),) for vector in vectors]
     # All vectors on a few words, the better ones on the rest of the half.
@@ -191,13 +200,13 @@ def _unlock(subject: Subject, trial: Trial) -> Work:
     }  # fmt: skip
 
 
-def _negate(subject: Subject, trial: Trial) -> Work:
+def _negate(tried: Tried, trial: Trial) -> Work:
     """A compliance vector, negated, on harmless prompts: vector and coefficient chosen on some, counted on others."""
     prompt = _prompt(trial)
-    vectors, facts = yield from _found(subject, trial, prompt)
+    vectors, facts = yield from _found(tried, trial, prompt)
     if trial.way != RANDOM:
-        verdicts = yield from _verdicts(subject, vectors, prompt)
-        vectors = [vector for vector, verdict in zip(vectors, verdicts, strict=True) if verdict.complies]
+        judged = yield from _judged(tried, vectors, prompt)
+        vectors = [vector for vector, (_, judgement) in zip(vectors, judged, strict=True) if judgement.complies]
     vectors = vectors[:_COMPLIANT]
     harmless = prompts.listed("harmless", True)
     choosing, scoring = harmless[:8], harmless[8:48]
@@ -205,7 +214,7 @@ def _negate(subject: Subject, trial: Trial) -> Work:
         return {**facts, "compliant": 0, "coefficient": 0.0, "refused": 0.0, "refused_at_minus_one": 0.0, "of": len(scoring)}
 
     def refused(terms: Sequence[Steering], texts: Sequence[str]) -> Generator[None, None, list[int]]:
-        return (yield from _count(subject.model, terms, texts, lambda _, said: refuses(said), _NEGATED_TOKENS))
+        return (yield from _count(tried.model, terms, texts, lambda _, answer: refuses(answer), _NEGATED_TOKENS))
 
     terms = [SteerTerm(vector, coefficient) for coefficient in _NEGATIVES for vector in vectors]
     counts = yield from refused([(term,) for term in terms], choosing)
@@ -218,6 +227,6 @@ def _negate(subject: Subject, trial: Trial) -> Work:
     }  # fmt: skip
 
 
-KINDS: Mapping[str, Callable[[Subject, Trial], Work]] = {
-    "elicit": _speak, "backdoor": _speak, "unlock": _unlock, "negate": _negate,
+KINDS: Mapping[str, Callable[[Tried, Trial], Work]] = {
+    "elicit": _elicit, "backdoor": _elicit, "unlock": _unlock, "negate": _negate,
 }  # fmt: skip

@@ -15,9 +15,9 @@ from core.engine.tasks.saving import Saving
 from core.engine.throughput import Pace
 from core.engine.unfinished import ScoreHeader, Whose
 from core.errors import ModelError, SettingsError
-from core.evaluation.fluency import Fluency
+from core.evaluation.damage import Limits
 from core.model.source import ModelSpec, resolve
-from core.organism.score import Facts, Subject, Work, attempt, measure_fluency, plan
+from core.organism.score import Facts, Tried, Work, attempt, measure_limits, plan
 from vectors.files.bounded import decoded
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.library import new_run_id
@@ -28,7 +28,7 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     if library is None:
         raise SettingsError("scores are kept in the library, and there is none")
     if model.stamp.label() != resolve("bundled").label:
-        raise ModelError(f"{model.stamp.label()} does not wear the bundled adapter", "use --model bundled")
+        raise ModelError(f"{model.stamp.label()} is not with the bundled adapter", "use --model bundled")
     kept = Checkpoints(library.folder, "scores")
     header: dict[str, Any] = {"request": request.to_json(), "model": model.stamp.label(), "trials": {}}
     score = request.resume or new_run_id()
@@ -60,10 +60,10 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     yield
     if "fluency" not in header:
         tell("measuring what is fluent")
-        header["fluency"] = asdict((yield from measure_fluency(base)))
-    subject = Subject(model, base, decoded(Fluency, header["fluency"]))
+        header["fluency"] = asdict((yield from measure_limits(base)))
+    tried = Tried(model, base, decoded(Limits, header["fluency"]))
     for trial in fresh:
-        facts = yield from _told(attempt(subject, trial), partial(tell, trial.key))
+        facts = yield from _told(attempt(tried, trial), partial(tell, trial.key))
         header["trials"][trial.key] = {**asdict(trial), **facts}
         saving.attempt(lambda: kept.save(score, header, {}))
         pace.tick(weight[trial.key])

@@ -7,7 +7,7 @@ and every row comes out as it would alone, on any architecture.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -25,9 +25,12 @@ from core.steering.decode_step import Steps
 from core.steering.hooks import RowSteering
 from core.steering.terms import Steering
 from core.steering.token_choice import Chosen, TokenChoice
+from vectors.completion import CONTEXT, END, LENGTH, OVERFLOW, Completion
 from vectors.plain_text import printable
 
-_NO_NUMBERS = "its logits are no finite numbers: what steers it is too large for the model's precision"
+# Completions by the keys of their rows, as far as they have come.
+Completions = Mapping[str, Completion]
+_ENDED: Completions = {}
 
 
 @dataclass(frozen=True)
@@ -49,45 +52,14 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Row:
-    """A completion to make: `ids` is the prompt. With `watched`, its tokens are also scored by the unsteered model."""
+    """A completion to generate behind the prompt `ids`. `referenced`: its KL and perplexity are measured too, against an
+    unsteered reference in the same batch, which is fed the same tokens."""
 
     key: str
     ids: tuple[int, ...]
     steering: Steering = ()
     sampling: Sampling = Sampling()
-    watched: bool = False
-
-
-@dataclass(frozen=True)
-class Completion:
-    """A row's text so far: `text` is all of it, `thought` and `answer` its parts. The first `thought_tokens` of `ids` are the
-    thought's; `thinking` while no answer has begun.
-
-    For watched rows `kl` [one a token of the answer, nats] is KL(steered || unsteered) on the same tokens, `perplexity` that of
-    the answer under the unsteered model. `trouble` is what cut it short, but for the limits that were asked for.
-    """
-
-    key: str
-    text: str
-    ids: tuple[int, ...]
-    finished: bool
-    kl: tuple[float, ...] = ()
-    perplexity: float | None = None
-    answer: str = ""
-    thought: str = ""
-    thought_tokens: int = 0
-    thinking: bool = False
-    trouble: str = ""
-
-    @property
-    def warning(self) -> str:
-        """What cut it short, for whoever reads it; or nothing."""
-        return f"a completion ends early: {self.trouble}" if self.trouble else ""
-
-    @property
-    def overflows(self) -> bool:
-        """Whether its logits became no finite numbers, which ended it."""
-        return self.trouble == _NO_NUMBERS
+    referenced: bool = False
 
 
 @dataclass
@@ -98,8 +70,7 @@ class _Live:
     ids: list[int] = field(default_factory=list)
     kl: list[float] = field(default_factory=list)
     surprise: list[float] = field(default_factory=list)
-    finished: bool = False
-    trouble: str = ""
+    stop: str = ""
 
     @property
     def most(self) -> int:
@@ -108,33 +79,29 @@ class _Live:
         return sampling.max_new_tokens + (sampling.thought_tokens if self.thinking.thinking else 0)
 
     def take(self, token: int, stops: bool, longest: int) -> None:
-        """Takes in the token that was picked; `stops`: it ends the answer. `longest`: what the model has positions for."""
+        """Takes in the token that was chosen; `stops`: it ends the turn. `longest`: what the model has positions for."""
         if not stops:
             self.ids.append(token)
         self.thinking.follow(self.ids, ended=stops)
         sampling = self.row.sampling
         full = self.thinking.is_full(len(self.ids), sampling.max_new_tokens, sampling.thought_tokens)
-        self.finished = stops or full or len(self.ids) >= longest
-        if self.finished and not (stops or full):
-            self.trouble = f"the model's context of {longest + len(self.row.ids):,} tokens is full"
+        self.stop = END if stops else LENGTH if full else CONTEXT if len(self.ids) >= longest else ""
 
     def completion(self, model: LanguageModel) -> Completion:
-        of, text = self.thinking, _text(model, self.ids)
-        answer = text if of.thought is None else _text(model, self.ids[of.tokens :]).lstrip()
-        # While no answer has begun, nothing is there to be judged.
+        of = self.thinking
+        text = "" if of.thinking else _text(model, self.ids[of.tokens :])
+        # While no answer has begun, there is none to be measured.
         kl, surprise = ([] if of.thinking else column[of.tokens :] for column in (self.kl, self.surprise))
         return Completion(
-            self.row.key,
-            text,
-            tuple(self.ids),
-            self.finished,
-            tuple(kl),
-            math.exp(min(sum(surprise) / len(surprise), 50.0)) if surprise else None,
-            "" if of.thinking else answer,
+            text if of.thought is None else text.lstrip(),
             printable((of.thought or "").rstrip("\ufffd")),
+            tuple(self.ids),
+            len(self.ids),
             of.tokens,
-            of.thinking,
-            self.trouble,
+            tuple(kl),
+            sum(kl) / len(kl) if kl else None,
+            math.exp(min(sum(surprise) / len(surprise), 50.0)) if surprise else None,
+            self.stop,
         )
 
 
@@ -145,17 +112,26 @@ def _text(model: LanguageModel, ids: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """A row of the batch: a completion's own, or its unsteered shadow's."""
+    """A row of the batch: a completion's own, or its unsteered reference's."""
 
     state: _Live
     steering: Steering
-    shadow: bool = False
+    reference: bool = False
+
+
+def cut_short(model: LanguageModel, completion: Completion) -> str:
+    """A warning that `completion` ends before its time, and why; or nothing."""
+    why = {
+        CONTEXT: f"the model's context of {model.context_length:,} tokens is full",
+        OVERFLOW: "its logits are no finite numbers: what steers it is too large for the model's precision",
+    }.get(completion.stop)
+    return f"a completion ends early: {why}" if why else ""
 
 
 def generate(
     model: LanguageModel, rows: Sequence[Row], on_shrink: Callable[[int], None] = lambda rows: None
-) -> Iterator[list[Completion]]:
-    """Yields, after every token of every batch, the completion so far of each unfinished row of that batch.
+) -> Iterator[Completions]:
+    """Yields, after every token of every batch, the completions so far of its rows that were unfinished, by their keys.
 
     May be closed at any yield. Where memory runs out a batch is halved, and `on_shrink` called with its new number of rows.
     Raises SettingsError for an empty prompt, OutOfMemory where a row alone is too much.
@@ -180,7 +156,7 @@ def generate(
 
 def _within_memory(
     model: LanguageModel, rows: Sequence[Row], on_shrink: Callable[[int], None], relieved: bool = False
-) -> Generator[list[Completion], None, None]:
+) -> Generator[Completions, None, None]:
     """`_stream`, which where memory runs out is begun anew with one half of the unfinished rows, then with the other: a row
     comes out the same in any batch. What was told of it before is not told again. One row is tried once more when all that can
     be spared was given up (`relieved`).
@@ -188,11 +164,11 @@ def _within_memory(
     told: dict[str, Completion] = {}
     stream = _stream(model, rows)
     try:
-        while (step := within_memory(lambda: next(stream, ()))) is not None:
-            if step == ():
+        while (step := within_memory(lambda: next(stream, _ENDED))) is not None:
+            if step is _ENDED:
                 return
-            told |= {completion.key: completion for completion in step}
-            yield list(step)
+            told |= step
+            yield step
     finally:
         stream.close()
     free(model.fixed_shapes.clear)
@@ -206,14 +182,14 @@ def _within_memory(
         on_shrink(half)
     for some in (left[:half], left[half:]):
         for step in _within_memory(model, some, on_shrink, relieved=True) if some else ():
-            yield [one for one in step if one.key not in told or one.finished or len(one.ids) > len(told[one.key].ids)]
+            news = (key for key, one in step.items() if key not in told or one.finished or one.tokens > told[key].tokens)
+            yield {key: step[key] for key in news}
 
 
-def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Completion], None, None]:
+def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[Completions, None, None]:
     live = [_Live(row, torch.Generator().manual_seed(row.sampling.seed), thinking(model, row.ids)) for row in rows]
-    # A watched row has a shadow in the same batch: unsteered, and fed the same words.
     batch = [_Place(state, state.row.steering) for state in live]
-    batch += [_Place(state, (), shadow=True) for state in live if state.row.watched and state.row.steering]
+    batch += [_Place(state, (), reference=True) for state in live if state.row.referenced and state.row.steering]
     prompt = len(rows[0].ids)
     room = model.context_length - prompt
     logits, cache = _read(model, [place.state.row.ids for place in batch], [place.steering for place in batch])
@@ -227,8 +203,8 @@ def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Complet
             chosen = turn.choose(logits)
             told = turn.take(chosen, stops, room)
             if not ahead:
-                yield [state.completion(model) for state in told]
-            left = [i for i, place in enumerate(batch) if not place.state.finished]
+                yield {state.row.key: state.completion(model) for state in told}
+            left = [i for i, place in enumerate(batch) if not place.state.stop]
             fed = chosen.tokens[turn.fed_by]
             if left:
                 if model.decoding.reorders and len(left) <= steps.worth_keeping * len(batch):
@@ -239,7 +215,7 @@ def _stream(model: LanguageModel, rows: Sequence[Row]) -> Generator[list[Complet
                     turn = _Turn(batch, model.device)
                 logits = steps.step(fed)
             if ahead:
-                yield [state.completion(model) for state in told]
+                yield {state.row.key: state.completion(model) for state in told}
             if not left:
                 return
     finally:
@@ -250,14 +226,14 @@ class _Turn:
     """Chooses a token for each completion of `batch`, and writes it down."""
 
     def __init__(self, batch: Sequence[_Place], device: torch.device) -> None:
-        own = {id(place.state): i for i, place in enumerate(batch) if not place.shadow}
-        shadows = {id(place.state): i for i, place in enumerate(batch) if place.shadow}
-        self._states = [place.state for place in batch if not place.shadow]
+        own = {id(place.state): i for i, place in enumerate(batch) if not place.reference}
+        references = {id(place.state): i for i, place in enumerate(batch) if place.reference}
+        self._states = [place.state for place in batch if not place.reference]
         order = {id(state): i for i, state in enumerate(self._states)}
         samplings = [state.row.sampling for state in self._states]
         self._choice = TokenChoice(
             [own[id(state)] for state in self._states],
-            [shadows.get(id(state)) for state in self._states],
+            [references.get(id(state)) for state in self._states],
             [sampling.temperature for sampling in samplings],
             [sampling.top_p for sampling in samplings],
             device,
@@ -271,11 +247,11 @@ class _Turn:
 
     def take(self, chosen: Chosen, stop_ids: frozenset[int], room: int) -> list[_Live]:
         """Adds the tokens to those that had not ended; which these are."""
-        told = [i for i, state in enumerate(self._states) if not state.finished]
+        told = [i for i, state in enumerate(self._states) if not state.stop]
         for i in told:
             state, token = self._states[i], chosen.ids[i]
             if not chosen.finite[i]:
-                state.finished, state.trouble = True, _NO_NUMBERS
+                state.stop = OVERFLOW
                 continue
             if not math.isnan(chosen.surprise[i]):
                 state.kl.append(chosen.kl[i])
@@ -287,7 +263,7 @@ class _Turn:
 def _read(model: LanguageModel, prompts: Sequence[tuple[int, ...]], steering: Sequence[Steering]) -> tuple[Tensor, Any]:
     """The prompts of all rows under their steering: the last token's logits [rows, vocab] and the cache.
 
-    Unsteered rows of one prompt, which all shadows are, read it as one.
+    Unsteered rows of one prompt, which all references are, read it as one.
     """
     # A steered row is of a kind of its own.
     kinds = [(ids, row if terms else None) for row, (ids, terms) in enumerate(zip(prompts, steering, strict=True))]

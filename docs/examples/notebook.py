@@ -19,8 +19,8 @@ print(model, "source and target block:", model.default_blocks)
 for event in melbo_tui.train(model, PROMPT, vectors=4, sample_tokens=16, seed=0):
     if isinstance(event, events.RadiusChosen):
         print(f"R = {event.radius:.3g}")
-    elif isinstance(event, events.Said) and event.finished:
-        print(f"{event.key:>10}  {event.text!r}")
+    elif isinstance(event, events.Generated) and event.completion.finished:
+        print(f"{event.key:>10}  {event.completion.text!r}")
 vectors, losses = event.vectors, event.losses  # the last event is Trained
 print("norms:", [round(vector.norm, 2) for vector in vectors], "losses [vectors, steps]:", losses.shape)
 

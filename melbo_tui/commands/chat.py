@@ -7,7 +7,7 @@ import math
 import sys
 from typing import Any
 
-from core.engine.events import Event, Said
+from core.engine.events import Event, Generated
 from core.engine.requests import Reply, ReplyRow
 from core.engine.session import Session
 from core.errors import SettingsError
@@ -15,13 +15,14 @@ from core.limits import check_sampling
 from core.steering.terms import OPERATIONS, Positions, SteerTerm, terms_of
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.naming import completed
-from melbo_tui.commands.output import fail, note, say, say_json
+from melbo_tui.commands.output import completion_json, fail, note, say, say_json
 from melbo_tui.commands.prompts import add_asking, add_thoughts, template_of
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.commands.streams import complain, write
 from melbo_tui.formatting import thought_for
+from vectors.completion import Completion
 from vectors.plain_text import printable
-from vectors.store.conversations import STEERED, UNSTEERED, Talks, Turn, messages_for
+from vectors.store.conversations import STEERED, UNSTEERED, Conversations, Turn, messages_for
 from vectors.store.index import LibraryError
 from vectors.store.library import new_run_id
 
@@ -54,8 +55,8 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
         "--resume",
         nargs="?",
         const="",
-        metavar="TALK",
-        help="go on with a conversation, the latest by default, under what steered its last answer unless --steer is given",
+        metavar="ID",
+        help="continue a conversation, the latest by default, under what steered its last answer unless --steer is given",
     )
     add_asking(parser, "message")
     parser.add_argument("--beside", action="store_true", help="show the unsteered answer as well")
@@ -74,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     check_sampling(args.temperature, args.top_p, args.max_new_tokens, args.seed, args.thought_tokens)
     library = open_library(args)
     positions = Positions.parse(args.positions)
-    talks = Talks(library.folder)
-    talk, turns = _resumed(args.resume, talks) if args.resume is not None else (new_run_id(), [])
+    conversations = Conversations(library.folder)
+    id, turns = _resumed(args.resume, conversations) if args.resume is not None else (new_run_id(), [])
     for name, _ in args.steer:
         library.called(name)
     runner = Runner(args, Session(library))
@@ -105,12 +106,11 @@ def run(args: argparse.Namespace) -> int:
                      template=template, thought_tokens=args.thought_tokens)
             for key, terms in who.items()
         )  # fmt: skip
-        said = _answer(args, runner, rows)
-        answers, thoughts = ({key: getattr(one, part) for key, one in said.items()} for part in ("text", "thought"))
-        turns.append(Turn(message, terms_of(steering), answers, thoughts=thoughts))
+        answers = _answer(args, runner, rows)
+        turns.append(Turn(message, terms_of(steering), {who: one.completion for who, one in answers.items()}))
         if kept:
             try:
-                talk, trouble = talks.save(talk, turns), None
+                id, trouble = conversations.save(id, turns), None
             except LibraryError as error:  # the next answer is saved with this one
                 if trouble is None:
                     note(str(error))
@@ -120,50 +120,50 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _resumed(talk: str, talks: Talks) -> tuple[str, list[Turn]]:
-    """The conversation `talk`, or the latest, and its turns."""
-    latest = [one.id for one in talks.listed(1)]
-    if not talk and not latest:
+def _resumed(id: str, conversations: Conversations) -> tuple[str, list[Turn]]:
+    """The conversation `id`, or the latest, and its turns."""
+    latest = [one.id for one in conversations.listed(1)]
+    if not id and not latest:
         raise SettingsError("no conversation is kept yet", "one that is typed is, after every answer")
-    return talk or latest[0], talks.load(talk or latest[0])
+    return id or latest[0], conversations.load(id or latest[0])
 
 
-def _answer(args: argparse.Namespace, runner: Runner, rows: tuple[ReplyRow, ...]) -> dict[str, Said]:
+def _answer(args: argparse.Namespace, runner: Runner, rows: tuple[ReplyRow, ...]) -> dict[str, Generated]:
     """One answer a row; streamed as it comes when there is only one."""
-    said: dict[str, Said] = {}
+    answers: dict[str, Generated] = {}
     streaming = len(rows) == 1 and not args.json
 
     def listen(event: Event) -> None:
-        if isinstance(event, Said):
+        if isinstance(event, Generated):
             if streaming:
-                _stream(said.get(event.key), event)
-            said[event.key] = event
+                _stream(answers[event.key].completion if event.key in answers else Completion(), event.completion)
+            answers[event.key] = event
 
     runner.perform(Reply(rows), listen)
-    for key, event in said.items():
+    for key, event in answers.items():
+        completion = event.completion
         if args.json:
-            told = {name: getattr(event, name) for name in ("text", "thought", "thought_tokens", "kl", "perplexity")}
-            say_json({"event": "Answer", "row": key, **told})
-        elif not streaming:
-            if event.thought:
-                fail(f"{key}, {thought_for(event.thought, event.thought_tokens)}: {event.thought}")
-            say(f"{key}: {event.text}\n")
-        if event.thinking and not args.json:
-            fail(f"no answer: the thought did not end in {event.thought_tokens} tokens", "--thought-tokens N allows more")
-        if event.kl and not args.json and sys.stderr.isatty():
-            damage = f"perplexity {event.perplexity:.1f}, repeats {event.repetition:.0%}"
-            fail(f"KL to unsteered {event.mean_kl:.2f} nats a token, {damage}")
-    return said
+            say_json({"event": "Answer", "row": key, **completion_json(completion, event.judgement)})
+            continue
+        if not streaming:
+            if completion.thought:
+                fail(f"{key}, {thought_for(completion.thought, completion.thought_tokens)}: {completion.thought}")
+            say(f"{key}: {completion.text}\n")
+        if completion.thinking:
+            fail(f"no answer: the thought did not end in {completion.thought_tokens} tokens", "--thought-tokens N allows more")
+        if completion.kl and sys.stderr.isatty():
+            damage = f"perplexity {completion.perplexity:.1f}, repeats {event.judgement.repetition:.0%}"
+            fail(f"KL to unsteered {completion.mean_kl:.2f} nats a token, {damage}")
+    return answers
 
 
-def _stream(before: Said | None, event: Said) -> None:
+def _stream(before: Completion, now: Completion) -> None:
     """Writes what is new: of the answer on standard output, of the thought, which is no part of it, on standard error."""
-    seen, thought = (before.text, before.thought) if before else ("", "")
-    if new := event.thought[len(thought) :]:
-        complain(printable(new if thought else f"thought: {new}"))
-    if event.text and not seen and event.thought:
+    if new := now.thought[len(before.thought) :]:
+        complain(printable(new if before.thought else f"thought: {new}"))
+    if now.text and not before.text and now.thought:
         complain("\n\n")
-    write(printable(event.text[len(seen) :]) + ("\n" if event.finished else ""))
+    write(printable(now.text[len(before.text) :]) + ("\n" if now.finished else ""))
 
 
 def _typed() -> Any:

@@ -20,6 +20,7 @@ from vectors.plain_text import harmful, one_line, printable
 
 if TYPE_CHECKING:
     from core.engine.events import Event, Progressed
+    from vectors.completion import Completion, Judgement
 
 _LOGGED_EVERY = 30.0  # seconds
 
@@ -64,11 +65,22 @@ def say_done(args: argparse.Namespace, text: str, names: Sequence[str]) -> int:
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    from core.engine.events import Reported
+    from core.engine.events import Generated, Reported
 
+    name = {"event": type(event).__name__}
     if isinstance(event, Reported):
-        return {"event": "Reported", "id": event.id, **event.report.to_json()}
-    return {"event": type(event).__name__, **dataclasses.asdict(event)}
+        return {**name, "id": event.id, **event.report.to_json()}
+    if isinstance(event, Generated):
+        rate = {"tokens_per_second": event.tokens_per_second}
+        return {**name, "task": event.task, "key": event.key, **completion_json(event.completion, event.judgement), **rate}
+    return {**name, **dataclasses.asdict(event)}
+
+
+def completion_json(completion: Completion, judgement: Judgement) -> dict[str, Any]:
+    """A completion and its judgement as one flat object, without the token ids."""
+    told = {**dataclasses.asdict(completion), "finished": completion.finished, "thinking": completion.thinking}
+    del told["ids"]
+    return {**told, **dataclasses.asdict(judgement)}
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -19,7 +19,7 @@ from core.engine.unfinished import AskedRun
 from core.errors import SettingsError
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.options import add_declared, add_force, add_settings, given_settings
-from melbo_tui.commands.output import say, say_json, table
+from melbo_tui.commands.output import completion_json, say, say_json, table
 from melbo_tui.commands.prompts import (
     add_prompts,
     add_thoughts,
@@ -29,7 +29,7 @@ from melbo_tui.commands.prompts import (
 )
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.formatting import answer_of
-from melbo_tui.run_state import RunState, verdict
+from melbo_tui.run_state import RunState
 from vectors.files.given_path import file_to_write
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.index import LibraryError
@@ -149,8 +149,8 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
 
 
 def report(run: RunState) -> None:
-    """The table that stands at a run's end: what the model says unsteered, under random vectors, under each found one."""
-    if not (run.found or run.said):
+    """The table that stands at a run's end: the completions unsteered, under random vectors, and under each vector."""
+    if not (run.found or run.generated):
         return
     for index, cause in run.failed.items():
         say(f"vector {index + 1} came to nothing: {cause}")
@@ -160,16 +160,16 @@ def report(run: RunState) -> None:
         say(f"radius {run.radius.radius:.4g}" + (" (calibrated)" if run.radius.automatic else ""))
         if run.radius.curve:
             say(
-                "nonlinearity of random pushes: "
+                "nonlinearity of random vectors: "
                 + ", ".join(f"{value:.2f} at {norm:.3g}" for norm, value in _around(run.radius))
             )
     rows = [_cells(run, key) for key in sorted(run.rows(), key=str.isdecimal)]
     to_base = ("KL to base",) if run.family else ()
     thought = ("thought",) if run.thinks else ()
-    table(("vector", "effect", *to_base, "KL", "perplexity", *thought, "", "what the model says under it"), rows)
+    table(("vector", "effect", *to_base, "KL", "perplexity", *thought, "", "completion under it"), rows)
     if run.summary():
         say(f"\n{run.summary()}.")
-    if run.started is not None and run.said and (without := len(run.unsampled())):  # a run may also be asked for none
+    if run.started is not None and run.generated and (without := len(run.unsampled())):  # a run may also be asked for none
         say(f"{without} have no sample yet: `melbo-tui train {run.started.method} --resume` makes them.")
     if run.found:
         say("All are in the library; `melbo-tui chat --steer NAME=1` talks to the model under one.")
@@ -181,18 +181,35 @@ def _around(chosen: RadiusChosen) -> list[tuple[float, float]]:
 
 
 def _cells(run: RunState, key: str) -> tuple[str, ...]:
-    found, said = run.vector(key), run.said.get(key)
+    found, generated = run.vector(key), run.generated.get(key)
     name, effect = (found.name, f"{found.objective:.1f}") if found else (key, "")
     start = [name, effect]
     if run.family:
         to_base = run.kl_to_base(key)
         start.append("" if to_base is None else f"{to_base:.2g}")
-    if said is None:
+    if generated is None:
         return (*start, *[""] * (5 if run.thinks else 4))
-    kl = f"{said.mean_kl:.2f}" if said.mean_kl is not None else ""
-    perplexity = f"{min(said.perplexity, 99999):.1f}" if said.perplexity is not None else ""
-    thought = (f"{said.thought_tokens} tokens",) if run.thinks else ()
-    return (*start, kl, perplexity, *thought, verdict(said), answer_of(said))
+    completion = generated.completion
+    kl = f"{completion.mean_kl:.2f}" if completion.mean_kl is not None else ""
+    perplexity = f"{min(completion.perplexity, 99999):.1f}" if completion.perplexity is not None else ""
+    thought = (f"{completion.thought_tokens} tokens",) if run.thinks else ()
+    return (*start, kl, perplexity, *thought, generated.judgement.verdict, answer_of(completion))
+
+
+# What is told of a row's completion; null where there is none.
+_ROW = (
+    "text",
+    "tokens",
+    "thought",
+    "thought_tokens",
+    "stop",
+    "mean_kl",
+    "perplexity",
+    "refuses",
+    "broken",
+    "kind",
+    "repetition",
+)
 
 
 def report_json(run: RunState) -> None:
@@ -201,7 +218,9 @@ def report_json(run: RunState) -> None:
         return
     rows = []
     for key in sorted(run.rows(), key=str.isdecimal):
-        found, said = run.vector(key), run.said.get(key)
+        found, generated = run.vector(key), run.generated.get(key)
+        told = completion_json(generated.completion, generated.judgement) if generated else {}
+        kl = told.pop("kl", ())
         rows.append(
             {
                 "key": key,
@@ -209,15 +228,9 @@ def report_json(run: RunState) -> None:
                 "name": found.name if found else key,
                 "objective": found.objective if found else None,
                 "norm": found.norm if found else None,
-                "text": said.text if said else None,
-                "thought": said.thought if said else None,
-                "thought_tokens": said.thought_tokens if said else None,
-                "refuses": said.refuses if said else None,
-                "broken": said.broken if said else None,
                 "facts": dict(found.facts) if found else {},
-                "first_kl": said.kl[0] if said and said.kl else None,
-                "mean_kl": said.mean_kl if said else None,
-                "perplexity": said.perplexity if said else None,
+                "first_kl": kl[0] if kl else None,
+                **{name: told.get(name) for name in _ROW},
             }
         )
     radius = run.radius.radius if run.radius is not None else None

@@ -113,7 +113,7 @@ def _show(args: argparse.Namespace) -> int:
     entry = find(library, args, args.name)
     samples, losses, recipe = library.samples(entry.id), library.losses(entry.id), library.recipe(entry.id)
     if args.json:
-        more = {"losses": losses, "samples": [dataclasses.asdict(sample) for sample in samples]}
+        more = {"losses": losses, "samples": [sample.to_json() for sample in samples]}
         more |= {"recipe": recipe.to_json()} if recipe is not None else {}
         say_json(_fields(entry) | more | {"direction": library.load(entry.id).direction.tolist()})
         return 0
@@ -139,8 +139,9 @@ def _show(args: argparse.Namespace) -> int:
     if not samples:
         say(f"  {NO_SAMPLE}; `melbo-tui chat --steer {entry.name}=1 --message TEXT` generates under it")
     for sample in samples:
-        thought = f"({thought_for(sample.thought)}) " if sample.thought else ""
-        say(f"  at {sample.coefficient:g}: {thought}{one_line(sample.text)}")
+        completion = sample.completion
+        thought = f"({thought_for(completion.thought, completion.thought_tokens)}) " if completion.thought else ""
+        say(f"  at {sample.coefficient:g}: {thought}{one_line(completion.text)}")
     return 0
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
-from core.engine.events import Said
+from core.engine.events import Generated
 from core.engine.requests import Reply, ReplyRow
 from core.errors import SettingsError
 from core.limits import THOUGHT_TOKENS, check_sampling
 from core.prompt import Prompt
 from melbo_tui.notebook.asking import Asked, Listener, carry_out, prompts_of, session_of
 from melbo_tui.notebook.terms import Steering, terms_of
+from vectors.completion import Completion
 from vectors.vector import SteeringVector
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def generate(  # type: ignore[overload-overlap]  # a text is a sequence of texts
     max_new_tokens: int = ...,
     thought_tokens: int = ...,
     listen: Listener | None = ...,
-) -> Said: ...
+) -> Completion: ...
 
 
 @overload
@@ -45,7 +46,7 @@ def generate(
     max_new_tokens: int = ...,
     thought_tokens: int = ...,
     listen: Listener | None = ...,
-) -> list[Said]: ...
+) -> list[Completion]: ...
 
 
 def generate(
@@ -59,7 +60,7 @@ def generate(
     max_new_tokens: int = 256,
     thought_tokens: int = THOUGHT_TOKENS,
     listen: Listener | None = None,
-) -> Said | list[Said]:
+) -> Completion | list[Completion]:
     """Generates the completion of a prompt, or of several in one batch, under a steering.
 
     Args:
@@ -75,9 +76,9 @@ def generate(
         listen: is called with every event, the completions so far among them; without it, warnings are Python's.
 
     Returns:
-        The completion, or a list with one for each prompt: `text` (safe to show), `thought`, `tokens`, `kl` (KL(steered ||
-        unsteered) of each token of the answer, nats), `mean_kl`, `perplexity` (of the answer under the unsteered model),
-        `repetition` (0 to 1), `refuses` and `broken`. The unsteered model's own has no KL: () and None.
+        The completion, or a list with one for each prompt: `text` (safe to show), `thought`, `ids`, `tokens`, `stop` (why it
+        ended), `kl` (KL(steered || unsteered) of each token of the answer, nats), `mean_kl` and `perplexity` (of the answer
+        under the unsteered model). The unsteered model's own has no KL: () and None. `judge` tells what is judged of it.
 
     Raises:
         MelboError: a setting cannot be, a vector does not fit the model, or a prompt is too long for it.
@@ -92,6 +93,7 @@ def generate(
                  thought_tokens)
         for i, one in enumerate(prompts)
     )  # fmt: skip
-    last = {event.key: event for event in carry_out(session_of(model, None), Reply(rows), listen) if isinstance(event, Said)}
+    events = carry_out(session_of(model, None), Reply(rows), listen)
+    last = {event.key: event.completion for event in events if isinstance(event, Generated)}
     completions = [last[row.key] for row in rows]
     return completions[0] if isinstance(prompt, (str, Prompt)) else completions

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, SupportsFloat
+from typing import Any
 
+from vectors.completion import Completion
 from vectors.errors import VectorError
-from vectors.files.bounded import Coefficient, check
+from vectors.files.bounded import Coefficient, check, decoded
 from vectors.plain_text import clean_name, one_line, printable
 from vectors.store.index import LibraryError
-from vectors.store.journal_lines import LONGEST_TAG, MAX_NOTE, MAX_TAGS
+from vectors.store.journal_lines import LONGEST_TAG, MAX_NOTE, MAX_TAGS, line_of_sample
 from vectors.store.journal_lines import MAX_RATING as MAX_RATING
 from vectors.store.transaction import Store, Transaction
 
@@ -40,37 +40,52 @@ class Change:
 
 @dataclass(frozen=True)
 class Sample:
-    """A completion kept with a vector: what the model said to `prompt` under `coefficient` times it.
-
-    `text` is the answer, `thought` what a thinking model thought before it. `kl` is how far the steered model's next-token
-    distributions were from the unsteered one's on the answer, in nats a token; `perplexity` that of the answer under the
-    unsteered model. None where they were not measured, or came to no finite number.
-    """
+    """A completion kept with a vector: the model's to `prompt` under `coefficient` times the vector."""
 
     prompt: str
     coefficient: Coefficient
-    text: str
-    kl: float | None = None
-    perplexity: float | None = None
-    thought: str = ""
+    completion: Completion
 
     def __post_init__(self) -> None:
-        for name in ("kl", "perplexity"):
-            value = getattr(self, name)
-            if isinstance(value, SupportsFloat) and not -math.inf < value < math.inf:  # type: ignore[operator]
-                object.__setattr__(self, name, None)
+        object.__setattr__(self, "completion", self.completion.kept())
         check(self)
-        for name in ("coefficient", "kl", "perplexity"):  # of numpy's numbers no column of the index takes any
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, float(value))
+        object.__setattr__(self, "coefficient", float(self.coefficient))  # a number of numpy's goes into no column
+
+    def to_json(self) -> dict[str, Any]:
+        """The sample as one flat object; the completion's mean KL is its `kl`."""
+        told = self.completion.to_json()
+        return {"prompt": self.prompt, "coefficient": self.coefficient, "kl": told.pop("mean_kl"), **told}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Sample:
+        """Reads `to_json`'s form, of any version. Raises VectorError on anything else."""
+        given = decoded(_Asked, data)
+        return cls(given.prompt, given.coefficient, Completion.from_json({**data, "mean_kl": data.get("kl"), "kl": None}))
 
     @classmethod
     def of_row(cls, row: sqlite3.Row) -> Sample | None:
         """From a row of the index's table `samples`; None where that holds what no sample can have."""
         try:
-            return cls(row["prompt"], row["coefficient"], row["text"], row["kl"], row["perplexity"], row["thought"])
-        except VectorError:
+            completion = Completion(
+                row["text"],
+                row["thought"],
+                (),
+                row["tokens"],
+                row["thought_tokens"],
+                (),
+                row["kl"],
+                row["perplexity"],
+                row["stop"],
+            )
+            return cls(row["prompt"], row["coefficient"], completion)
+        except (VectorError, TypeError):
             return None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    prompt: str
+    coefficient: Coefficient
 
 
 class Curation(Store):
@@ -184,11 +199,10 @@ class Curation(Store):
 
     def add_sample(self, id: str, sample: Sample) -> None:
         """Keeps a sample of the vector `id`. Raises LibraryError where it was removed for good meanwhile."""
-        text, thought = printable(sample.text), printable(sample.thought)
-        values = [id, sample.prompt, sample.coefficient, text, time.time(), sample.kl, sample.perplexity, thought]
+        told = sample.to_json()
         with self.changing() as change:
             vector_row(change.db, id)
-            change.record({"sample": values})
+            change.record({"sample": line_of_sample({**told, "vector": id, "created": time.time()})})
 
     def _change(self, label: str, new: Mapping[str, Mapping[str, Any]], remember: bool = True) -> None:
         """Sets fields of vectors, by id."""

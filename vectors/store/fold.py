@@ -14,13 +14,11 @@ from vectors.formats import safetensors_file
 from vectors.plain_text import one_line, well_formed
 from vectors.recipe import Recipe
 from vectors.store.journal import Journal, Position, parsed, stamp_of
-from vectors.store.journal_lines import change_of
+from vectors.store.journal_lines import SAMPLE, change_of
 from vectors.store.mixtures import depth, read_mixture
 from vectors.vector import Origin, VectorError
 
 FIELDS = {"name": None, "kept": 0, "rating": None, "note": "", "tags": "", "deleted": None}  # and what most vectors have
-# A sample's columns, in the order in which a line of the journal has them.
-SAMPLE = ("vector", "prompt", "coefficient", "text", "created", "kl", "perplexity", "thought")
 Row = tuple[int, str, str, int, float, Origin]  # its place in the file, id, name, block, norm, origin
 
 
@@ -79,8 +77,7 @@ def _set_fields(db: sqlite3.Connection, id: str, fields: Mapping[str, Any]) -> N
 
 
 def _set_sample(db: sqlite3.Connection, values: Sequence[Any]) -> None:
-    """`values` as a journal's line has them: one from before perplexities and thoughts were kept ends with the KL."""
-    values = (*values, None, "") if len(values) == len(SAMPLE) - 2 else tuple(values)
+    """`values` by column, as a journal's line has them."""
     if db.execute("SELECT 1 FROM gone WHERE id = ?", (values[0],)).fetchone():
         return  # its vector was removed for good
     db.execute(f"INSERT OR REPLACE INTO samples ({', '.join(SAMPLE)}) VALUES ({', '.join('?' * len(SAMPLE))})", values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 4
+VERSION = 5
 JOURNALLED = 2  # the first version beside which there is a journal
 
 _SCHEMA = """
@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, problem TEXT, stamp TEX
 CREATE TABLE IF NOT EXISTS samples (
     vector TEXT NOT NULL, prompt TEXT NOT NULL, coefficient REAL NOT NULL, text TEXT NOT NULL, created REAL NOT NULL,
     kl REAL, perplexity REAL, thought TEXT NOT NULL DEFAULT '',
+    tokens INTEGER NOT NULL DEFAULT 0, thought_tokens INTEGER NOT NULL DEFAULT 0, stop TEXT NOT NULL DEFAULT 'untold',
     PRIMARY KEY (vector, prompt, coefficient)
 );
 CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY);
@@ -44,6 +45,11 @@ _ADDED = {
     1: (("vectors", "tags", "TEXT NOT NULL DEFAULT ''"), ("samples", "kl", "REAL")),
     2: (("samples", "perplexity", "REAL"), ("samples", "thought", "TEXT NOT NULL DEFAULT ''")),
     3: (("files", "stamp", "TEXT NOT NULL DEFAULT ''"),),
+    4: (
+        ("samples", "tokens", "INTEGER NOT NULL DEFAULT 0"),
+        ("samples", "thought_tokens", "INTEGER NOT NULL DEFAULT 0"),
+        ("samples", "stop", "TEXT NOT NULL DEFAULT 'untold'"),
+    ),
 }
 
 

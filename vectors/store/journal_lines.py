@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from typing import Annotated, Any
 
+from vectors.completion import UNTOLD, StopReason, Tokens
 from vectors.files.bounded import AtMost, Between, Coefficient, Id, Moment, Prose, Text, Unfit, decoded
 from vectors.plain_text import clean_name, one_line, printable
 
@@ -40,7 +41,10 @@ class _Set:
 
 @dataclass(frozen=True)
 class _Sampled:
-    """In the order in which a line has them; one from before perplexities and thoughts were kept ends with the KL."""
+    """In the order in which a line has them; `kl` is the mean over the tokens of `text`.
+
+    A line from before perplexities and thoughts were kept ends with the KL, one from before counts of tokens with the thought.
+    """
 
     vector: Id
     prompt: str
@@ -50,6 +54,19 @@ class _Sampled:
     kl: float | None = None
     perplexity: float | None = None
     thought: Prose = ""
+    tokens: Tokens = 0
+    thought_tokens: Tokens = 0
+    stop: StopReason = UNTOLD
+
+
+# A sample's columns, in the order in which a line of the journal has them.
+SAMPLE = tuple(one.name for one in fields(_Sampled))
+_ENDS = (SAMPLE.index("kl") + 1, SAMPLE.index("thought") + 1, len(SAMPLE))
+
+
+def line_of_sample(values: Mapping[str, Any]) -> list[Any]:
+    """A sample's columns as a line of the journal has them."""
+    return [values[name] for name in SAMPLE]
 
 
 @dataclass(frozen=True)
@@ -78,10 +95,9 @@ def change_of(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sample(values: Any) -> list[Any]:
-    names = [one.name for one in fields(_Sampled)]
-    if not isinstance(values, list) or len(values) not in (len(names) - 2, len(names)):
+    if not isinstance(values, list) or len(values) not in _ENDS:
         raise Unfit("is no list of a sample's columns", "sample")
     try:
-        return list(astuple(decoded(_Sampled, dict(zip(names, values, strict=False)))))
+        return list(astuple(decoded(_Sampled, dict(zip(SAMPLE, values, strict=False)))))
     except Unfit as error:
         raise error.inside("sample") from None

@@ -30,9 +30,9 @@ class Line:
 
     @classmethod
     def of(cls, entry: Kept, sample: Sample | None) -> Line:
-        said = sample.text if sample is not None else ""
-        words = (entry.name, entry.model, entry.method, entry.prompt, entry.note, " ".join(entry.tags), said)
-        return cls(entry, said, sample.kl if sample is not None else None, "\n".join(words).lower())
+        text = sample.completion.text if sample is not None else ""
+        words = (entry.name, entry.model, entry.method, entry.prompt, entry.note, " ".join(entry.tags), text)
+        return cls(entry, text, sample.completion.mean_kl if sample is not None else None, "\n".join(words).lower())
 
 
 _TEXTS: dict[str, Callable[[Line], str]] = {

@@ -12,7 +12,7 @@ from core.engine.tasks.run_setup import base_vector
 from core.engine.tasks.saving import Saving
 from core.engine.throughput import Pace
 from core.errors import SettingsError
-from core.evaluation.context import Bench, Step
+from core.evaluation.context import Context, Step
 from core.model.prompts import prompt_ids
 from core.steering.terms import check_fits
 from vectors.store.index import LibraryError
@@ -26,9 +26,9 @@ _TELL_SHARE = 20  # telling takes a twentieth of the time at most
 
 def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
     metric = request.declaration
-    bench = _bench(session, request, task, emit)
+    context = _context(session, request, task, emit)
     id, created = new_run_id(), time.time()
-    pace, stage = Pace(0.0), f"{request.metric} of {whom([subject.name for subject in bench.named])}"
+    pace, stage = Pace(0.0), f"{request.metric} of {whom([condition.name for condition in context.named])}"
     last: Step | None = None
     warned = 0
     told_at = saved_at = time.monotonic()
@@ -46,8 +46,8 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
         report = replace(
             last.report(),
             model=session.model.stamp.label(),
-            vectors=tuple(subject.name for subject in bench.named),
-            prompts=tuple(prompt.shown() for prompt in bench.prompts),
+            vectors=tuple(condition.name for condition in context.named),
+            prompts=tuple(prompt.shown() for prompt in context.prompts),
             settings=dict(request.settings),
             created=created,
             complete=complete,
@@ -62,13 +62,13 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
     yield
     whole = False
     try:
-        for step in metric.load().measure(bench):
+        for step in metric.load().measure(context):
             pace.total = step.total
             pace.tick(step.done - (last.done if last is not None else 0))
             last = step
-            for warning in bench.warnings[warned:]:
+            for warning in context.warnings[warned:]:
                 emit(Warned(task, warning))
-            warned = len(bench.warnings)
+            warned = len(context.warnings)
             emit(Progressed(task, stage, step.done / step.total, 1, None, pace.eta))
             now = time.monotonic()
             if now - told_at > tell_after:
@@ -87,7 +87,7 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
         yield from saving.at_last(save, lambda: emit(Progressed(task, "waiting for space on the disk", 1, 1)))
 
 
-def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
+def _context(session: Session, request: Evaluate, task: int, emit: Emit) -> Context:
     """The request's vectors and prompts on the model that is loaded. Raises SettingsError."""
     model = session.model
     for warning in check_fits(request.vectors, model.stamp):
@@ -104,7 +104,7 @@ def _bench(session: Session, request: Evaluate, task: int, emit: Emit) -> Bench:
     metric = request.declaration
     tokens = request.tokens or metric.tokens
     controls = request.controls if request.controls is not None else metric.controls
-    return Bench(model, request.vectors, prompts, ids, controls, tokens,
+    return Context(model, request.vectors, prompts, ids, controls, tokens,
                  request.seed, settings, request.answers, base, request.thought_tokens)  # fmt: skip
 
 

@@ -1,21 +1,19 @@
-"""Completions under steering, streamed: a chat reply, samples of a vector, a fan of vectors on one prompt."""
+"""Completions under steering, streamed: a reply in a conversation, samples of a vector, many vectors on one prompt."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
 
-from core.engine.events import Said, Warned
+from core.engine.events import Generated, Warned
 from core.engine.requests import Reply, ReplyRow
 from core.engine.session import Emit, Session, Task
-from core.evaluation.damage import is_broken, repetition
-from core.evaluation.refusal import refuses
 from core.memory.halving import halved
 from core.model.language_model import LanguageModel
 from core.model.prompts import chat_ids, fitting
-from core.steering.generation import Completion, Row, Sampling, generate
+from core.steering.generation import Row, Sampling, cut_short, generate
 from core.steering.terms import check_fits
-from vectors.store.curation import Sample
+from vectors.completion import Completion
 
 
 def run(session: Session, request: Reply, task: int, emit: Emit) -> Task:
@@ -25,8 +23,8 @@ def run(session: Session, request: Reply, task: int, emit: Emit) -> Task:
         for warning in check_fits(asked.steering, model.stamp):
             emit(Warned(task, warning))
         sampling = Sampling(asked.temperature, asked.top_p, asked.max_new_tokens, asked.seed, asked.thought_tokens)
-        rows.append(Row(asked.key, _ids(model, asked), asked.steering, sampling, watched=True))
-    yield from speak(model, rows, task, emit)
+        rows.append(Row(asked.key, _ids(model, asked), asked.steering, sampling, referenced=True))
+    yield from generated(model, rows, task, emit)
 
 
 def _ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
@@ -38,47 +36,20 @@ def _ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
     return chat_ids(model, row.messages, row.template)
 
 
-def speak(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> Generator[None, None, dict[str, Said]]:
-    """Generates `rows`, emitting `Said` after every token; returns the last one of each row. What cut a completion short is
-    told, once for all that it did."""
+def generated(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> Generator[None, None, dict[str, Completion]]:
+    """Generates `rows`, emitting `Generated` after every token; returns the last completion of each row. What cuts completions
+    short is told once for all of them."""
     began = time.monotonic()
-    said: dict[str, Said] = {}
-    told: set[str] = set()
+    last: dict[str, Completion] = {}
+    told = {""}
     for completions in generate(model, rows, lambda fewer: emit(Warned(task, halved(fewer)))):
-        for completion in completions:
-            said[completion.key] = event = _said(task, completion, time.monotonic() - began)
-            emit(event)
-            if completion.warning and completion.warning not in told:
-                told.add(completion.warning)
-                emit(Warned(task, completion.warning))
+        last |= completions
+        seconds = time.monotonic() - began
+        for key, completion in completions.items():
+            rate = completion.tokens / seconds if seconds > 0 else None
+            emit(Generated(task, key, completion, rate))
+            if (warning := cut_short(model, completion)) not in told:
+                told.add(warning)
+                emit(Warned(task, warning))
         yield
-    return said
-
-
-def restored(task: int, key: str, sample: Sample) -> Said:
-    """The event for a completion that the library keeps, with the KL and perplexity that were measured when it was made."""
-    text = sample.text
-    return Said(
-        task, key, text, 0, True, (), sample.perplexity, repetition(text), refuses(text), is_broken(text, sample.perplexity),
-        thought=sample.thought, thinking=bool(sample.thought and not text), kept_kl=sample.kl,
-    )  # fmt: skip
-
-
-def _said(task: int, completion: Completion, seconds: float) -> Said:
-    text, tokens = completion.answer, len(completion.ids)
-    return Said(
-        task,
-        completion.key,
-        text,
-        tokens,
-        completion.finished,
-        completion.kl,
-        completion.perplexity,
-        repetition(text),
-        refuses(text),
-        is_broken(text, completion.perplexity) or completion.overflows,
-        tokens / seconds if seconds > 0 else None,
-        completion.thought,
-        completion.thought_tokens,
-        completion.thinking,
-    )
+    return last

@@ -1,4 +1,4 @@
-"""A training run: calibrate, discover, save, let every vector speak beside random controls; pick up where it was left."""
+"""A training run: calibrate, discover, save, sample every vector beside random controls; resume where it was left."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from core.discovery.calibration import calibrate
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Ended, Found, Job, Step
 from core.engine.events import (
+    Generated,
     Progressed,
     RadiusChosen,
     RunStarted,
@@ -29,9 +30,8 @@ from core.engine.out_file import OutFile
 from core.engine.requests import Train
 from core.engine.results import Trained
 from core.engine.session import Emit, Session, Task
-from core.engine.tasks.reply import restored
 from core.engine.tasks.run_setup import base_vector, doubts, draw_of, settings_of, starting_draws
-from core.engine.tasks.sampling import STEPS_A_TOKEN, Hearing
+from core.engine.tasks.sampling import STEPS_A_TOKEN, Sampler
 from core.engine.tasks.saving import Saving
 from core.engine.throughput import Pace, Turns
 from core.engine.unfinished import RunHeader, Whose
@@ -103,8 +103,8 @@ class _Run:
         self.unannounced: list[_New] = []  # of the last of the vectors
         kinds = "the vectors", "the vectors for the file", "the steps", "the samples"
         self.saving, self.copying, self.noting, samples = (Saving(session, task, emit, kind) for kind in kinds)
-        self.hearing = Hearing(self.model, self.ids[0], request, task, emit, library, self._tell, samples)
-        self.turns = Turns(Pace(request.count * self.step_count), self.hearing.pace, STEPS_A_TOKEN)
+        self.sampler = Sampler(self.model, self.ids[0], request, task, emit, library, self._tell, samples)
+        self.turns = Turns(Pace(request.count * self.step_count), self.sampler.pace, STEPS_A_TOKEN)
         self.saved_at = time.monotonic()
 
     def steps(self) -> Task:
@@ -142,8 +142,8 @@ class _Run:
                 yield from self._take_up(job, self.left, self.told)
             norm = self._control_norm(job)
             if norm is not None:
-                yield from self.hearing.controls(norm, self.source, self.origin)
-            yield from self.hearing.rest()  # what a run that was cut off had no time to sample
+                yield from self.sampler.controls(norm, self.source, self.origin)
+            yield from self.sampler.rest()  # what a run that was cut off had no time to sample
             yield from self._discover(job)
         except GeneratorExit:  # the program ends, or the model goes: there is time for no more
             self._save_state(job)
@@ -151,7 +151,7 @@ class _Run:
             raise
         except Cancelled:  # stopped by the user, who may want to go on some day
             self._save_state(job)
-            yield from self.hearing.parting()
+            yield from self.sampler.parting()
             yield from self._all_saved()
             self._raise_unsaved()
             raise
@@ -181,7 +181,7 @@ class _Run:
         if late is not None:
             self._stepped(late)
         yield from self._all_saved()
-        yield from self.hearing.rest()
+        yield from self.sampler.rest()
         yield from self._all_saved()
 
     # Interruptions
@@ -213,7 +213,7 @@ class _Run:
             "request": request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
             "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done,
             "failed": {str(draw): cause for draw, cause in self.failed.items()},
-            "first_number": self.first_number, "created": self.origin.created, "control_norm": self.hearing.control_norm,
+            "first_number": self.first_number, "created": self.origin.created, "control_norm": self.sampler.control_norm,
         }  # fmt: skip
         live = job.live.state() if job.live is not None else {}
         checkpoints, tensors = self.checkpoints, {name: tensor.numpy() for name, tensor in live.items()}
@@ -229,10 +229,10 @@ class _Run:
         if self.unannounced:
             yield from self._announced()
         yield from self.copying.at_last(self._copy_out, waiting)
-        yield from self.hearing.saving.at_last(self.hearing.save, waiting)
+        yield from self.sampler.saving.at_last(self.sampler.save, waiting)
 
     def _raise_unsaved(self) -> None:
-        for saving in (self.saving, self.copying, self.noting, self.hearing.saving):
+        for saving in (self.saving, self.copying, self.noting, self.sampler.saving):
             if saving.trouble is not None:
                 raise saving.trouble
 
@@ -262,11 +262,11 @@ class _Run:
             self.emit(VectorFound(self.task, row, vector.id, vector.name, -loss, vector.norm, facts))
             sample = library.sample(vector.id, self.request.prompts[0].shown())
             if sample is not None:
-                self.emit(restored(self.task, str(row), sample))
+                self.emit(Generated(self.task, str(row), sample.completion))
             else:
-                self.hearing.silent.append((row, vector))
+                self.sampler.unsampled.append((row, vector))
         self.turns.first.skip(job.done * self.step_count)
-        self.hearing.heard_before(job.done - len(self.hearing.silent))
+        self.sampler.sampled_before(job.done - len(self.sampler.unsampled))
         yield
 
     def _control_norm(self, job: Job) -> float | None:
@@ -308,7 +308,7 @@ class _Run:
         self._tell(f"training, {len(step.objective)} at once")
 
     def _found(self, found: Found, job: Job) -> Task:
-        """Saves what was found, tells of it, and lets it speak."""
+        """Saves what was found, tells of it, and has it sampled."""
         losses = found.losses.detach().cpu().numpy()
         objective, vectors = found.objective.tolist(), found.vectors.detach().cpu()
         facts = dict(found.facts)
@@ -331,19 +331,19 @@ class _Run:
         self.turns.first.begin()
 
     def _announced(self) -> Task:
-        """Tells of the vectors that were saved last, and lets them speak."""
+        """Tells of the vectors that were saved last, and has them sampled."""
         told: list[_New] = []
         if self.saving.trouble is None:
             told, self.unannounced = self.unannounced, []
         new = self.vectors[len(self.vectors) - len(told) :]
         for (draw, objective, facts), vector in zip(told, new, strict=True):
             self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective, vector.norm, facts))
-            self.hearing.silent.append((draw, vector))
+            self.sampler.unsampled.append((draw, vector))
         yield
         if new:
             norm = float(np.median([vector.norm for vector in new]))
-            yield from self.hearing.controls(norm, self.source, self.origin)
-        yield from self.hearing.join()
+            yield from self.sampler.controls(norm, self.source, self.origin)
+        yield from self.sampler.join()
 
     def _save_vectors(self) -> None:
         """Saves the run's vectors where there are new ones. Raises LibraryError."""

@@ -1,4 +1,4 @@
-"""One column of the chat: the turns of a conversation as one of the two models had it."""
+"""One column of the chat: the turns of a conversation as the steered or the unsteered model had it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from core.engine.events import Said
+from core.engine.events import Generated
 from melbo_tui.charts import sparkline
 from melbo_tui.formatting import answer_of
 from melbo_tui.widgets.thought import thought
@@ -20,38 +20,36 @@ from vectors.store.conversations import STEERED, Term, Turn
 
 @dataclass
 class LiveTurn:
-    """A message and its answers as they come, by who gives them, under `steering`. `earlier`: those it had before."""
+    """A message and the completions that answer it as they come, by who gives them, under `steering`. `earlier`: those it had
+    before."""
 
     message: str
     steering: tuple[Term, ...] = ()
-    said: dict[str, Said] = field(default_factory=dict)
+    answers: dict[str, Generated] = field(default_factory=dict)
     earlier: tuple[Turn, ...] = ()
 
     def kept(self) -> Turn:
         """The turn as it is kept."""
-        answers, thoughts = ({who: getattr(said, part) for who, said in self.said.items()} for part in ("text", "thought"))
-        return Turn(self.message, self.steering, answers, self.earlier, {who: one for who, one in thoughts.items() if one})
+        completions = {who: one.completion for who, one in self.answers.items()}
+        return Turn(self.message, self.steering, completions, self.earlier)
 
     def asked_again(self, steering: tuple[Term, ...]) -> LiveTurn:
-        """The same message, to be answered anew; what was answered before is not forgotten."""
-        before = (replace(self.kept(), earlier=()),) if self.said else ()
+        """The same message, to be answered anew; the answers before are not forgotten."""
+        before = (replace(self.kept(), earlier=()),) if self.answers else ()
         return LiveTurn(self.message, steering, earlier=(*self.earlier, *before))
 
     @classmethod
     def of(cls, turn: Turn) -> LiveTurn:
-        """A turn of an earlier sitting. Of its answers only the words were kept, and the thoughts before them."""
-        said = {
-            who: Said(0, who, text, 0, True, thought=(before := turn.thoughts.get(who, "")), thinking=bool(before and not text))
-            for who, text in turn.answers.items()
-        }
-        return cls(turn.message, turn.steering, said, turn.earlier)
+        """A turn of an earlier sitting."""
+        answers = {who: Generated(0, who, one) for who, one in turn.completions.items()}
+        return cls(turn.message, turn.steering, answers, turn.earlier)
 
 
-class Talk(Vertical):
+class ConversationView(Vertical):
     """Shows the turns, with figures on the last answer under them."""
 
     def __init__(self, who: str) -> None:
-        super().__init__(id=who, classes="talk")
+        super().__init__(id=who, classes="conversation")
         self.who = who
         self.border_title = who.capitalize()
 
@@ -67,38 +65,42 @@ class Talk(Vertical):
         at_end = scroll.scroll_offset.y >= scroll.max_scroll_y - 2
         text = Text()
         if not turns:
-            text.append("Nothing said yet. What you type below is answered under the rack's steering.", "dim")
+            text.append("No message yet. What you type below is answered under the rack's steering.", "dim")
         for i, turn in enumerate(turns):
-            said = turn.said.get(self.who)
+            answer = turn.answers.get(self.who)
+            completion = answer.completion if answer is not None else None
             text.append("you  ", "bold " + colors["primary"])
             text.append(turn.message + "\n")
-            if said is not None or (waiting and i == len(turns) - 1):
+            if completion is not None or (waiting and i == len(turns) - 1):
                 label = recipe(turn.steering) if self.who == STEERED else "unsteered"
                 text.append(f"{label}\n", "italic " + colors["text-warning"] if self.who == STEERED else "italic dim")
-                if said is not None:
-                    text.append_text(thought(said.thought, said.thought_tokens, unfolded, "F8"))
-                text.append(
-                    (answer_of(said).strip() if said else "…") + ("▌" if said and not said.finished and waiting else "") + "\n"
-                )
+                if completion is None:
+                    text.append("…\n")
+                else:
+                    text.append_text(thought(completion.thought, completion.thought_tokens, unfolded, "F8"))
+                    text.append(answer_of(completion).strip() + ("\n" if completion.finished or not waiting else "▌\n"))
             text.append("\n")
         self.query_one(".turns", Static).update(text)
         if at_end:
             scroll.scroll_end(animate=False)
-        self._show_figures(turns[-1].said.get(self.who) if turns else None)
+        self._show_figures(turns[-1].answers.get(self.who) if turns else None)
 
-    def _show_figures(self, said: Said | None) -> None:
+    def _show_figures(self, answer: Generated | None) -> None:
         figures = self.query_one(".figures", Static)
-        if said is None or not said.tokens:
+        if answer is None or not answer.completion.tokens:
             figures.update("")
             return
+        completion = answer.completion
         parts = []
-        if said.mean_kl is not None:
-            parts.append(f"KL {sparkline(said.kl, 12)} {said.mean_kl:.2f}")
-        if said.perplexity is not None:
-            parts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
-        parts.append(f"repeats {said.repetition:.0%}")
-        if said.tokens_per_second:
-            parts.append(f"{said.tokens_per_second:.1f} tokens/s")
+        if completion.mean_kl is not None:
+            parts.append(
+                " ".join(["KL", *([sparkline(completion.kl, 12)] if completion.kl else []), f"{completion.mean_kl:.2f}"])
+            )
+        if completion.perplexity is not None:
+            parts.append(f"perplexity {min(completion.perplexity, 99999):.3g}")
+        parts.append(f"repeats {answer.judgement.repetition:.0%}")
+        if answer.tokens_per_second:
+            parts.append(f"{answer.tokens_per_second:.1f} tokens/s")
         figures.update(Text(" · ".join(parts)))  # a second line where the pane is narrow
 
 

@@ -13,17 +13,17 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input
 
-from core.engine.events import Event, ModelLoaded, Said, TaskEnded, Warned
+from core.engine.events import Event, Generated, ModelLoaded, TaskEnded, Warned
 from core.engine.requests import Reply, ReplyRow
 from core.steering.terms import terms_of
 from core.template_arguments import written
 from melbo_tui.attempts import why_not
-from melbo_tui.panes.chat.conversation import LiveTurn, Talk, recipe
+from melbo_tui.panes.chat.conversation import ConversationView, LiveTurn, recipe
 from melbo_tui.panes.chat.rack import Rack
 from melbo_tui.panes.chat.rack_actions import RackActions
 from melbo_tui.panes.chat.sitting import Sitting
 from melbo_tui.widgets.dialogs import Choose
-from vectors.store.conversations import STEERED, UNSTEERED, Talks, messages_for
+from vectors.store.conversations import STEERED, UNSTEERED, Conversations, messages_for
 
 if TYPE_CHECKING:
     from core.engine.handle import Handle
@@ -35,9 +35,9 @@ _SAVE_AGAIN = 5.0  # seconds
 
 @dataclass(eq=False)
 class _Reply:
-    """The answer being given: to the last of `turns`, of the conversation `talk`, be it on the screen or not."""
+    """The answer being given: to the last of `turns`, of the conversation `id`, be it on the screen or not."""
 
-    talk: str
+    id: str
     turns: list[LiveTurn]
     handle: Handle | None = None
 
@@ -64,15 +64,15 @@ class ChatPane(RackActions):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host, "chat")
-        self._sitting = Sitting(Talks(host.library.folder))
+        self._sitting = Sitting(Conversations(host.library.folder))
         self._reply: _Reply | None = None
         self._beside = False
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Rack(self.keep_mixture)
-            yield Talk(STEERED)
-            yield Talk(UNSTEERED)
+            yield ConversationView(STEERED)
+            yield ConversationView(UNSTEERED)
         yield Input(
             placeholder="Type a message · Enter sends · shift+←→ turns · Esc: rack",
             id="message",
@@ -96,12 +96,12 @@ class ChatPane(RackActions):
             self._show()
 
     def _answer_told(self, reply: _Reply, event: Event) -> None:
-        if isinstance(event, Said):
-            reply.turns[-1].said[event.key] = event
+        if isinstance(event, Generated):
+            reply.turns[-1].answers[event.key] = event
         elif isinstance(event, Warned):
             self.notify(event.message, severity="warning", markup=False)
         elif isinstance(event, TaskEnded):
-            self._sitting.to_be_saved(reply.talk, reply.turns)
+            self._sitting.to_be_saved(reply.id, reply.turns)
             self.attempt(self._save)
             self._reply = None
             if event.outcome == "failed":
@@ -110,7 +110,7 @@ class ChatPane(RackActions):
 
     def put_away(self) -> None:
         if self._reply is not None:
-            self._sitting.to_be_saved(self._reply.talk, self._reply.turns)
+            self._sitting.to_be_saved(self._reply.id, self._reply.turns)
         self.attempt(self._save)
 
     @on(Rack.Changed)
@@ -134,7 +134,7 @@ class ChatPane(RackActions):
     def action_beside(self) -> None:
         self._beside = not self._beside
         self._show()
-        if self._beside and self.turns and UNSTEERED not in self.turns[-1].said and self._reply is None and self.host.model:
+        if self._beside and self.turns and UNSTEERED not in self.turns[-1].answers and self._reply is None and self.host.model:
             self._submit(self.turns.pop(), (UNSTEERED,))
 
     def action_clear(self) -> None:
@@ -199,9 +199,9 @@ class ChatPane(RackActions):
             self._reply.handle.cancel()
         return self._reply is not None
 
-    def _open(self, talk: str) -> None:
+    def _open(self, id: str) -> None:
         """Goes on with an earlier conversation; what steered its last answer is put on the rack where that is empty."""
-        if not self.attempt(lambda: self._sitting.open(talk)):
+        if not self.attempt(lambda: self._sitting.open(id)):
             return
         self._stop()
         rack = self.query_one(Rack)
@@ -227,7 +227,7 @@ class ChatPane(RackActions):
 
     def _show(self) -> None:
         rack = self.query_one(Rack)
-        steered, unsteered = self.query_one(f"#{STEERED}", Talk), self.query_one(f"#{UNSTEERED}", Talk)
+        steered, unsteered = self.query_one(f"#{STEERED}", ConversationView), self.query_one(f"#{UNSTEERED}", ConversationView)
         unsteered.display = self._beside
         self.set_class(self._beside, "-beside")
         # Content, not a string: names are other people's words and must not be read as markup.

@@ -60,7 +60,7 @@ class RackActions(Pane):
     def action_add(self) -> None:
         try:
             entries = self.host.library.entries(kept_only=False)
-            said = {id: sample.text for id, sample in self.host.library.first_samples().items()}
+            texts = {id: sample.completion.text for id, sample in self.host.library.first_samples().items()}
         except LibraryError as error:
             self.notify(str(error), severity="error", markup=False)
             return
@@ -70,7 +70,7 @@ class RackActions(Pane):
             self.notify("The library has no vector for this model yet: train some under Train (1).")
             return
         fitting.sort(key=lambda e: not e.kept)
-        lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(said.get(e.id, e.prompt), 80)}") for e in fitting]
+        lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(texts.get(e.id, e.prompt), 80)}") for e in fitting]
 
         def chosen(id: str | None) -> None:
             if id is not None:

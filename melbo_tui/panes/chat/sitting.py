@@ -5,15 +5,15 @@ from __future__ import annotations
 from melbo_tui.formatting import moment
 from melbo_tui.panes.chat.conversation import LiveTurn
 from vectors.plain_text import one_line
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 from vectors.store.library import new_run_id
 
 
 class Sitting:
     """`turns` are those of the conversation `id`, which is on the screen."""
 
-    def __init__(self, talks: Talks) -> None:
-        self._talks = talks
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
         self.turns: list[LiveTurn] = []
         self._cleared: list[LiveTurn] = []
         self.id = self._cleared_id = new_run_id()
@@ -37,12 +37,12 @@ class Sitting:
 
     def open(self, id: str) -> None:
         """Goes on with an earlier conversation. Raises LibraryError where it cannot be read."""
-        self.turns, self.id = [LiveTurn.of(turn) for turn in self._talks.load(id)], id
+        self.turns, self.id = [LiveTurn.of(turn) for turn in self._conversations.load(id)], id
 
     def earlier(self) -> list[tuple[str, str]]:
         """The other conversations that are kept, by id, with a line about each. Raises LibraryError."""
         lines = []
-        for one in self._talks.listed():
+        for one in self._conversations.listed():
             if one.id != self.id or not self.turns:
                 answers = f"{one.turns} answers" if one.turns > 1 else "1 answer"
                 lines.append((one.id, f"{moment(one.changed)}  {answers:<10}  {one_line(one.message, 80)}"))
@@ -62,7 +62,7 @@ class Sitting:
         with a conversation of it, which is then kept beside that one. Raises LibraryError, and has it tried again."""
         beside = False
         for id, turns in list(self._unsaved.items()):
-            kept_as = self._talks.save(id, [turn.kept() for turn in turns])
+            kept_as = self._conversations.save(id, [turn.kept() for turn in turns])
             del self._unsaved[id]
             if kept_as != id:
                 beside = True

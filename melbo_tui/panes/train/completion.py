@@ -9,14 +9,14 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widget import Widget
 
-from melbo_tui.formatting import answer_of
-from melbo_tui.run_state import RunState, verdict
+from melbo_tui.formatting import answer_of, figures
+from melbo_tui.run_state import RunState
 from melbo_tui.widgets.sparing import Entitled, Sparing
 from melbo_tui.widgets.thought import thought
 from vectors.plain_text import one_line
 
 
-class Heard(VerticalScroll, Entitled):
+class CompletionView(VerticalScroll, Entitled):
     """Follows the text while it is being generated, until somebody scrolls up."""
 
     BINDINGS = [Binding("escape", "leave", "Out", tooltip="Back to the list of vectors")]
@@ -25,7 +25,7 @@ class Heard(VerticalScroll, Entitled):
         pass
 
     def __init__(self) -> None:
-        super().__init__(id="heard")
+        super().__init__(id="completion")
         self._key: str | None = None
         self._rows = 0
 
@@ -34,23 +34,23 @@ class Heard(VerticalScroll, Entitled):
 
     def show(self, run: RunState | None, key: str | None, name: str, unfolded: bool = False) -> None:
         """The row `key` of the run, called `name`; where the run has no rows, what it is at, or why it has none."""
-        said = run.said.get(key) if run is not None and key is not None else None
-        figures, text, growing = "", Text(), False
+        shown = run.generated.get(key) if run is not None and key is not None else None
+        title, text, growing = "", Text(), False
         if run is None or key is None:
             text = Text("" if run is None or run.rows() else run.without_finds())
         else:
             text = self._completion(run, key, unfolded)
-            figures, growing = self._figures(run, key, name), said is not None and not said.finished
+            title, growing = self._title(run, key, name), shown is not None and not shown.completion.finished
         at_end = self.scroll_offset.y >= self.max_scroll_y
-        shown = self.query_one(Sparing)
+        lines = self.query_one(Sparing)
         rows = len(text.wrap(self.app.console, max(self.scrollable_content_region.width, 1)))
-        shown.show_text(text, fit=rows != self._rows)
+        lines.show_text(text, fit=rows != self._rows)
         self._rows = rows
         room = self.content_size.height
         below = f"{rows} lines · {'Esc: the list' if self.has_focus else 'Enter reads'}" if rows > room > 0 else ""
-        if run is not None and key in run.going_on:
+        if run is not None and key in run.continuing:
             below = "generating …" + (f" · {below}" if below else "")
-        self.entitle(one_line(figures, max(self.size.width - 4, 20)), below)
+        self.entitle(one_line(title, max(self.size.width - 4, 20)), below)
         if key != self._key:
             self._key = key
             self.scroll_end(animate=False) if growing else self.scroll_home(animate=False)
@@ -76,25 +76,23 @@ class Heard(VerticalScroll, Entitled):
     @staticmethod
     def _completion(run: RunState, key: str, unfolded: bool) -> Text:
         """The thought, folded or not, and the answer; or why there is none."""
-        said, lack = run.said.get(key), run.lack(key)
-        if said is None:
+        generated, lack = run.generated.get(key), run.lack(key)
+        if generated is None:
             return Text(lack)
-        shown = Text.assemble(thought(said.thought, said.thought_tokens, unfolded), answer_of(said).strip())
+        completion = generated.completion
+        shown = Text.assemble(thought(completion.thought, completion.thought_tokens, unfolded), answer_of(completion).strip())
         return shown.append(f"\n{lack}" if lack else "")
 
-    def _figures(self, run: RunState, key: str, name: str) -> str:
-        said, found = run.said.get(key), run.vector(key)
+    @staticmethod
+    def _title(run: RunState, key: str, name: str) -> str:
+        generated, vector = run.generated.get(key), run.vector(key)
         facts = [name]
-        if said is not None and verdict(said):
-            facts.append(verdict(said))
-        if found:
-            facts += [f"effect {found.objective:.4g}", f"norm {found.norm:.3g}"]
+        if generated is not None and generated.judgement.verdict:
+            facts.append(generated.judgement.verdict)
+        if vector:
+            facts += [f"effect {vector.objective:.4g}", f"norm {vector.norm:.3g}"]
         if (kl := run.kl_to_base(key)) is not None:
             facts.append(f"KL to base {kl:.2g}")
-        if said is not None:
-            if said.mean_kl is not None:
-                facts.append(f"KL {said.mean_kl:.2f}")
-            if said.perplexity is not None:
-                facts.append(f"perplexity {min(said.perplexity, 99999):.3g}")
-            facts.append(f"repeats {said.repetition:.0%}")
+        if generated is not None:
+            facts += [*figures(generated.completion), f"repeats {generated.judgement.repetition:.0%}"]
         return " · ".join(facts)

@@ -30,11 +30,11 @@ from core.prompt import Prompt
 from melbo_tui.breakpoints import is_wide
 from melbo_tui.messages import LibraryChanged
 from melbo_tui.panes.reports.measuring import MEASURE, Measuring
-from melbo_tui.panes.train.completion import Heard
+from melbo_tui.panes.train.completion import CompletionView
 from melbo_tui.panes.train.form import TrainForm
 from melbo_tui.panes.train.plot_pair import PlotPair
-from melbo_tui.panes.train.result_actions import FoundActions
-from melbo_tui.panes.train.results import FoundTable
+from melbo_tui.panes.train.result_actions import ResultActions
+from melbo_tui.panes.train.results import ResultsTable
 from melbo_tui.panes.train.welcome import Welcome
 from melbo_tui.run_state import RunState
 from melbo_tui.widgets.prompt_entry import PromptEntry
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 
 
-class TrainPane(FoundActions):
+class TrainPane(ResultActions):
     # All in one place, because the footer has those of a class it builds on first.
     BINDINGS = [
         Binding("n", "new_run", "Form", id="train.new", tooltip="Show the form, its prompt to be typed over; or hide it"),
@@ -56,14 +56,16 @@ class TrainPane(FoundActions):
         Binding("r", "rename", "Name", show=False, id="train.rename", tooltip="Give the vector a name, which keeps it"),
         Binding("c", "chat", "Chat", id="train.chat", tooltip="Put the vector on the chat's rack"),
         Binding("f", "family", "Grow", id="train.family", tooltip="Grow an orthogonal family from the vector"),
-        Binding("space", "hear_more", "More", id="train.more", tooltip="Let the model go on under this vector"),
+        Binding(
+            "space", "continue", "More", id="train.more", tooltip="Continue the completion, or make the one that is missing"
+        ),
         Binding("m", "measure", "Measure", show=False, id="train.measure", tooltip=f"All of the run: {MEASURE}"),
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
         Binding("y", "thought", "Thought", id="train.thought", show=False, tooltip="Unfold the thought before the answer"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
         Binding("g", "resume", "Go on", id="train.resume", show=False, tooltip="Go on with the run that was interrupted last"),
-        Binding("shift+up", "scroll_heard(-1)", "Scroll up", show=False, tooltip="Scroll the completion below"),
-        Binding("shift+down", "scroll_heard(1)", "Scroll down", show=False, tooltip="Scroll the completion below"),
+        Binding("shift+up", "scroll_completion(-1)", "Scroll up", show=False, tooltip="Scroll the completion below"),
+        Binding("shift+down", "scroll_completion(1)", "Scroll down", show=False, tooltip="Scroll the completion below"),
         Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),
     ]
 
@@ -85,14 +87,14 @@ class TrainPane(FoundActions):
         self._show_run()
 
     async def complete(self) -> None:
-        await self.query_one("#results").mount(FoundTable(), Heard())
+        await self.query_one("#results").mount(ResultsTable(), CompletionView())
         await self.query_one(TrainForm).complete()
 
     def shown(self) -> None:
         if self.run is None:
             self.query_one(PromptEntry).focus()
         else:
-            self.query_one(FoundTable).focus()
+            self.query_one(ResultsTable).focus()
 
     # The engine speaks
 
@@ -119,7 +121,7 @@ class TrainPane(FoundActions):
             self.notify(event.reason, title="Ended early", timeout=12, markup=False)
         elif isinstance(event, TaskEnded):
             self._ended(run, event)
-        self.query_one(FoundTable).show_soon(run, run.rows_changed_by(event))
+        self.query_one(ResultsTable).show_soon(run, run.rows_changed_by(event))
         self._show_run()
 
     def _ended(self, run: RunState, event: TaskEnded) -> None:
@@ -209,13 +211,13 @@ class TrainPane(FoundActions):
 
     def _begin(self, request: Train) -> None:
         self._asked_prompt = request.prompts[0]
-        self.query_one(FoundTable).forget()
+        self.query_one(ResultsTable).forget()
         self._ids.clear()
         self.run = run = RunState(request.count)
         self._handle = self.host.engine.submit(request, partial(self._run_told, run))
         self.set_class(False, "-form-open")
         self._show_run()
-        self.query_one(FoundTable).focus()
+        self.query_one(ResultsTable).focus()
 
     @on(Button.Pressed, "#pause")
     def action_pause(self) -> None:
@@ -224,7 +226,7 @@ class TrainPane(FoundActions):
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
-        """Ends the run; when none is going, what is being heard more of."""
+        """Ends the run; when none is going, the completion that is being continued."""
         if self._handle is not None and self.run is not None and self.run.running:
             self._handle.cancel()
         else:
@@ -239,14 +241,14 @@ class TrainPane(FoundActions):
             prompt.focus()
             prompt.select_all()  # what is typed takes its place
         else:
-            self.query_one(FoundTable).focus()
+            self.query_one(ResultsTable).focus()
         self._show_run()
 
     @on(TrainForm.Left)
     def _form_left(self) -> None:
         self.set_class(False, "-form-open")
         self._show_run()
-        (self.query_one(FoundTable) if self.run is not None else self.query_one("#start")).focus()
+        (self.query_one(ResultsTable) if self.run is not None else self.query_one("#start")).focus()
 
     def action_plot(self) -> None:
         self.query_one(PlotPair).turn()
@@ -269,7 +271,7 @@ class TrainPane(FoundActions):
         if run is None:
             self.query_one(Welcome).show(self.host.model, self.host.trouble, self._interrupted_quietly())
         else:
-            table = self.query_one(FoundTable)
+            table = self.query_one(ResultsTable)
             table.entitle(f"Found {len(run.found)} of {run.asked}", run.summary())
-            self._show_heard()
+            self._show_completion()
         self.query_one(PlotPair).show(run)

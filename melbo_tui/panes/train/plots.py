@@ -58,17 +58,18 @@ def _kl(run: RunState, colors: Colors) -> list[Series]:
         points = [(i + 1, kl) for i in sorted(run.found) if (kl := run.kl_to_base(str(i))) is not None]
         unsteered = run.kl_to_base(UNSTEERED)
         return _dots_and_line(run, points, [] if unsteered is None else [unsteered], colors)
-    spoken = [(i + 1, s.mean_kl) for i in sorted(run.found) if (s := run.said.get(str(i))) and s.mean_kl is not None]
-    controls = [s.mean_kl for key, s in run.said.items() if key.startswith(CONTROL) and s.mean_kl is not None]
-    return _dots_and_line(run, spoken, controls, colors)
+    kls = {key: kl for key, one in run.generated.items() if (kl := one.completion.mean_kl) is not None}
+    sampled = [(i + 1, kls[str(i)]) for i in sorted(run.found) if str(i) in kls]
+    controls = [kl for key, kl in kls.items() if key.startswith(CONTROL)]
+    return _dots_and_line(run, sampled, controls, colors)
 
 
 def _dots_and_line(
-    run: RunState, spoken: Sequence[tuple[float, float]], controls: Sequence[float], colors: Colors
+    run: RunState, sampled: Sequence[tuple[float, float]], controls: Sequence[float], colors: Colors
 ) -> list[Series]:
     """A dot a vector, and the mean of the controls as a line."""
     line = [(x, sum(controls) / len(controls)) for x in (1, run.asked)] if controls else []
-    return [_series(line, colors["other"]), _series(spoken, colors["main"], dots=True)]
+    return [_series(line, colors["other"]), _series(sampled, colors["main"], dots=True)]
 
 
 def _radius(run: RunState, colors: Colors) -> list[Series]:

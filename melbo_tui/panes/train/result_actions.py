@@ -1,4 +1,4 @@
-"""What can be done to what a run has found: hear more of it, keep, name, measure and use it."""
+"""What can be done to the vectors of a run: sample them further, keep, name, measure and use them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.widgets import DataTable
 
-from core.engine.events import UNSTEERED, Event, Said, TaskEnded
+from core.engine.events import UNSTEERED, Event, Generated, TaskEnded
 from core.engine.requests import Reply, ReplyRow
 from core.prompt import Prompt
 from core.steering.terms import SteerTerm
@@ -17,9 +17,11 @@ from melbo_tui.formatting import CHOOSE_A_VECTOR
 from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.reports.measuring import Measuring
-from melbo_tui.panes.train.completion import Heard
-from melbo_tui.panes.train.results import FoundTable
+from melbo_tui.panes.train.completion import CompletionView
+from melbo_tui.panes.train.results import ResultsTable
 from melbo_tui.run_state import RunState
+from vectors.completion import STOPPED, Completion
+from vectors.store.curation import Sample
 
 if TYPE_CHECKING:
     from core.engine.handle import Handle
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 _MORE_TOKENS = 200
 
 
-class FoundActions(Pane):
-    """A pane with a FoundTable and a Heard: actions on the vector that the table's cursor is on."""
+class ResultActions(Pane):
+    """A pane with a ResultsTable and a CompletionView: actions on the vector that the table's cursor is on."""
 
     def __init__(self, host: Host, measuring: Measuring, id: str) -> None:
         super().__init__(host, id)
@@ -38,10 +40,10 @@ class FoundActions(Pane):
         self.run: RunState | None = None
         self._asked_prompt: Prompt | None = None
         self._ids: dict[str, str] = {}  # of the vectors, by the table's keys
-        self._more: list[Handle] = []  # that let a row go on
+        self._more: list[Handle] = []  # that continue a completion
 
     def action_measure(self) -> None:
-        """Measures all that the run has found, in that order."""
+        """Measures all vectors of the run, in their order."""
         found: list[Kept] = []
         self.attempt(lambda: found.extend(self.host.library.get(id) for _, id in sorted(self._ids.items(), key=_place)))
         self.measuring.choose(self, [entry for entry in found if not entry.deleted])
@@ -53,8 +55,8 @@ class FoundActions(Pane):
         kept = not entry.kept
         if self.attempt(lambda: self.host.library.keep([entry.id], kept)):
             self._mark(key, kept, entry.name)
-            said = f"{entry.name} is kept: it stands under Vectors." if kept else f"{entry.name} is no longer kept."
-            self.notify(said, markup=False)
+            told = f"{entry.name} is kept: it stands under Vectors." if kept else f"{entry.name} is no longer kept."
+            self.notify(told, markup=False)
 
     def action_rename(self) -> None:
         key, entry = self._current()
@@ -71,109 +73,111 @@ class FoundActions(Pane):
         if entry is not None:
             self.post_message(GrowFamily(entry.name))
 
-    def action_hear_more(self) -> None:
-        key = self.query_one(FoundTable).current
+    def action_continue(self) -> None:
+        key = self.query_one(ResultsTable).current
         if key is None or self._asked_prompt is None or self.host.model is None:
             return
         id = self._ids.get(key)
         if id is None and key != UNSTEERED:
-            self.notify("Random controls are not kept, so they cannot go on.", severity="warning")
+            self.notify("Random controls are not kept, so their completions cannot be continued.", severity="warning")
             return
-        prompt, said = self._asked_prompt, self.run.said.get(key) if self.run is not None else None
-        if self.run is None or key in self.run.going_on:
+        prompt, generated = self._asked_prompt, self.run.generated.get(key) if self.run is not None else None
+        if self.run is None or key in self.run.continuing:
             return
         vector = self.loaded(id) if id else None
         if id and vector is None:
             return
         steering = (SteerTerm(vector),) if vector is not None else ()
-        tokens = (said.tokens - said.thought_tokens if said is not None else 0) + _MORE_TOKENS
+        before = generated.completion if generated is not None else Completion()
+        tokens = before.tokens - before.thought_tokens + _MORE_TOKENS
         request = Reply((ReplyRow.of("more", prompt, steering, tokens),))
-        handle = self.host.engine.submit(request, partial(self._more_told, self.run, key))
+        handle = self.host.engine.submit(request, partial(self._continuation_told, self.run, key))
         self._more = [*(one for one in self._more if not one.done), handle]
-        self.run.going_on.add(key)
+        self.run.continuing.add(key)
         self._show_row(key)
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
-        self._show_heard()
+        self._show_completion()
 
     @on(DataTable.RowSelected)
     def _read(self) -> None:
-        self.query_one(Heard).focus()
+        self.query_one(CompletionView).focus()
         # The list is shorter now, and is to show the vector still.
-        table = self.query_one(FoundTable)
+        table = self.query_one(ResultsTable)
         self.call_after_refresh(table.move_cursor, row=table.cursor_row, scroll=True)
 
-    @on(Heard.Left)
+    @on(CompletionView.Left)
     def _done_reading(self) -> None:
-        self.query_one(FoundTable).focus()
+        self.query_one(ResultsTable).focus()
 
-    def action_scroll_heard(self, pages: int) -> None:
-        heard = self.query_one(Heard)
-        heard.scroll_relative(y=pages * max(heard.content_size.height - 1, 1), animate=False)
+    def action_scroll_completion(self, pages: int) -> None:
+        view = self.query_one(CompletionView)
+        view.scroll_relative(y=pages * max(view.content_size.height - 1, 1), animate=False)
 
     def _current(self) -> tuple[str, Kept | None]:
         """The key of the row under the cursor, and its vector; where there is none, says so."""
-        key = self.query_one(FoundTable).current or ""
+        key = self.query_one(ResultsTable).current or ""
         entries: list[Kept] = []
         if key not in self._ids:
-            self.notify(CHOOSE_A_VECTOR if key == "" else "Only found vectors can be kept, named or chatted with.")
+            self.notify(CHOOSE_A_VECTOR if key == "" else "Only vectors can be kept, named or chatted with.")
         else:
             self.attempt(lambda: entries.append(self.host.library.get(self._ids[key])))
         return key, entries[0] if entries else None
 
     def _mark(self, key: str, kept: bool, name: str) -> None:
-        table = self.query_one(FoundTable)
+        table = self.query_one(ResultsTable)
         table.mark(key, kept, name)
         self._show_row(key)
         self.post_message(LibraryChanged())
 
     def _show_row(self, key: str) -> None:
-        if self.run is not None and key in self.query_one(FoundTable).rows:
-            self.query_one(FoundTable).show(self.run, [key])
-        self._show_heard()
+        if self.run is not None and key in self.query_one(ResultsTable).rows:
+            self.query_one(ResultsTable).show(self.run, [key])
+        self._show_completion()
 
-    def _more_told(self, run: RunState, key: str, event: Event) -> None:
+    def _continuation_told(self, run: RunState, key: str, event: Event) -> None:
         if run is not self.run:
             return  # its rows are shown no more
-        if isinstance(event, Said):
-            self._heard_more(run, key, event)
+        if isinstance(event, Generated):
+            self._continued(run, key, event)
         elif isinstance(event, TaskEnded):
-            self._ended_more(run, key, event)
+            self._continuation_ended(run, key, event)
 
-    def _heard_more(self, run: RunState, key: str, event: Said) -> None:
-        before = run.said.get(key)
-        # What stands there is generated again, to go on from its end; till then it stays.
-        if event.finished or before is None or not before.text.startswith(event.text):
-            run.said[key] = event
-            self._show_heard()
-        if event.finished:
-            self._keep_sample(key, event)
+    def _continued(self, run: RunState, key: str, event: Generated) -> None:
+        before, completion = run.generated.get(key), event.completion
+        # What stands there is generated again, to be continued from its end; till then it stays.
+        if completion.finished or before is None or not before.completion.text.startswith(completion.text):
+            run.generated[key] = event
+            self._show_completion()
+        if completion.finished:
+            self._keep_sample(key, completion)
 
-    def _ended_more(self, run: RunState, key: str, event: TaskEnded) -> None:
+    def _continuation_ended(self, run: RunState, key: str, event: TaskEnded) -> None:
         """What was stopped on the way is kept as far as it came."""
         if event.outcome == "failed":
             self.notify(event.message, severity="error", markup=False)
-        run.going_on.discard(key)
-        said = run.said.get(key)
-        if said is not None and not said.finished and said.text:
-            run.said[key] = said = replace(said, finished=True)
-            self._keep_sample(key, said)
+        run.continuing.discard(key)
+        generated = run.generated.get(key)
+        if generated is not None and not generated.completion.finished and generated.completion.text:
+            completion = replace(generated.completion, stop=STOPPED)
+            run.generated[key] = replace(generated, completion=completion)
+            self._keep_sample(key, completion)
         self._show_row(key)
 
-    def _keep_sample(self, key: str, said: Said) -> None:
+    def _keep_sample(self, key: str, completion: Completion) -> None:
         if key in self._ids and self._asked_prompt is not None:
-            sample = said.sample(self._asked_prompt.shown())
+            sample = Sample(self._asked_prompt.shown(), 1.0, completion)
             self.attempt(lambda: self.host.library.add_sample(self._ids[key], sample))
 
-    def _show_heard(self) -> None:
-        table = self.query_one(FoundTable)
+    def _show_completion(self) -> None:
+        table = self.query_one(ResultsTable)
         key = table.current
         name = table.name_of(self.run, key) if self.run is not None and key is not None else ""
-        self.query_one(Heard).show(self.run, key, name, self.unfolded)
+        self.query_one(CompletionView).show(self.run, key, name, self.unfolded)
 
     def show_answers(self) -> None:
-        self._show_heard()
+        self._show_completion()
 
 
 def _place(numbered: tuple[str, str]) -> int:

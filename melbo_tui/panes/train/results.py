@@ -1,4 +1,4 @@
-"""What a run has found: a line for each vector, with its effect, its damage and what the model says under it."""
+"""The vectors of a run: a line for each, with its effect, its damage and the completion under it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from rich.text import Text
 from textual.binding import Binding
 
 from core.engine.events import CONTROL
+from core.evaluation.damage import USUAL
 from melbo_tui.charts import bar
 from melbo_tui.formatting import answer_of, short_name
-from melbo_tui.run_state import RunState, damage, verdict
+from melbo_tui.run_state import RunState
 from melbo_tui.widgets.list_table import ListTable
+from vectors.completion import BROKEN, NO_ANSWER, REFUSES
 from vectors.plain_text import one_line
 
 _COLUMNS = (
@@ -22,16 +24,15 @@ _COLUMNS = (
     ("effect", "effect", 6),
     ("damage", "damage", 6),
     ("verdict", "", 1),
-    ("says", "what the model says under it", 20),
+    ("completion", "completion under it", 20),
 )
-# Eight answers at once are told ten times a second each; nobody reads so fast, and every line is cells to paint.
+# Eight completions at once are told ten times a second each; nobody reads so fast, and every line is cells to paint.
 _REDRAW_SECONDS = 0.3
-_VERDICT_SIGNS = {"": "", "refuses": "⊘", "broken": "✗", "no answer": "…"}
+_VERDICT_SIGNS = {"": "", REFUSES: "⊘", BROKEN: "✗", NO_ANSWER: "…"}
 
 
 class _Name(Text):
-    """A row's name, cut as the column wants it, that knows the row's place: found vectors in their order, the unsteered
-    model, the controls."""
+    """A row's name, cut as the column wants it, that knows the row's place: the vectors in order, unsteered, the controls."""
 
     def __init__(self, name: str, style: str, key: str) -> None:
         super().__init__(name, style)
@@ -41,14 +42,14 @@ class _Name(Text):
         return Text(short_name(self.plain, options.max_width), self.style).__rich_console__(console, options)
 
 
-class FoundTable(ListTable):
+class ResultsTable(ListTable):
     """Rows are vectors by their index in the run, then the unsteered model and the random controls."""
 
     BINDINGS = [Binding("enter", "select_cursor", "Read", tooltip="Go to the completion below, to scroll it")]
 
     def __init__(self) -> None:
-        super().__init__("found", _COLUMNS, {"name": 16})
-        self.border_title = "Found"
+        super().__init__("run-vectors", _COLUMNS, {"name": 16})
+        self.border_title = "Vectors of the run"
         self._marks: dict[str, tuple[str, str]] = {}
         self._stale: dict[str, RunState] = {}
 
@@ -98,23 +99,27 @@ class FoundTable(ListTable):
             self.sort("name", key=lambda name: name.rank)
 
     @staticmethod
-    def _says(run: RunState, key: str) -> str:
-        said, lack = run.said.get(key), run.lack(key)
-        return " ".join(part for part in (lack, one_line(answer_of(said), 400) if said else "") if part) or "…"
+    def _text(run: RunState, key: str) -> str:
+        """The completion in a line, or what to do where there is none."""
+        generated, lack = run.generated.get(key), run.lack(key)
+        text = one_line(answer_of(generated.completion), 400) if generated else ""
+        return " ".join(part for part in (lack, text) if part) or "…"
 
     def _cells(self, run: RunState, key: str) -> dict[str, Text]:
-        said = run.said.get(key)
+        generated = run.generated.get(key)
         colors = self.app.theme_variables
-        found = run.vector(key)
-        aside = "" if found else "dim"
-        word = verdict(said) if said else ""
+        vector = run.vector(key)
+        aside = "" if vector else "dim"
+        word = generated.judgement.verdict if generated else ""
+        damage = ""
+        if generated and generated.completion.perplexity is not None:
+            damage = bar(USUAL.damage(generated.judgement.repetition, generated.completion.perplexity), 6)
+        dim = aside if generated and not generated.completion.thinking else "dim"
         return {
             "mark": Text(self._marks.get(key, ("", ""))[0], colors["warning"]),
             "name": _Name(self.name_of(run, key), aside, key),
-            "effect": Text(bar(run.effect(int(key)), 6) if found else "", colors["success"]),
-            "damage": Text(bar(damage(said), 6) if said and said.perplexity is not None else "", colors["error"]),
-            "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == "broken" else colors["text-warning"]),
-            "says": Text(
-                self._says(run, key), aside if said and not said.thinking else "dim", no_wrap=True, overflow="ellipsis"
-            ),
+            "effect": Text(bar(run.effect(int(key)), 6) if vector else "", colors["success"]),
+            "damage": Text(damage, colors["error"]),
+            "verdict": Text(_VERDICT_SIGNS[word], colors["text-error"] if word == BROKEN else colors["text-warning"]),
+            "completion": Text(self._text(run, key), dim, no_wrap=True, overflow="ellipsis"),
         }

@@ -62,8 +62,10 @@ class Compare(Dialog[None]):
             text.append("\nno samples yet: space in the list makes some", "dim")
         for sample in self._samples[entry.id]:
             text.append(f"\n{sample.coefficient:+g}  ", "bold " + self.app.theme_variables["primary"])
-            text.append(f"({thought_for(sample.thought)}) " if sample.thought else "", "dim")
-            text.append(sample.text.strip() + "\n")
+            completion = sample.completion
+            thought = f"({thought_for(completion.thought, completion.thought_tokens)}) " if completion.thought else ""
+            text.append(thought, "dim")
+            text.append(completion.text.strip() + "\n")
         return text
 
     def _facts(self, entry: Kept) -> dict[str, str]:

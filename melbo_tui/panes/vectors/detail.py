@@ -1,4 +1,4 @@
-"""All about one vector: where it came from, its losses, what it says, what is near it, what people think of it."""
+"""All about one vector: where it came from, its losses, its samples, what is near it, what people think of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from core.engine.events import LensRead
+from core.evaluation.judging import judge
 from core.template_arguments import arguments_of, written
 from melbo_tui.charts import sparkline
-from melbo_tui.formatting import story
+from melbo_tui.formatting import figures, story
 from melbo_tui.widgets.thought import thought
+from vectors.completion import NO_ANSWER
 from vectors.plain_text import one_line
 from vectors.store.library import Kept, Sample
 
@@ -95,7 +97,7 @@ class VectorDetail(VerticalScroll):
         text = Text()
         if entry is not None:
             self._about(text, entry, facts)
-            self._said(text, facts, streaming, unfolded)
+            self._samples(text, facts, streaming, unfolded)
             self._around(text, facts)
         self.query_one("#detail-text", Static).update(text)
 
@@ -124,20 +126,22 @@ class VectorDetail(VerticalScroll):
             text.append(sparkline(facts.losses, 24), theme["primary"])
             text.append(f" {facts.losses[-1]:.4g} in {len(facts.losses)} steps\n", "dim")
 
-    def _said(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], Sample], unfolded: bool) -> None:
-        said = {(s.prompt, s.coefficient): s for s in facts.samples} | streaming
-        if not said:
-            text.append("\nNo sample yet. space: hear what the model says under it at -1, 0, 1 and 2 times its size; ", "dim")
+    def _samples(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], Sample], unfolded: bool) -> None:
+        samples = {(s.prompt, s.coefficient): s for s in facts.samples} | streaming
+        if not samples:
+            text.append("\nNo sample yet. space: generate under it at coefficients -1, 0, 1 and 2; ", "dim")
             text.append("p: on another prompt\n", "dim")
         prompt = None
-        for (asked, coefficient), sample in sorted(said.items(), key=lambda item: item[0]):
+        for (asked, coefficient), sample in sorted(samples.items(), key=lambda item: item[0]):
             if asked != prompt:
                 prompt = asked
                 text.append(f"\n“{one_line(asked, 120)}”\n", "bold")
             text.append(f"{coefficient:+g}  " if coefficient else " 0  ", "bold " + self.app.theme_variables["primary"])
-            text.append_text(thought(sample.thought, unfolded=unfolded))
-            text.append(sample.text.strip() or ("(no answer)" if sample.thought else ""))
-            text.append(_figures(sample) + "\n", "dim")
+            completion = sample.completion
+            text.append_text(thought(completion.thought, completion.thought_tokens, unfolded))
+            text.append(f"({NO_ANSWER})" if completion.thinking else completion.text.strip())
+            marks = [verdict] if (verdict := judge(completion).verdict) not in ("", NO_ANSWER) else []
+            text.append("".join(f"  {fact}" for fact in [*marks, *figures(completion)]) + "\n", "dim")
 
     def _around(self, text: Text, facts: Facts) -> None:
         if facts.neighbours:
@@ -148,9 +152,3 @@ class VectorDetail(VerticalScroll):
                 text.append(f"{title}  ", "bold")
                 text.append(" ".join(f"{token} {value:+.1f}" for token, value in tokens[:8]) + "\n")
             text.append("the logit lens, a hint only: it leaves out all later blocks\n", "dim")
-
-
-def _figures(sample: Sample) -> str:
-    """The sample's KL and perplexity, as far as they were measured."""
-    kl = f"  KL {sample.kl:.2g}" if sample.kl is not None else ""
-    return kl + (f"  perplexity {min(sample.perplexity, 99999):.3g}" if sample.perplexity is not None else "")

@@ -1,4 +1,4 @@
-"""The workbench: marked vectors, a coefficient each, and the mixture they make; heard before it is kept."""
+"""The workbench: marked vectors, a coefficient each, and the mixture they make, sampled before it is kept."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from vectors.store.index import LibraryError
 from vectors.store.library import Kept, Library
 from vectors.vector import SteeringVector, VectorError
 
-# Asks for what the model says under a vector; the second argument is given the text as it comes.
-Hear = Callable[[SteeringVector, Callable[[str], None]], None]
+# Generates under a vector; the second argument is given the text as it comes.
+Generate = Callable[[SteeringVector, Callable[[str], None]], None]
 
 
 class Workbench(Dialog[Kept | None]):
@@ -42,9 +42,9 @@ class Workbench(Dialog[Kept | None]):
     """
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, library: Library, entries: Sequence[Kept], hear: Hear | None) -> None:
+    def __init__(self, library: Library, entries: Sequence[Kept], generate: Generate | None) -> None:
         super().__init__()
-        self._library, self._entries, self._hear = library, list(entries), hear
+        self._library, self._entries, self._generate = library, list(entries), generate
         self._names = {entry.id: entry.name for entry in entries}
 
     def compose(self) -> ComposeResult:
@@ -67,7 +67,7 @@ class Workbench(Dialog[Kept | None]):
             with Horizontal(classes="row"):
                 yield Button("Average", id="average", compact=True)
                 yield Button("Negate", id="negate", compact=True)
-                yield Button("Hear", id="hear", compact=True, disabled=self._hear is None)
+                yield Button("Sample", id="sample", compact=True, disabled=self._generate is None)
                 yield Button("Keep", id="keep", variant="primary", compact=True)
 
     def on_mount(self) -> None:
@@ -93,13 +93,13 @@ class Workbench(Dialog[Kept | None]):
             text = field.value.strip()
             field.value = text[1:] if text.startswith("-") else f"-{text}"
 
-    @on(Button.Pressed, "#hear")
-    def _hear_it(self) -> None:
+    @on(Button.Pressed, "#sample")
+    def _sample(self) -> None:
         vector = self._mixed()
-        if isinstance(vector, SteeringVector) and self._hear is not None:
+        if isinstance(vector, SteeringVector) and self._generate is not None:
             preview = self.query_one("#preview", Static)
             preview.update("…")
-            self._hear(vector, lambda text: preview.update(text.strip()) if preview.is_attached else None)
+            self._generate(vector, lambda text: preview.update(text.strip()) if preview.is_attached else None)
 
     @on(Button.Pressed, "#keep")
     def _keep(self) -> None:
@@ -147,8 +147,8 @@ class Workbench(Dialog[Kept | None]):
             parents = [self._library.load(id) for id, _ in recipe.terms[:6]]
             text.append("   cosine to " + ", ".join(f"{v.name} {mixed.cosine(v):+.2f}" for v in parents), "dim")
         self.query_one("#facts", Static).update(text)
-        for button in ("#keep", "#hear"):
-            off = isinstance(mixed, str) or (button == "#hear" and self._hear is None)
+        for button in ("#keep", "#sample"):
+            off = isinstance(mixed, str) or (button == "#sample" and self._generate is None)
             self.query_one(button, Button).disabled = off
 
 

@@ -10,7 +10,7 @@ from textual import on
 from textual.binding import Binding
 from textual.widgets import Input
 
-from core.engine.events import Event, LensRead, Said, TaskEnded
+from core.engine.events import Event, Generated, LensRead, TaskEnded
 from core.engine.requests import ReadLens, Reply, ReplyRow
 from core.prompt import Prompt
 from core.steering.terms import SteerTerm
@@ -26,7 +26,7 @@ from melbo_tui.panes.vectors.mixing import Workbench
 from melbo_tui.panes.vectors.vector_list import called
 from melbo_tui.widgets.dialogs import Ask
 from melbo_tui.widgets.virtual_table import Group, ShelfTable
-from vectors.store.curation import MAX_RATING
+from vectors.store.curation import MAX_RATING, Sample
 from vectors.store.library import Kept
 from vectors.vector import SteeringVector
 
@@ -39,11 +39,11 @@ _SAMPLE_TOKENS = 48
 
 
 class VectorsPane(ExchangingList):
-    """Actions on what is picked in the list: curate, mix, compare, hear, steer, exchange."""
+    """Actions on what is picked in the list: curate, mix, compare, sample, steer, exchange."""
 
     BINDINGS = [
         Binding("s", "steer", "Steer", id="vectors.steer", tooltip="Put it on the chat's rack (Enter does so too)"),
-        Binding("space", "hear", "Hear", id="vectors.hear", tooltip="Hear it at -1, 0, 1 and 2 times its size"),
+        Binding("space", "sample", "Sample", id="vectors.sample", tooltip="Generate under it at coefficients -1, 0, 1 and 2"),
         Binding("slash", "filter", "Find", id="vectors.filter", tooltip="Filter: words, tag:code, norm>5, rating>=3 ..."),
         Binding("x", "mark", "Mark", id="vectors.mark", tooltip="Mark it; what follows is then done to all that are marked"),
         Binding("w", "mix", "Mix", id="vectors.mix", tooltip="The workbench: mix the marked vectors"),
@@ -51,17 +51,19 @@ class VectorsPane(ExchangingList):
         Binding("r", "rename", "Name", id="vectors.rename", tooltip="Give it another name, which keeps it"),
         Binding("d", "delete", "Delete", id="vectors.delete", tooltip="Move it to the trash"),
         Binding("u", "undo", "Undo", id="vectors.undo", tooltip="Take back the last change"),
-        Binding("a", "all", "All", id="vectors.all", tooltip="Everything runs have found, or only what was kept"),
+        Binding("a", "all", "All", id="vectors.all", tooltip="All vectors of runs, or only those that were kept"),
         *(
             Binding(str(n), f"rate({n})", f"Rate {n}", show=False, id=f"vectors.rate{n}", tooltip=f"Give it {n} of 5")
             for n in range(MAX_RATING + 1)
         ),
         Binding("k", "keep", "Keep", show=False, id="vectors.keep", tooltip="Keep it, or keep it no longer"),
         Binding("m", "note", "Note", show=False, id="vectors.note", tooltip="Write a note on it"),
-        Binding("f", "family", "Grow", show=False, id="vectors.family", tooltip="Grow an orthogonal family from it"),
+        Binding("f", "family", "Family", show=False, id="vectors.family", tooltip="Train an orthogonal family off it"),
         Binding("c", "compare", "Compare", show=False, id="vectors.compare", tooltip="Two vectors side by side"),
         Binding("n", "measure", "Measure", show=False, id="vectors.measure", tooltip=MEASURE),
-        Binding("p", "hear_on", "Hear on a prompt", show=False, id="vectors.hear_on", tooltip="Hear it on a prompt of yours"),
+        Binding(
+            "p", "sample_on", "Sample on a prompt", show=False, id="vectors.sample_on", tooltip="Generate on a prompt of yours"
+        ),
         Binding("l", "lens", "Logit lens", show=False, id="vectors.lens", tooltip="Tokens that it points at, as a hint"),
         Binding("y", "thought", "Thoughts", show=False, id="vectors.thought", tooltip="Unfold the thoughts before the answers"),
         Binding("z", "runs", "By run", show=False, id="vectors.store.runs", tooltip="Under their runs; Enter folds one"),
@@ -74,7 +76,7 @@ class VectorsPane(ExchangingList):
     def __init__(self, host: Host, measuring: Measuring) -> None:
         super().__init__(host, "vectors")
         self.measuring = measuring
-        self._hearing: dict[tuple[str, str], Handle] = {}  # by the vector's id and the prompt
+        self._sampling: dict[tuple[str, str], Handle] = {}  # by the vector's id and the prompt
         self._previews: list[Handle] = []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -88,27 +90,27 @@ class VectorsPane(ExchangingList):
         self._tell_failure(event)
 
     def _preview_told(self, show: Callable[[str], None], event: Event) -> None:
-        if isinstance(event, Said):
-            show(answer_of(event))
+        if isinstance(event, Generated):
+            show(answer_of(event.completion))
         self._tell_failure(event)
 
     def _sample_told(self, id: str, prompt: str, event: Event) -> None:
-        if isinstance(event, Said):
-            self._heard(event, id, prompt)
+        if isinstance(event, Generated):
+            self._sampled(event, id, prompt)
         self._tell_failure(event)
         if isinstance(event, TaskEnded):
-            self._hearing.pop((id, prompt), None)
+            self._sampling.pop((id, prompt), None)
             self.refresh_list()
 
     def _tell_failure(self, event: Event) -> None:
         if isinstance(event, TaskEnded) and event.outcome == "failed":
             self.notify(event.message, severity="error", markup=False)
 
-    def _heard(self, event: Said, id: str, prompt: str) -> None:
+    def _sampled(self, event: Generated, id: str, prompt: str) -> None:
         coefficient = float(event.key)
         streaming = self._streaming.setdefault(id, {})
-        streaming[prompt, coefficient] = sample = event.sample(prompt, coefficient)
-        if event.finished and self.attempt(lambda: self.host.library.add_sample(id, sample)):
+        streaming[prompt, coefficient] = sample = Sample(prompt, coefficient, event.completion)
+        if event.completion.finished and self.attempt(lambda: self.host.library.add_sample(id, sample)):
             del streaming[prompt, coefficient]
         if id == self._table.current:
             self.attempt(self._read_samples)
@@ -126,9 +128,9 @@ class VectorsPane(ExchangingList):
         self.measuring.choose(self, self.picked())
 
     def action_stop(self) -> None:
-        for handle in (*self._hearing.values(), *self._previews):
+        for handle in (*self._sampling.values(), *self._previews):
             handle.cancel()
-        if not self.measuring.stop(self) and not self._hearing:
+        if not self.measuring.stop(self) and not self._sampling:
             self.unmark_all()
 
     def _here(self) -> Kept | None:
@@ -216,10 +218,10 @@ class VectorsPane(ExchangingList):
         if vector is not None and self.model_is_there():
             self.host.engine.submit(ReadLens(vector), self._lens_told)
 
-    def action_hear(self) -> None:
-        self._hear_all(self.chosen(), None)
+    def action_sample(self) -> None:
+        self._sample_all(self.chosen(), None)
 
-    def action_hear_on(self) -> None:
+    def action_sample_on(self) -> None:
         picked = self.chosen()
         if not picked:
             return
@@ -227,23 +229,23 @@ class VectorsPane(ExchangingList):
         def done(prompt: str | None) -> None:
             if prompt is not None:
                 self.host.remember(sample_prompt=prompt)
-                self._hear_all(picked, prompt)
+                self._sample_all(picked, prompt)
 
-        question, before = f"Hear {called(picked)} on", self.host.settings.sample_prompt
+        question, before = f"Sample {called(picked)} on", self.host.settings.sample_prompt
         self.app.push_screen(Ask(question, before, "A prompt of yours.", attempt=self.without_model), done)
 
-    def _hear_all(self, picked: list[Kept], prompt: str | None) -> None:
-        """Lets each speak on `prompt`, or on the one that it was trained on."""
+    def _sample_all(self, picked: list[Kept], prompt: str | None) -> None:
+        """Samples each on `prompt`, or on the one that it was trained on."""
         if not picked or not self.model_is_there():
             return
         for entry in picked:
             trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
-            self._hear(entry, prompt or trained or self.host.settings.prompt)
+            self._sample(entry, prompt or trained or self.host.settings.prompt)
         if len(picked) > 1:
-            self.notify(f"{len(picked)} vectors speak one after another; Esc stops them.")
+            self.notify(f"{len(picked)} vectors are sampled one after another; Esc stops it.")
 
-    def _hear(self, entry: Kept, prompt: str) -> None:
-        if (entry.id, prompt) in self._hearing:
+    def _sample(self, entry: Kept, prompt: str) -> None:
+        if (entry.id, prompt) in self._sampling:
             return
         vector = self.loaded(entry.id)
         if vector is not None:
@@ -252,7 +254,7 @@ class VectorsPane(ExchangingList):
                 ReplyRow.of(str(c), asked, (SteerTerm(vector, c),) if c else (), _SAMPLE_TOKENS) for c in _COEFFICIENTS
             )
             told = partial(self._sample_told, entry.id, prompt)
-            self._hearing[entry.id, prompt] = self.host.engine.submit(Reply(rows), told)
+            self._sampling[entry.id, prompt] = self.host.engine.submit(Reply(rows), told)
 
     def action_compare(self) -> None:
         picked = self.picked()
@@ -282,5 +284,5 @@ class VectorsPane(ExchangingList):
             handle = self.host.engine.submit(Reply((row,)), partial(self._preview_told, show))
             self._previews = [*(one for one in self._previews if not one.done), handle]
 
-        hear = preview if self.host.model is not None else None
-        self.app.push_screen(Workbench(self.host.library, picked, hear), done)
+        sample = preview if self.host.model is not None else None
+        self.app.push_screen(Workbench(self.host.library, picked, sample), done)
