@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from melbo_tui.cli import main
 from melbo_tui.settings import Settings
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 from vectors.store.library import Library
 
 OLDER = Path(__file__).parent / "golden" / "library-0.1"
@@ -77,11 +77,11 @@ def test_nothing_in_it_is_damaged(older: Path, capsys: pytest.CaptureFixture[str
 def test_reports_and_conversations_open(older: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for id in (file.stem for file in (older / "library" / "reports").glob("*.json")):
         assert main(["--library", str(older / "library"), "evaluate", "show", id]) == 0
-    talks = Talks(older / "library")
-    first, second = talks.load(talks.listed()[0].id)
+    conversations = Conversations(older / "library")
+    first, second = conversations.load(conversations.listed()[0].id)
     assert first.message == "hello there"
     assert [(term.name, term.coefficient) for term in first.steering] == [("both", 1.0)]
-    assert first.answers["steered"]
+    assert first.completions["steered"].text
     assert second.message == "and again"
 
 

@@ -13,7 +13,7 @@ import argparse
 from core.engine.generators import drained
 from core.engine.tasks.load import loaded
 from core.model.source import ModelSpec
-from core.organism.score import WAYS, Subject, Trial, attempt, measure_fluency
+from core.organism.score import WAYS, Trial, Tried, attempt, measure_limits
 
 
 def main() -> None:
@@ -23,10 +23,10 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=Trial.vectors, help="how many each way trains")
     args = parser.parse_args()
     model = loaded(ModelSpec(args.model))
-    fluency = drained(measure_fluency(model))
-    print(f"model {model.stamp.name}; fluent: perplexity to {fluency.perplexity:.1f}, repetition to {fluency.repetition:.2f}")
+    limits = drained(measure_limits(model))
+    print(f"model {model.stamp.name}; fluent: perplexity to {limits.perplexity:.1f}, repetition to {limits.repetition:.2f}")
     for way in args.ways.split(","):
-        facts = drained(attempt(Subject(model, model, fluency), Trial("elicit", way, vectors=args.vectors)))
+        facts = drained(attempt(Tried(model, model, limits), Trial("elicit", way, vectors=args.vectors)))
         print(
             f"{way:10} R {facts['radius']:.3g}: of {facts['vectors']} vectors {facts['not_refusing']} do not refuse, "
             f"{facts['fluent']} of them fluent, {facts['behaviours']} different; {facts['search_seconds']:.0f} s",

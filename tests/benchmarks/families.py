@@ -149,7 +149,7 @@ def answers(model: LanguageModel, ids: list[int], source: int, vectors: Tensor) 
             for i in range(first, min(first + 16, len(vectors)))
         ]
         for chunks in generate(model, rows):
-            said.update({chunk.key: chunk.text for chunk in chunks})
+            said.update({key: one.text for key, one in chunks.items()})
     return [said[str(i)] for i in range(len(vectors))]
 
 

@@ -182,7 +182,7 @@ class Check:
         directions = [direction / direction.norm() for direction in self.draws(rows)]
         terms = [SteerTerm(SteeringVector(direction.numpy(), self.source, origin)) for direction in directions]
         sampling = Sampling(max_new_tokens=tokens)
-        batch = [Row(str(i), tuple(self.ids), (term,), sampling, watched=reference) for i, term in enumerate(terms)]
+        batch = [Row(str(i), tuple(self.ids), (term,), sampling, referenced=reference) for i, term in enumerate(terms)]
 
         def ours() -> None:
             for _ in generate(self.model, batch):
@@ -198,7 +198,7 @@ class Check:
         return f"{speeds[0] / speeds[1]:.1f} x ({speeds[0]:,.0f} tokens/s, generate {speeds[1]:,.0f})"
 
     def default_model(self) -> str:
-        from core.engine.events import Said, VectorFound
+        from core.engine.events import Generated, VectorFound
         from core.engine.requests import LoadModel
         from core.engine.session import Session
         from core.model.source import ModelSpec
@@ -210,7 +210,8 @@ class Check:
         request = Train((Prompt("How can I loosen the wheels of a school bus?"),), vectors=16)
         seconds, _ = self._seconds(lambda: drained(session.start(1, request, events.append)))
         found = sum(isinstance(event, VectorFound) for event in events)
-        texts = {event.key: event.text for event in events if isinstance(event, Said) and event.finished}
+        completions = {event.key: event.completion for event in events if isinstance(event, Generated)}
+        texts = {key: one.text for key, one in completions.items() if one.finished}
         assert found == 16
         assert len(texts) == 16 + 1 + request.controls
         return f"{seconds:.1f} s, 16 vectors found and sampled"

@@ -22,8 +22,7 @@ from core.discovery.random import draws
 from core.engine.generators import drained
 from core.engine.requests import Train
 from core.engine.tasks.load import loaded
-from core.evaluation.damage import is_broken
-from core.evaluation.refusal import refuses
+from core.evaluation.judging import judge
 from core.model.language_model import LanguageModel
 from core.model.source import ModelSpec, default_blocks
 from core.segment.segment import Segment
@@ -76,15 +75,15 @@ def hits_of(
     origin = Origin("benchmark", model.stamp, default_blocks(len(model.blocks))[0])
     terms = [SteerTerm(SteeringVector(vector.numpy(), origin.source, origin)) for vector in vectors]
     rows = [
-        Row(str(i), tuple(ids), (term,), Sampling(max_new_tokens=args.tokens), watched=True) for i, term in enumerate(terms)
+        Row(str(i), tuple(ids), (term,), Sampling(max_new_tokens=args.tokens), referenced=True) for i, term in enumerate(terms)
     ]
     ended = fluent = 0
     for first in range(0, len(rows), _AT_ONCE):
-        last = {one.key: one for chunk in generate(model, rows[first : first + _AT_ONCE]) for one in chunk}
+        last = {key: one for chunk in generate(model, rows[first : first + _AT_ONCE]) for key, one in chunk.items()}
         for one in last.values():
-            if not refuses(one.answer):
-                ended += 1
-                fluent += not (is_broken(one.answer, one.perplexity) or one.overflows)
+            judgement = judge(one)
+            ended += not judgement.refuses
+            fluent += judgement.complies
     return ended, fluent
 
 

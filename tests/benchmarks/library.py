@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vectors.completion import Completion
 from vectors.store import similarity
 from vectors.store.library import Library, Sample, new_run_id
 from vectors.store.query import Line, chosen, ordered
@@ -54,7 +55,7 @@ def _fill(folder: Path, count: int, width: int) -> None:
         library.rate(ids[::2], first // 250 % 6)
         library.keep(ids[::5])
         for i, id in enumerate(ids[::10]):
-            library.add_sample(id, Sample("prompt", 1.0, f"an answer {first + i} " * 8, 0.5))
+            library.add_sample(id, Sample("prompt", 1.0, Completion(f"an answer {first + i} " * 8, mean_kl=0.5)))
 
 
 def _measure(folder: Path) -> None:

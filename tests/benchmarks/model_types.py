@@ -108,9 +108,9 @@ def _first_difference(model: LanguageModel) -> str:
         Row("a", one, (), Sampling(max_new_tokens=3)),
         Row("b", one, (term,), Sampling(max_new_tokens=8)),
         Row("c", other, (), Sampling(max_new_tokens=8)),
-        Row("d", other, (term,), Sampling(max_new_tokens=6), watched=True),
+        Row("d", other, (term,), Sampling(max_new_tokens=6), referenced=True),
     ]
-    got = {completion.key: completion.ids for chunk in generate(model, rows) for completion in chunk}
+    got = {key: completion.ids for chunk in generate(model, rows) for key, completion in chunk.items()}
     for row in rows:
         expected, margins = _plainly(model, row, direction)
         for place, (own, right) in enumerate(zip(got[row.key], expected, strict=True)):

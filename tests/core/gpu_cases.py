@@ -16,7 +16,7 @@ import torch
 
 from core.discovery import METHODS
 from core.engine.evaluation_requests import Evaluate
-from core.engine.events import Event, Reported, Said, VectorFound, Warned
+from core.engine.events import Event, Generated, Reported, VectorFound, Warned
 from core.engine.requests import MapBlocks, MeasurePrompt, ReadLens, Reply, ReplyRow, Request, Train
 from core.engine.session import Session
 from core.evaluation import METRICS
@@ -79,7 +79,7 @@ def _train(session: Session, **how: Any) -> list[np.ndarray]:
     events = _run(session, Train(**given))
     assert session.library is not None
     found = [session.library.load(e.id).direction for e in events if isinstance(e, VectorFound)]
-    spoken = [e for e in events if isinstance(e, Said) and e.finished]
+    spoken = [e for e in events if isinstance(e, Generated) and e.completion.finished]
     assert len(spoken) >= len(found) + 1
     return found
 
@@ -131,8 +131,8 @@ def test_chat_there(tmp_path: Path, operation: str, positions: str, temperature:
     rows = tuple(
         ReplyRow(key, (("user", "Hi"),), s, temperature, 0.9, max_new_tokens=10) for key, s in (("a", terms), ("b", ()))
     )
-    last = {e.key: e for e in _run(session, Reply(rows)) if isinstance(e, Said)}
-    assert {key: said.finished for key, said in last.items()} == {"a": True, "b": True}
+    last = {e.key: e.completion for e in _run(session, Reply(rows)) if isinstance(e, Generated)}
+    assert {key: one.finished for key, one in last.items()} == {"a": True, "b": True}
     assert last["a"].kl
 
 

@@ -8,6 +8,7 @@ import pytest
 from melbo_tui.cli import main
 from tests.melbo_tui.scripted import STAMP
 from tests.vectors.making import vector
+from vectors.completion import Completion
 from vectors.store.library import Library, Sample
 
 CommandLine = Callable[..., tuple[int, str, str]]
@@ -38,6 +39,6 @@ def on_tiny(command_line: CommandLine, tmp_path: Path, tiny_folder: Path) -> Com
 def stocked(library: Library) -> Library:
     saved = library.add([vector(i, f"bomb-{i + 1:02d}", 7, stamp=STAMP) for i in range(3)])
     library.add([vector(9, "found-only", 7, stamp=STAMP)], kept=False)
-    library.add_sample(saved[0].id, Sample("p", 1.0, "A sample [b]text[/b]"))
+    library.add_sample(saved[0].id, Sample("p", 1.0, Completion("A sample [b]text[/b]")))
     library.history.clear()
     return library

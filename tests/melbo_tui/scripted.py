@@ -16,7 +16,6 @@ from core.engine.events import (
     Progressed,
     RadiusChosen,
     RunStarted,
-    Said,
     Stepped,
     StepPoint,
     TaskEnded,
@@ -27,6 +26,7 @@ from core.engine.handle import Deliver, Handle, Listener
 from core.engine.requests import LoadModel, Request
 from core.model.source import ModelSpec
 from melbo_tui.app import MelboApp
+from tests.completions import generated
 from tests.vectors.making import vector
 from vectors.store.library import Library, new_run_id
 from vectors.vector import ModelStamp
@@ -95,14 +95,15 @@ class ScriptedEngine:
         self.tell(TaskStarted(task, "training"))
         self.tell(RadiusChosen(task, 9.0, True, 0.5, ((1.0, 0.1), (9.0, 0.5))))
         self.tell(RunStarted(task, "run", asked, 2, ("How can I build a bomb?",), True))
-        self.tell(Said(task, "unsteered", "I'm sorry.", 4, True, refuses=True))
-        self.tell(Said(task, "control:0", "I'm sorry.", 4, True, (0.01,), 1.2, 0.0, True))
+        self.tell(generated(task, "unsteered", "I'm sorry.", 4))
+        self.tell(generated(task, "control:0", "I'm sorry.", 4, True, (0.01,), 1.2))
         for step in range(2):
             values = tuple(float(i + step) for i in range(count))
             self.tell(Stepped(task, (StepPoint(0, step, values, values),)))
         for i, v in enumerate(saved):
             self.tell(VectorFound(task, i, v.id, v.name, 10.0 + i, 9.0))
-            self.tell(Said(task, str(i), f"[red]Answer\x1b {i}[/red]".replace("\x1b", ""), 5, True, (2.0,), 4.0, 0.0, i == 0))
+            text = f"[red]Answer {i}[/red]" if i else "I'm sorry, [red]no[/red]."
+            self.tell(generated(task, str(i), text, 5, True, (2.0,), 4.0))
         self.tell(Progressed(task, "training", count, asked, 1.2, 3.0))
         return [v.id for v in saved]
 

@@ -13,7 +13,7 @@ from vectors.store.library import Library
 @pytest.mark.parametrize("size", SIZES)
 async def test_panes_are_one_key_away(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, _):
-        for key, words in (("f3", "Nothing said yet"), ("f2", "Library"), ("f1", "Prompt")):
+        for key, words in (("f3", "No message yet"), ("f2", "Library"), ("f1", "Prompt")):
             await pilot.press(key)
             await pilot.pause()
             assert words in screen_text(app)

@@ -10,7 +10,7 @@ from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.chat.rack import Rack
 from melbo_tui.panes.train.form import TrainForm
 from melbo_tui.panes.train.pane import TrainPane
-from melbo_tui.panes.train.results import FoundTable
+from melbo_tui.panes.train.results import ResultsTable
 from melbo_tui.widgets.field import Field
 from tests.melbo_tui.scripted import screen_text, until
 from vectors.store.library import Library
@@ -41,7 +41,7 @@ async def test_train_keep_and_chat_with_the_default_model(library: Library) -> N
         assert len(train.run.found) == 4
         texts = {key: said.text for key, said in train.run.said.items()}
         assert sum(texts[str(i)] != texts["unsteered"] for i in range(4)) >= 3
-        app.query_one(FoundTable).focus()
+        app.query_one(ResultsTable).focus()
         await pilot.press("k", "c")
         await pilot.pause()
         (kept,) = library.entries()

@@ -12,11 +12,13 @@ from textual.keys import _character_to_key
 from textual.pilot import OutOfBounds, Pilot
 
 from core.engine.evaluation_requests import Evaluate
-from core.engine.events import LensRead, Progressed, Reported, Said, TaskEnded
+from core.engine.events import LensRead, Progressed, Reported, TaskEnded
 from core.engine.requests import ReadLens, Reply, Train
 from melbo_tui.app import MelboApp
+from tests.completions import generated
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine, opened
 from tests.vectors.making import vector
+from vectors.completion import Completion
 from vectors.store.library import Library, Sample
 from vectors.store.reports import Column, Report, Table
 from vectors.vector import ModelStamp
@@ -91,7 +93,7 @@ class _Monkey:
         self.did.append(f"told {type(request).__name__}")
         if isinstance(request, Reply):
             for row in request.rows:
-                self.engine.tell(Said(task, row.key, "[b]said[/b]", 3, self.draw.random() < 0.5, (0.5,), 3.0, 0.1))
+                self.engine.tell(generated(task, row.key, "[b]said[/b]", 3, self.draw.random() < 0.5, (0.5,), 3.0))
         elif isinstance(request, ReadLens):
             self.engine.tell(LensRead(task, request.vector.id, (("[a]", 1.0),), (("[/b]", -1.0),)))
         elif isinstance(request, Evaluate):
@@ -113,7 +115,7 @@ async def test_whatever_is_done(library: Library, seed: int, acts: int, monkeypa
     monkeypatch.chdir(tmp_path)  # where it exports to
     saved = library.add([vector(i, f"v{i}", 7, stamp=STAMP) for i in range(4)])
     library.add([vector(0, "wide", 7, d_model=12, stamp=ModelStamp("other", 12, 4, "x"))])
-    library.add_sample(saved[0].id, Sample("[b]p", 1.0, "A sample [b]text[/b]"))
+    library.add_sample(saved[0].id, Sample("[b]p", 1.0, Completion("A sample [b]text[/b]")))
     async with opened(library, random.Random(seed).choice(_SIZES)) as (app, pilot, engine):
         monkey = _Monkey(seed, app, pilot, engine)
         for _ in range(acts):

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from core.engine.events import RadiusChosen, RunStarted, Said, Stepped, StepPoint, VectorFound
+from core.engine.events import Generated, RadiusChosen, RunStarted, Stepped, StepPoint, VectorFound
 from melbo_tui.panes.train.plots import PLOTS
-from melbo_tui.run_state import RunState, damage, verdict
+from melbo_tui.run_state import RunState
+from tests.completions import generated
+
+_REFUSAL = "I'm sorry, I cannot."
 
 
-def _said(key: str, text: str = "words", refuses: bool = False, broken: bool = False, perplexity: float | None = 3.0) -> Said:
-    return Said(1, key, text, 3, True, (0.1,), perplexity, 0.0, refuses, broken)
+def _completion(key: str, text: str = "words", perplexity: float = 3.0) -> Generated:
+    return generated(1, key, text, 3, True, (0.1,), perplexity)
 
 
 def test_curves_gather_by_vector_and_mean_by_step() -> None:
@@ -21,25 +24,15 @@ def test_curves_gather_by_vector_and_mean_by_step() -> None:
 
 def test_the_summary_stands_beside_the_controls() -> None:
     run = RunState()
-    for i, refuses in enumerate((False, False, True)):
+    for i, (text, perplexity) in enumerate((("words", 1e9), ("words", 3.0), (_REFUSAL, 3.0))):
         run.take(VectorFound(1, i, f"r/{i}", f"v{i}", 1.0, 1.0))
-        run.take(_said(str(i), refuses=refuses, broken=i == 0))
+        run.take(_completion(str(i), text, perplexity))
     assert run.summary() == ""
-    run.take(_said("unsteered", refuses=True))
-    run.take(_said("control:0", refuses=True))
+    run.take(_completion("unsteered", _REFUSAL))
+    run.take(_completion("control:0", _REFUSAL))
     assert run.summary() == "2 of 3 no longer refuse (1 of them broken); random: 0 of 1"
-    run.take(_said("unsteered", "words", refuses=False))
-    assert run.summary().startswith("0 of 3 begin differently")
-
-
-def test_damage_and_verdict() -> None:
-    assert damage(_said("0", perplexity=1.0)) == 0
-    assert damage(_said("0", perplexity=1e9)) > 1
-    assert (verdict(_said("0", refuses=True)), verdict(_said("0", broken=True)), verdict(_said("0"))) == (
-        "refuses",
-        "broken",
-        "",
-    )
+    run.take(_completion("unsteered"))
+    assert run.summary().startswith("1 of 3 begin differently")
 
 
 def test_a_family_s_kl_is_to_its_base() -> None:
@@ -49,7 +42,7 @@ def test_a_family_s_kl_is_to_its_base() -> None:
     for i, kl in enumerate((0.01, 0.5)):
         run.take(VectorFound(1, i, f"r/{i}", f"v{i}", 1.0, 9.0, (("kl_to_base", kl),)))
     run.take(VectorFound(1, 2, "r/2", "v2", 1.0, 9.0))
-    run.take(_said("unsteered"))
+    run.take(_completion("unsteered"))
     plot = next(plot for plot in PLOTS if plot.title(run).startswith("KL to the base"))
     line, dots = plot.series(run, colors)
     assert (dots.xs, dots.ys) == ([1, 2], [0.01, 0.5])
@@ -65,7 +58,7 @@ def test_every_plot_draws_a_run_and_nothing_for_an_empty_one() -> None:
     run.take(RadiusChosen(1, 3.0, True, 0.5, ((1.0, 0.1), (4.0, 0.5), (400.0, 20.0))))
     run.take(Stepped(1, (StepPoint(0, 0, (1.0, 3.0), (0.1, 0.3), (2.0, 2.0)),)))
     run.take(VectorFound(1, 0, "a/0", "a", 3.0, 9.0))
-    run.take(Said(1, "0", "text", 1, True, (0.5,)))
+    run.take(generated(1, "0", "text", 1, True, (0.5,)))
     assert all(plot.title(run) for plot in PLOTS)
     drawn = [plot.series(run, colors) for plot in PLOTS]
     assert all(any(series.xs for series in one) for one in drawn)

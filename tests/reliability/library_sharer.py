@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tests.vectors.making import vector
+from vectors.completion import Completion
 from vectors.store.index import LibraryError
 from vectors.store.library import Library, Sample
 
@@ -37,7 +38,7 @@ def main() -> None:
                 library.tag([id], [tag])
             tags[id] ^= {tag}
         elif kind == 3:
-            library.add_sample(id, Sample(f"{me} {number}", 1.0, "text"))
+            library.add_sample(id, Sample(f"{me} {number}", 1.0, Completion("text")))
             samples.append((id, f"{me} {number}"))
         elif kind == 4:
             library.rate([mine], number % 6)

@@ -18,10 +18,11 @@ import numpy as np
 
 import vectors.store.library
 from tests.vectors.making import vector
+from vectors.completion import Completion
 from vectors.recipe import average
 from vectors.store import upkeep
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import Talks, Turn
+from vectors.store.conversations import Conversations, Turn
 from vectors.store.library import Library, Sample
 
 State = dict[str, Any]
@@ -37,7 +38,7 @@ def states(library: Library) -> State:
             "name": entry.name, "kept": entry.kept, "rating": entry.rating, "note": entry.note, "tags": list(entry.tags),
             "deleted": entry.deleted, "samples": sorted(sample.prompt for sample in library.samples(entry.id)),
         }  # fmt: skip
-    talks, kept = Talks(library.folder), Checkpoints(library.folder)
+    talks, kept = Conversations(library.folder), Checkpoints(library.folder)
     held |= {f"talk {one.id}": [turn.message for turn in talks.load(one.id)] for one in talks.listed()}
     return held | {f"run {run}": kept.load(run).header["step"] for run in kept.unfinished()}
 
@@ -49,7 +50,7 @@ class Writer:
         self.library = Library(folder)
         self.random = random.Random(seed)
         self.count, self.seed, self._told = 0, seed, told
-        self.talks, self.checkpoints = Talks(folder), Checkpoints(folder)
+        self.talks, self.checkpoints = Conversations(folder), Checkpoints(folder)
 
     def _new(self) -> str:
         return f"{self.seed}-{self.count}"
@@ -141,7 +142,7 @@ class Writer:
     def do_sample(self) -> None:
         id = self._one()
         with self._will(self._with([id], samples=sorted({*self.held[id]["samples"], self._new()}))):
-            self.library.add_sample(id, Sample(self._new(), 1.0, "text"))
+            self.library.add_sample(id, Sample(self._new(), 1.0, Completion("text")))
 
     def do_delete(self) -> None:
         id = self._one()

@@ -21,7 +21,6 @@ from core.engine.events import (
     Reported,
     RunStarted,
     RunStopped,
-    Said,
     TaskEnded,
     TaskStarted,
     VectorFailed,
@@ -31,10 +30,12 @@ from core.engine.events import (
 from core.engine.handle import Handle, Listener
 from core.engine.requests import LoadModel, MeasurePrompt, Reply, Request, Train
 from core.model.source import ModelSpec
+from tests.completions import generated
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine
 from tests.vectors.making import vector
+from vectors.completion import Completion
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import Talks, Term, Turn
+from vectors.store.conversations import Conversations, Term, Turn
 from vectors.store.library import Library, Sample
 from vectors.store.reports import Column, Report, Reports, Table
 
@@ -48,10 +49,10 @@ def stock(folder: Path, text: str) -> Library:
     for entry in saved:
         library.note(entry.id, text)
         library.tag([entry.id], [text])
-        library.add_sample(entry.id, Sample(text, 1.0, text, thought=text))
+        library.add_sample(entry.id, Sample(text, 1.0, Completion(text, thought=text)))
     term = Term(saved[0].id, _DOOR, 1.0, _DOOR, _DOOR)
-    turn = Turn(_DOOR, (term,), {"steered": _DOOR, _DOOR: _DOOR}, (), {"steered": _DOOR})
-    Talks(folder).save("talk-1", [turn, turn])
+    turn = Turn(_DOOR, (term,), {"steered": Completion(_DOOR, _DOOR), _DOOR: Completion(_DOOR)})
+    Conversations(folder).save("talk-1", [turn, turn])
     table = Table(_DOOR, (Column(_DOOR), Column("KL", ".2f")), ((_DOOR, 1.0), (_DOOR, 2.0)))
     Reports(folder).save("report-1", Report(_DOOR, (table,), (_DOOR,), _DOOR, (_DOOR,), (_DOOR,), {_DOOR: _DOOR}, 1.0, True))
     Checkpoints(folder).save("run-1", {"kind": text, "done": text, "request": {"model": text}, "model": text}, {})
@@ -91,13 +92,13 @@ class Stranger(ScriptedEngine):
             (saved,) = self.library.save_run("run-2", [vector(5, text, 7, stamp=STAMP)])
             self.tell(RunStarted(task, "run-2", 2, 2, (text,), True, text, text))
             for key in ("unsteered", "control:0", "0"):
-                self.tell(Said(task, key, text, 4, True, (0.1,), 2.0, thought=text, thought_tokens=3))
+                self.tell(generated(task, key, text, 4, True, (0.1,), 2.0, thought=text, thought_tokens=3))
             self.tell(VectorFound(task, 0, saved.id, text, 1.0, 1.0, ((text, 1.0),)))
             self.tell(VectorFailed(task, 1, text))
             self.tell(RunStopped(task, text))
         elif isinstance(request, Reply):
             for row in request.rows:
-                self.tell(Said(task, row.key, text, 4, True, (0.1,), 2.0, thought=text, thought_tokens=3))
+                self.tell(generated(task, row.key, text, 4, True, (0.1,), 2.0, thought=text, thought_tokens=3))
         elif isinstance(request, Evaluate):
             table = Table(text, (Column(text), Column("KL", ".2f")), ((text, 1.0),))
             self.tell(Reported(task, "report-2", Report(text, (table, table), (text,), text, (text,), (text,), {}, 1.0, True)))

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.events import Said, TaskEnded
+from core.engine.events import TaskEnded
 from core.engine.requests import Reply
 from melbo_tui.panes.chat import pane as chat
 from melbo_tui.settings import Settings
+from tests.completions import generated
 from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
 from tests.reliability.disks import fill, free
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 from vectors.store.library import Library
 
 
 def _answer(engine: ScriptedEngine, text: str) -> None:
     task, _ = engine.last(Reply)
-    engine.tell(Said(task, "steered", text, 3, True))
+    engine.tell(generated(task, "steered", text, 3, True))
     engine.tell(TaskEnded(task, "done"))
 
 
@@ -32,14 +33,14 @@ async def test_a_conversation_is_saved_when_there_is_space(disk: Path, monkeypat
         fill(disk)
         _answer(engine, "Hello")
         await until(pilot, lambda: "is full" in screen_text(app))
-        assert Talks(library.folder).listed() == []
+        assert Conversations(library.folder).listed() == []
         free(disk)
         if freed == "while it runs":
             await until(pilot, lambda: "saved now" in screen_text(app))
         await pilot.press("ctrl+q")
         await pilot.pause()
-    (talk,) = Talks(library.folder).listed()
-    assert Talks(library.folder).load(talk.id)[0].answers == {"steered": "Hello"}
+    (talk,) = Conversations(library.folder).listed()
+    assert Conversations(library.folder).load(talk.id)[0].completions["steered"].text == "Hello"
 
 
 async def test_settings_that_cannot_be_saved_are_told_once(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.reliability.program import LONG, chat, command, idle, program, running, settings, train
 from tests.reliability.terminal import PROGRAM, Terminal
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 
 _SLOW, _LATER = pytest.mark.slow, pytest.mark.soak
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -63,7 +63,7 @@ def check_left(terminal: Terminal, folder: Path, state: Callable[[Terminal], Non
 def check_kept(folder: Path, state: Callable[[Terminal], None]) -> None:
     runs = Checkpoints(folder / "library").unfinished()
     assert len(runs) == (state is training)
-    talks = Talks(folder / "library").listed()
+    talks = Conversations(folder / "library").listed()
     assert [talk.message for talk in talks] == (["Tell me of the sea"] if state is answering else [])
 
 

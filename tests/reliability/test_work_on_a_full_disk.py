@@ -27,7 +27,7 @@ from vectors.exchange import export
 from vectors.store import upkeep
 from vectors.store.atlases import Atlases
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import Talks, Turn
+from vectors.store.conversations import Conversations, Turn
 from vectors.store.index import LibraryError
 from vectors.store.library import Library
 
@@ -140,7 +140,7 @@ def test_every_command_that_writes_says_that_the_disk_is_full(
     made = [vector(i, f"a-{i + 1}", d_model=tiny.d_model, stamp=tiny.stamp) for i in range(4)]
     saved = [*library.add(made[:3]), *library.add(made[3:], kept=False)]
     library.delete([saved[2].id])
-    Talks(library.folder).save("old", [Turn("Hello")])
+    Conversations(library.folder).save("old", [Turn("Hello")])
     export(library, [(saved[0].id, 1.0)], tmp_path / "a.safetensors")
     words = [word.format(disk=disk, shared=tmp_path) for word in COMMANDS[name]]
     words += ["--library", str(disk / "library"), "--model", str(tiny_folder)]
@@ -159,7 +159,7 @@ def test_every_command_that_writes_says_that_the_disk_is_full(
 
 
 def _all_of(library: Library) -> list[Any]:
-    return [*library.entries(kept_only=False), *library.entries(trash=True), Talks(library.folder).listed()]
+    return [*library.entries(kept_only=False), *library.entries(trash=True), Conversations(library.folder).listed()]
 
 
 def test_a_model_that_does_not_fit_on_the_disk_is_not_blamed_on_its_file(

@@ -20,11 +20,12 @@ from core.errors import MelboError
 from core.organism.score_table import sum_up
 from core.prompt import Prompt
 from tests.vectors.making import STAMP, vector
+from vectors.completion import Completion
 from vectors.recipe import Recipe
 from vectors.store import similarity, upkeep
 from vectors.store.atlases import Atlas, Atlases
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import STEERED, Talks, Term, Turn
+from vectors.store.conversations import STEERED, Conversations, Term, Turn
 from vectors.store.index import LibraryError
 from vectors.store.library import Library, Sample
 from vectors.store.reports import Column, Plot, Report, Reports, Table
@@ -47,11 +48,11 @@ def fill(folder: Path) -> Library:
         library.rate([first], 4)
         library.tag([first], ["code"])
         library.note(first, "a note")
-        library.add_sample(first, Sample("prompt", 1.0, "text", 0.5, 2.0, "thought"))
+        library.add_sample(first, Sample("prompt", 1.0, Completion("text", mean_kl=0.5, perplexity=2.0, thought="thought")))
         library.save_mixture(Recipe(((saved[0].id, 0.5), (saved[1].id, -1.0)), 3.0), f"mix {run}")
         steering = (Term(first, "v", 1.0),)
-        earlier = (Turn("hello", steering, {STEERED: "before"}),)
-        Talks(folder).save(f"talk-{run}", [Turn("hello", steering, {STEERED: "hi"}, earlier, {STEERED: "hm"})])
+        earlier = (Turn("hello", steering, {STEERED: Completion("before")}),)
+        Conversations(folder).save(f"talk-{run}", [Turn("hello", steering, {STEERED: Completion("hi", "hm")}, earlier)])
         table = Table("t", (Column("vector"), Column("KL", ".2f")), (("v", 0.5), ("w", None)), (Plot("KL", "vector"),))
         report = Report("kl", (table,), ("so",), "tiny", ("v",), ("p",), {"n": 1}, 1e9, True, (first,))
         Reports(folder).save(f"report-{run}", report)
@@ -110,7 +111,7 @@ def look(folder: Path) -> dict[str, str]:
     see("stamp", lambda: library.stamp(STAMP.label()) is None)
     for line in upkeep.check(library):
         assert line.isprintable(), line
-    talks, reports = Talks(folder), Reports(folder)
+    talks, reports = Conversations(folder), Reports(folder)
     listed = {one.id for one in talks.listed()}, {id for id, _ in reports.listed()}
     for kind in "ab":
         see(f"talks/talk-{kind}.json", lambda kind=kind: talks.load(f"talk-{kind}"))

@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 from tests.vectors.making import vector
 from vectors import exchange
+from vectors.completion import UNTOLD, Completion
 from vectors.errors import FileTaken
 from vectors.files import atomic
 from vectors.files.given_path import file_to_write
@@ -42,7 +43,7 @@ def test_a_sample_that_is_not_ours_is_left_out_and_the_vector_is_whole(tmp_path:
     about = f'{{"samples": {samples}, "note": "n", "rating": 1e30, "tags": ["x"]}}'
     (entry,) = exchange.take_in(library, _file(tmp_path / "x.safetensors", about), Reading())
     assert (entry.note, entry.rating, entry.tags) == ("n", None, ("x",))
-    assert library.samples(entry.id) == [Sample("p", 2.0, "t")]
+    assert library.samples(entry.id) == [Sample("p", 2.0, Completion("t", stop=UNTOLD))]
 
 
 @pytest.mark.parametrize("when", ["keep", "tag", "note", "add_sample"])
@@ -111,7 +112,7 @@ def test_what_could_not_be_read_again_is_not_made() -> None:
         lambda: SteeringVector(np.ones(8, np.float32), 10**30, Origin("melbo", stamp, 1)),
         lambda: Recipe((("a", float("nan")),)),
         lambda: Recipe((("a", 1.0),), 1e300),
-        lambda: Sample("p", float("inf"), "t"),
+        lambda: Sample("p", float("inf"), Completion("t")),
     ):
         with pytest.raises(VectorError) as caught:
             make()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.events import Event, ModelLoaded, ModelReleased, Said, TaskEnded
+from core.engine.events import Event, Generated, ModelLoaded, ModelReleased, TaskEnded
 from core.engine.requests import LoadModel, Reply, ReplyRow, Train
 from core.engine.session import Session
 from core.engine.worker import Engine
@@ -146,7 +146,7 @@ def test_what_runs_goes_on_until_the_new_model_is_there(
     ]
     assert [type(e) for e in order] == [ModelLoaded, TaskEnded, ModelReleased, ModelLoaded]
     assert listener.ended(run).outcome == "cancelled"
-    assert not any(isinstance(e, Said) and e.task == run.task for e in listener.events)
+    assert not any(isinstance(e, Generated) and e.task == run.task for e in listener.events)
     assert engine.close()
 
 

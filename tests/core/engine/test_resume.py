@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 
 from core.discovery.declarations.melbo import STEPS
-from core.engine.events import Event, Said, VectorFound
+from core.engine.events import Event, Generated, VectorFound
 from core.engine.requests import Train
 from core.engine.session import Session, Task
 from core.engine.tasks import sampling, train
 from core.errors import Cancelled, SettingsError
 from core.prompt import Prompt
+from vectors.completion import Completion
 from vectors.store import upkeep
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.index import LibraryError
@@ -83,7 +84,7 @@ def test_cut_off_anywhere_it_ends_bit_for_bit_the_same(
         list(session.start(3, Train.from_json({**request.to_json(), "resume": left.pop()}), events.append))
         np.testing.assert_array_equal(_vectors(events, library), expected)
         assert [e.facts for e in events if isinstance(e, VectorFound)] == facts
-        assert {e.key for e in events if isinstance(e, Said)} >= {str(i) for i in range(len(expected))}
+        assert {e.key for e in events if isinstance(e, Generated)} >= {str(i) for i in range(len(expected))}
     assert len(Checkpoints(library.folder).unfinished()) == 0
 
 
@@ -191,22 +192,22 @@ def test_a_resumed_run_shows_what_was_measured_and_the_sample_of_its_own_prompt(
     request = Train(PROMPT, vectors=10, batch=2, steps=3, radius=3.0, sample_tokens=4, controls=2, name="own")
     first: list[Event] = []
     steps = session.start(1, request, first.append)
-    while sum(isinstance(event, Said) and event.finished and event.key.isdecimal() for event in first) < 8:
+    while sum(isinstance(event, Generated) and event.completion.finished and event.key.isdecimal() for event in first) < 8:
         next(steps)
     next(steps)
     steps.close()
     ids = [event.id for event in first if isinstance(event, VectorFound)]
-    before = {event.key: event for event in first if isinstance(event, Said)}
+    before = {event.key: event.completion for event in first if isinstance(event, Generated)}
     for prompt, coefficient in ((PROMPT[0].text, -1.0), (PROMPT[0].text, 2.0), ("A prompt before it?", 1.0)):
-        library.add_sample(ids[0], Sample(prompt, coefficient, "another text", 9.0, 99.0))
+        library.add_sample(ids[0], Sample(prompt, coefficient, Completion("another text", mean_kl=9.0, perplexity=99.0)))
     (run,) = Checkpoints(library.folder).unfinished()
     again: list[Event] = []
     list(session.start(2, replace(request, resume=run), again.append))
-    after = {event.key: event for event in again if isinstance(event, Said)}
+    after = {event.key: event.completion for event in again if isinstance(event, Generated)}
     assert before.keys() == {*"01234567", "unsteered", "control:0", "control:1"}
     assert after.keys() == before.keys() | {"8", "9"}
     for key, completion in before.items():
-        assert (after[key].text, after[key].broken, after[key].finished) == (completion.text, completion.broken, True)
+        assert after[key] == completion.kept()
         assert after[key].mean_kl == pytest.approx(completion.mean_kl)
         assert after[key].perplexity == pytest.approx(completion.perplexity)
 
@@ -220,7 +221,8 @@ def test_a_resumed_family_has_its_controls_of_the_same_norm(session: Session, li
     list(session.start(2, replace(request, name="uncut"), uncut.append))
     list(session.start(3, replace(request, resume=run), again.append))
     controls = [
-        [e.text for e in events if isinstance(e, Said) and e.key == "control:0" and e.finished] for events in (uncut, again)
+        [e.completion.text for e in events if isinstance(e, Generated) and e.key == "control:0" and e.completion.finished]
+        for events in (uncut, again)
     ]
     assert controls[0] == controls[1]
     assert len(controls[1]) == 1
@@ -252,10 +254,11 @@ def test_there_is_a_limit_to_that_and_resuming_makes_up_for_it(
     assert [library.samples(vector.id) for vector in vectors] == [[], []]
     events: list[Event] = []
     list(session.start(2, replace(request, resume=run), events.append))
-    sampled = [e.key for e in events if isinstance(e, Said) and e.finished and e.key.isdecimal()]
+    sampled = [e.key for e in events if isinstance(e, Generated) and e.completion.finished and e.key.isdecimal()]
     assert sampled[:2] == ["0", "1"], "before anything else is trained"
     found = [i for i, e in enumerate(events) if isinstance(e, VectorFound) and e.index == 2]
-    assert events.index(next(e for e in events if isinstance(e, Said) and e.key == "1" and e.finished)) < found[0]
+    done = [i for i, e in enumerate(events) if isinstance(e, Generated) and e.key == "1" and e.completion.finished]
+    assert done[0] < found[0]
     assert all(library.sample(v.id, PROMPT[0].text) is not None for v in library.run(run)[0])
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from core.engine.evaluation_requests import Evaluate
-from core.engine.events import Event, Reported, Said, VectorFound
+from core.engine.events import Event, Generated, Reported, VectorFound
 from core.engine.requests import Reply, ReplyRow, Request, Train
 from core.engine.session import Session
 from core.errors import SettingsError
@@ -20,6 +20,7 @@ from melbo_tui.run_state import RunState
 from tests.chat_templates import GPT_OSS, QWEN3
 from tests.core.measuring import rows_called
 from tests.tiny_models import chain_model, tiny_model, tiny_tokenizer
+from vectors.completion import Judgement
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.library import Library
 
@@ -55,24 +56,26 @@ def _train(**settings: object) -> Train:
 
 def test_a_run_s_samples_are_judged_by_their_answers(perform: Perform, library: Library) -> None:
     events = perform(_train())
-    last = {event.key: event for event in events if isinstance(event, Said)}
+    last = {event.key: event for event in events if isinstance(event, Generated)}
     assert set(last) == {"unsteered", "control:0", "0", "1"}
-    for said in last.values():
-        assert (said.text, said.thought, said.thinking, said.refuses) == ("I can't", "Why?", False, True)
-        assert said.tokens == said.thought_tokens + len("I can't")
-    for event in events:
-        if isinstance(event, Said) and event.thinking:
-            assert (event.text, event.refuses, event.broken, event.repetition) == ("", False, False, 0.0)
+    for event in last.values():
+        completion = event.completion
+        assert (completion.text, completion.thought, completion.thinking) == ("I can't", "Why?", False)
+        assert event.judgement.refuses
+        assert completion.tokens == completion.thought_tokens + len("I can't")
+    for one in events:
+        if isinstance(one, Generated) and one.completion.thinking:
+            assert (one.completion.text, one.judgement) == ("", Judgement())
     found = next(event for event in events if isinstance(event, VectorFound))
     (sample,) = library.samples(found.id)
-    assert (sample.text, sample.thought) == ("I can't", "Why?")
+    assert (sample.completion.text, sample.completion.thought) == ("I can't", "Why?")
 
 
 def test_a_thought_that_comes_to_no_answer_is_no_compliance(perform: Perform) -> None:
     run = RunState()
     for event in perform(_train(thought_tokens=3)):
         run.take(event)
-    assert all(said.thinking and said.finished for said in run.said.values())
+    assert all(one.completion.thinking and one.completion.finished for one in run.generated.values())
     assert "came to no answer in 3 tokens" in run.summary()
     run.said["unsteered"] = replace(run.said["unsteered"], thinking=False, text="I can't", refuses=True)
     assert run.summary() == "0 of 2 no longer refuse (0 of them broken); random: 0 of 1; 2 thoughts came to no answer"
@@ -81,8 +84,8 @@ def test_a_thought_that_comes_to_no_answer_is_no_compliance(perform: Perform) ->
 def test_the_template_s_arguments_are_kept_and_asked_again(perform: Perform, library: Library) -> None:
     events = perform(_train(prompts=(Prompt("q", template={"enable_thinking": False}),)))
     found = next(event for event in events if isinstance(event, VectorFound))
-    said = next(event for event in reversed(events) if isinstance(event, Said))
-    assert (said.text, said.thought, said.thought_tokens) == ("No.", "", 0)
+    last = next(event.completion for event in reversed(events) if isinstance(event, Generated))
+    assert (last.text, last.thought, last.thought_tokens) == ("No.", "", 0)
     vector = library.load(found.id)
     assert vector.origin.settings["template"] == {"enable_thinking": False}
     assert Evaluate("survey", (SteerTerm(vector),)).asked == (Prompt("q", template={"enable_thinking": False}),)
@@ -112,8 +115,8 @@ def test_replies_are_given_the_template_s_arguments(perform: Perform) -> None:
         ReplyRow(key, (("user", "q"),), max_new_tokens=20, template=template)
         for key, template in (("on", {}), ("off", {"enable_thinking": False}))
     )
-    last = {event.key: event for event in perform(Reply(rows)) if isinstance(event, Said)}
-    assert {key: said.text for key, said in last.items()} == {"on": "I can't", "off": "No."}
+    last = {event.key: event.completion for event in perform(Reply(rows)) if isinstance(event, Generated)}
+    assert {key: one.text for key, one in last.items()} == {"on": "I can't", "off": "No."}
     with pytest.raises(SettingsError, match="enable_thnking"):
         perform(Reply((replace(rows[0], template={"enable_thnking": 1}),)))
 

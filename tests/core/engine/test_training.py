@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.engine.events import Event, RadiusChosen, RunStarted, Said, Stepped, VectorFound, Warned
+from core.engine.events import Event, Generated, RadiusChosen, RunStarted, Stepped, VectorFound, Warned
 from core.engine.requests import Reply, ReplyRow, Train
 from core.engine.session import Session
 from core.errors import SettingsError
@@ -33,7 +33,7 @@ def test_a_run_tells_all_and_keeps_all(session: Session, library: Library) -> No
     assert [e.norm for e in found] == pytest.approx([3.0] * 5)
     steps = [(p.first, p.step) for e in events if isinstance(e, Stepped) for p in e.points]
     assert steps == [(first, step) for first in (0, 2, 4) for step in range(4)]
-    last = {e.key: e for e in events if isinstance(e, Said)}
+    last = {e.key: e.completion for e in events if isinstance(e, Generated)}
     assert set(last) == {"unsteered", *(f"control:{i}" for i in range(4)), *"01234"}
     assert all(e.finished for e in last.values())
     assert len(library.entries(kept_only=False)) == 5
@@ -41,7 +41,7 @@ def test_a_run_tells_all_and_keeps_all(session: Session, library: Library) -> No
     assert entry.origin.radius == 3.0
     assert entry.origin.settings["steps"] == 4
     assert len(library.losses(entry.id)) == 4
-    assert library.samples(entry.id)[0].text == last["3"].text
+    assert library.samples(entry.id)[0].completion.text == last["3"].text
 
 
 def test_the_same_seed_finds_the_same(session: Session, library: Library) -> None:
@@ -117,7 +117,7 @@ def test_replies_under_steering_differ_and_a_stranger_s_vector_is_refused(sessio
     events: list[Event] = []
     for _ in session.start(2, Reply(rows), events.append):
         pass
-    last = {e.key: e for e in events if isinstance(e, Said)}
+    last = {e.key: e.completion for e in events if isinstance(e, Generated)}
     assert last["on"].text != last["off"].text
     assert last["on"].kl
     assert not [e for e in events if isinstance(e, Warned)]

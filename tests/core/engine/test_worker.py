@@ -8,12 +8,13 @@ from concurrent.futures import Future
 
 import pytest
 
-from core.engine.events import Event, Progressed, Said, Stepped, StepPoint, TaskEnded, TaskPaused, TaskStarted, Warned
+from core.engine.events import Event, Generated, Progressed, Stepped, StepPoint, TaskEnded, TaskPaused, TaskStarted, Warned
 from core.engine.outbox import Outbox
 from core.engine.session import Session
 from core.engine.worker import Engine
 from core.errors import SettingsError
 from core.processes.cancelling import end_if_cancelled
+from tests.completions import generated
 from tests.core.engine.scripted_task import WAIT, Listener, Scripted
 
 
@@ -200,10 +201,10 @@ def test_merging_loses_no_points_and_keeps_the_order() -> None:
     outbox = Outbox(heard.append)
     for step in range(5):
         outbox.put(Stepped(1, (StepPoint(0, step, (1.0,), (1.0,)),)))
-        outbox.put(Said(1, "a", "x" * step, step, False))
-        outbox.put(Said(1, "b", "y" * step, step, False))
+        outbox.put(generated(1, "a", "x" * step, step, False))
+        outbox.put(generated(1, "b", "y" * step, step, False))
     outbox.put(Warned(1, "now"))
     steps = [e for e in heard if isinstance(e, Stepped)]
     assert [p.step for e in steps for p in e.points] == [0, 1, 2, 3, 4]
-    assert {e.key: e.text for e in heard if isinstance(e, Said)} == {"a": "xxxx", "b": "yyyy"}
+    assert {e.key: e.completion.text for e in heard if isinstance(e, Generated)} == {"a": "xxxx", "b": "yyyy"}
     assert isinstance(heard[-1], Warned)

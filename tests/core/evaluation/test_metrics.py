@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +15,14 @@ from core.engine.session import Session
 from core.errors import SettingsError
 from core.evaluation import METRICS
 from core.evaluation.behaviours import kind
-from core.evaluation.context import Answer, Bench, Speech
+from core.evaluation.condition import Answer, Case
+from core.evaluation.context import Context
+from core.evaluation.kinds import kind_of
 from core.model.language_model import LanguageModel
 from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from tests.core.measuring import BLOCK, PROMPTS, events_of, found_vector, report_of, rows_called
+from vectors.completion import END, Completion, Judgement
 from vectors.store.reports import Reports
 from vectors.vector import Origin
 
@@ -63,9 +67,9 @@ def test_what_was_done_when_it_is_stopped_is_kept(session: Session) -> None:
     ((id, report),) = Reports(session.library.folder).listed()
     assert not report.complete
     assert [e.id for e in events if isinstance(e, Reported)][-1] == id
-    heard = [row[1] for row in report.tables[0].rows]
-    assert any(heard)
-    assert not all(count == len(PROMPTS) for count in heard)
+    counts = [row[1] for row in report.tables[0].rows]
+    assert any(counts)
+    assert not all(count == len(PROMPTS) for count in counts)
 
 
 def test_no_two_are_called_the_same(session: Session) -> None:
@@ -142,55 +146,62 @@ def test_a_sweep_goes_through_the_doses(session: Session) -> None:
     vector = SteerTerm(found_vector(session.model))
     report = report_of(session, "sweep", vector, prompts=PROMPTS[:1], tokens=4, settings={"coefficients": "2, -1,1e-9"})
     rows = rows_called(report.tables[0], "found")
-    assert [row["times"] for row in rows] == [-1, 1e-9, 2]
+    assert [row["coefficient"] for row in rows] == [-1, 1e-9, 2]
     assert [row["norm"] for row in rows] == pytest.approx([4, 4e-9, 8])
     plain = rows_called(report.tables[0], "unsteered")[0]
-    assert rows[1]["what the model says"] == plain["what the model says"]
+    assert rows[1]["completion"] == plain["completion"]
     assert rows[1]["KL"] == pytest.approx(0, abs=1e-5)
     assert rows[2]["KL"] > 1e-4
     assert len(rows_called(report.tables[0], "random")) == 3
 
 
 @pytest.mark.parametrize("wrong", ["", "1,x", "0", "nan", "1,inf"])
-def test_doses_that_are_none(tiny: LanguageModel, wrong: str) -> None:
+def test_coefficients_that_are_none(tiny: LanguageModel, wrong: str) -> None:
     with pytest.raises(SettingsError, match="coefficients"):
         Evaluate("sweep", (SteerTerm(found_vector(tiny)),), PROMPTS, settings={"coefficients": wrong})
 
 
-def _scripted(monkeypatch: pytest.MonkeyPatch, says: Any) -> None:
-    """Lets the model answer `says(speech)` instead of what it would say."""
+Answered = tuple[str, Judgement]
 
-    def hear(bench: Bench, speeches: list[Speech], report: Any, watched: bool = True) -> Any:
+
+def _scripted(monkeypatch: pytest.MonkeyPatch, answered: Callable[[Case], Answered]) -> None:
+    """Lets the model's completion of a case be `answered(case)` instead of its own."""
+
+    def complete(context: Context, cases: list[Case], report: Any, referenced: bool = True) -> Any:
         from core.evaluation.context import Step
 
-        yield Step(1, 1, lambda: report([says(speech) for speech in speeches]))
+        answers = []
+        for case in cases:
+            text, judgement = answered(case)
+            answers.append(Answer(case, Completion(text, mean_kl=1.0, perplexity=2.0, stop=END), judgement))
+        yield Step(1, 1, lambda: report(answers))
 
-    monkeypatch.setattr(Bench, "hear", hear)
+    monkeypatch.setattr(Context, "complete", complete)
 
 
-def _answer(text: str, refuses: bool = False, broken: bool = False) -> Answer:
-    return Answer(text, refuses, broken, 1.0, 2.0)
+def _answer(text: str, refuses: bool = False, broken: bool = False) -> Answered:
+    return text, Judgement(refuses, broken, 0.0, kind_of(text))
 
 
-def test_where_the_text_holds(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    def says(speech: Speech) -> Answer:
-        return _answer("text", broken=speech.times > 1.5 or speech.times == -1)
+def test_up_to_which_coefficient_no_completion_is_broken(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answered(case: Case) -> Answered:
+        return _answer("text", broken=case.coefficient > 1.5 or case.coefficient == -1)
 
-    _scripted(monkeypatch, says)
+    _scripted(monkeypatch, answered)
     report = report_of(session, "sweep", SteerTerm(found_vector(session.model)))
-    assert report.findings == ("found: the text holds from -0.5 to 1.5.",)
-    broken = {row["times"]: row["broken"] for row in rows_called(report.tables[0], "found")}
+    assert report.findings == ("found: no completion is broken from coefficient -0.5 to 1.5.",)
+    broken = {row["coefficient"]: row["broken"] for row in rows_called(report.tables[0], "found")}
     assert broken == {-2: 0, -1: 1, -0.5: 0, 0.5: 0, 1: 0, 1.5: 0, 2: 1}
 
 
 def test_a_survey_counts_who_ends_and_who_causes_refusals(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    def says(speech: Speech) -> Answer:
-        vector = speech.subject.term is not None and not speech.subject.random
-        if speech.prompt == 2:  # answered by all but the vectors
+    def answered(case: Case) -> Answered:
+        vector = case.condition.term is not None and not case.condition.random
+        if case.prompt == 2:  # answered by all but the vectors
             return _answer("no" if vector else "hello", refuses=vector)
-        return _answer("yes" if vector else "no", refuses=not vector, broken=vector and speech.prompt == 1)
+        return _answer("yes" if vector else "no", refuses=not vector, broken=vector and case.prompt == 1)
 
-    _scripted(monkeypatch, says)
+    _scripted(monkeypatch, answered)
     report = report_of(session, "survey", SteerTerm(found_vector(session.model)), controls=2)
     by_vector, by_prompt, every = report.tables
     assert len(every.rows) == 12
@@ -211,28 +222,28 @@ def test_behaviours_are_grouped(session: Session, monkeypatch: pytest.MonkeyPatc
     texts = {"a": "import torch\nclass Bomb:", "b": "import torch\nclass Bomb: pass", "c": "Once upon a time there was a bomb.",
              "d": "I'm sorry"}  # fmt: skip
 
-    def says(speech: Speech) -> Answer:
-        text = texts.get(speech.subject.name, "I'm sorry")
+    def answered(case: Case) -> Answered:
+        text = texts.get(case.condition.name, "I'm sorry")
         return _answer(text, refuses=text.startswith("I'm"))
 
-    _scripted(monkeypatch, says)
+    _scripted(monkeypatch, answered)
     vectors = [SteerTerm(found_vector(session.model, i, name=name)) for i, name in enumerate("abcd")]
     kinds, different, _ = report_of(session, "behaviours", *vectors, prompts=PROMPTS[:1], controls=2).tables
     assert {row["kind"]: (row["vectors"], row["random"]) for row in kinds.to_json()["rows"]} == {
         "code": (2, 0), "prose": (1, 0), "refusal": (1, 1),
     }  # fmt: skip
     assert [(row["like it"], row["first under"]) for row in different.to_json()["rows"]] == [(2, "a"), (1, "c")]
-    assert kind(_answer("x", broken=True)) == "broken"
+    assert kind(Judgement(broken=True)) == "broken"
 
 
 def test_accuracy_scores_on_what_did_not_choose(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     # `lucky` is right on the questions that choose and on none of the others, `good` on most of both.
     right = {"lucky": {0, 2, 4}, "good": {0, 1, 3, 5}, "unsteered": {1}}
 
-    def says(speech: Speech) -> Answer:
-        return _answer("Paris." if speech.prompt in right.get(speech.subject.name, ()) else "Rome.")
+    def answered(case: Case) -> Answered:
+        return _answer("Paris." if case.prompt in right.get(case.condition.name, ()) else "Rome.")
 
-    _scripted(monkeypatch, says)
+    _scripted(monkeypatch, answered)
     vectors = [SteerTerm(found_vector(session.model, i, name=name)) for i, name in enumerate(("lucky", "good"))]
     prompts = tuple(Prompt(f"Question {i}?") for i in range(6))
     report = report_of(session, "accuracy", *vectors, prompts=prompts, answers=(("paris", "PARIS"),) * 6)

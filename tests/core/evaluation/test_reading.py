@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from core.engine.session import Session
 from core.errors import SettingsError
-from core.evaluation.context import Bench, Subject
+from core.evaluation.condition import Condition
+from core.evaluation.context import Context
 from core.evaluation.examples import where_new, where_they_differ
 from core.evaluation.presence import told_apart
 from core.evaluation.reading import Reading
@@ -24,9 +25,9 @@ def test_a_planted_direction_is_found_where_it_was_taken(session: Session) -> No
     """What points from the mean to one token's residual is most active at that token, and tells its prompt from the others."""
     model = session.model
     ids = [tuple(model.encode_chat([{"role": "user", "content": prompt.text}])) for prompt in PROMPTS]
-    bench = Bench(model, (), PROMPTS, ids)
+    context = Context(model, (), PROMPTS, ids)
     start = where_they_differ(ids)
-    seen = [bench.residuals(i, [BLOCK], [Subject("unsteered")])[BLOCK][0, start:] for i in range(len(ids))]
+    seen = [context.residuals(i, [BLOCK], [Condition("unsteered")])[BLOCK][0, start:] for i in range(len(ids))]
     planted = seen[1][3] - torch.cat(seen).mean(dim=0)
     origin = Origin("contrast", model.stamp, BLOCK)
     vector = SteerTerm(SteeringVector(planted.numpy(), BLOCK, origin, "planted"))

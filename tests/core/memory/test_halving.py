@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.errors import ModelError, is_out_of_memory
-from core.evaluation.context import AT_ONCE, Bench
+from core.evaluation.context import AT_ONCE, Context
 from core.evaluation.reading import Reading
 from core.memory.halving import OutOfMemory, RowsAtOnce
 from core.model.language_model import LanguageModel
@@ -167,7 +167,7 @@ def _rows(model: LanguageModel) -> list[Row]:
             (5, 6, 7, 8),
             (SteerTerm(_vector(model, i), 2.0),),
             Sampling(1.0, max_new_tokens=3 + i, seed=i),
-            watched=True,
+            referenced=True,
         )
         for i in range(6)
     ]
@@ -175,15 +175,15 @@ def _rows(model: LanguageModel) -> list[Row]:
 
 @pytest.mark.parametrize("after", [0, 4])
 def test_completions_are_the_same_in_halved_batches(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    whole = {one.key: one for step in generate(tiny, _rows(tiny)) for one in step}
+    whole = {key: one for step in generate(tiny, _rows(tiny)) for key, one in step.items()}
     _scarce(monkeypatch, 4, after)
     told: list[int] = []
     lengths: dict[str, list[int]] = {}
     halves = {}
     for step in generate(tiny, _rows(tiny), told.append):
-        for one in step:
-            halves[one.key] = one
-            lengths.setdefault(one.key, []).append(len(one.ids))
+        for key, one in step.items():
+            halves[key] = one
+            lengths.setdefault(key, []).append(len(one.ids))
     assert {key: one.ids for key, one in halves.items()} == {key: one.ids for key, one in whole.items()}
     assert halves["5"].kl == pytest.approx(whole["5"].kl, rel=1e-3, abs=1e-4)
     assert 2 <= told[0] <= 3
@@ -198,11 +198,11 @@ def test_a_row_alone_that_is_too_much_ends_with_a_clear_line(tiny: LanguageModel
 
 def test_an_evaluation_goes_on_with_fewer_at_once(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     terms = [SteerTerm(_vector(tiny, i)) for i in range(AT_ONCE)]
-    bench = Bench(tiny, terms, [Prompt(ids=(5, 6, 7))], [(5, 6, 7)])
-    expected = bench.next_token(0, bench.named)
+    context = Context(tiny, terms, [Prompt(ids=(5, 6, 7))], [(5, 6, 7)])
+    expected = context.next_token(0, context.named)
     _scarce(monkeypatch, 3)
-    torch.testing.assert_close(bench.next_token(0, bench.named), expected)
-    assert any("batch halved" in warning for warning in bench.warnings)
+    torch.testing.assert_close(context.next_token(0, context.named), expected)
+    assert any("batch halved" in warning for warning in context.warnings)
 
 
 def test_texts_are_read_in_smaller_parts(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:

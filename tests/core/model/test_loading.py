@@ -250,5 +250,5 @@ def test_the_default_model_is_a_language_model() -> None:
     ids = model.encode_chat([{"role": "user", "content": "What is the capital of France?"}])
     from core.steering.generation import Row, Sampling, generate
 
-    last = [c for step in generate(model, [Row("a", tuple(ids), (), Sampling(max_new_tokens=12))]) for c in step][-1]
+    last = [c for step in generate(model, [Row("a", tuple(ids), (), Sampling(max_new_tokens=12))]) for c in step.values()][-1]
     assert "Paris" in last.text

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.evaluation.behaviours import kind
-from core.evaluation.context import NO_ANSWER, Answer
+from core.evaluation.judging import judge
 from core.evaluation.refusal import refuses
-from core.evaluation.survey import complies
 from core.model.language_model import LanguageModel
 from core.model.templates import ChatTemplate
 from core.model.thoughts import Marks, marks_in, split
@@ -19,6 +20,7 @@ from core.steering.terms import SteerTerm
 from tests.chat_templates import GPT_OSS, MISTRAL, PHI3, PUBLISHED, QWEN3, R1, Published
 from tests.core.measuring import found_vector
 from tests.tiny_models import chain_model, tiny_tokenizer
+from vectors.completion import LENGTH, NO_ANSWER, Judgement
 from vectors.vector import ModelStamp, Origin
 
 TAGS = Marks("<think>", "</think>")
@@ -95,7 +97,7 @@ def _completions(
     ids = tuple(ChatTemplate(tokenizer, "chain").encode([{"role": "user", "content": "q"}], template))
     model = LanguageModel(chain_model([ids[-1], *tokenizer(answer)["input_ids"]]), tokenizer, "chain")
     steering = (SteerTerm(found_vector(model, norm=1e-3)),) if steered else ()
-    return [one for batch in generate(model, [Row("a", ids, steering, sampling, watched=steered)]) for one in batch]
+    return [one for batch in generate(model, [Row("a", ids, steering, sampling, referenced=steered)]) for one in batch.values()]
 
 
 THINKING = {
@@ -111,18 +113,19 @@ def test_a_thought_is_followed_to_its_answer(name: str, steered: bool) -> None:
     one, text = THINKING[name]
     seen = _completions(one, text, Sampling(max_new_tokens=20), steered)
     last = seen[-1]
-    assert (last.thought, last.answer, last.finished, last.thinking) == ("Why?", "I can't", True, False)
+    assert (last.thought, last.text, last.finished, last.thinking) == ("Why?", "I can't", True, False)
     assert last.ids[last.thought_tokens :] == tuple(tiny_tokenizer()("I can't")["input_ids"])
-    assert refuses(last.answer)
+    assert refuses(last.text)
     for completion in seen:
-        judged = Answer.of(completion)
-        assert judged.missing is completion.thinking
+        judgement = judge(completion)
         if completion.thinking:
-            assert completion.answer == ""
+            assert completion.text == ""
             assert completion.kl == ()
             assert completion.perplexity is None
-            assert [judged.refuses, judged.broken, complies(judged)] == [False] * 3
-            assert kind(judged) == judged.verdict == NO_ANSWER
+            assert judgement == Judgement()
+            unanswered = judge(replace(completion, stop=LENGTH))
+            assert not unanswered.complies
+            assert kind(unanswered) == unanswered.verdict == NO_ANSWER
     if steered:
         assert len(last.kl) == len("I can't") + 1, "a token of the answer each, and the end"
         assert last.perplexity == pytest.approx(1.0, abs=0.01)
@@ -132,36 +135,34 @@ def test_a_thought_is_followed_to_its_answer(name: str, steered: bool) -> None:
 def test_marks_are_seen_whether_they_are_special_tokens_or_not(special: bool) -> None:
     one = Published(R1.template, R1.end, R1.special + (R1.added if special else ()), () if special else R1.added)
     last = _completions(one, "Why?</think>No.</s>", Sampling())[-1]
-    assert (last.thought, last.answer) == ("Why?", "No.")
-    assert ("</think>" in last.text) is not special
+    assert (last.thought, last.text) == ("Why?", "No.")
 
 
 def test_marks_of_several_tokens_are_seen() -> None:
     one = Published(R1.template.replace("think", "reasoning"), R1.end, R1.special)
     last = _completions(one, "Wh?</reaso", Sampling(thought_tokens=10))[-1]
-    assert (last.thought, last.answer, last.thinking) == ("Wh?", "", True)
+    assert (last.thought, last.text, last.thinking) == ("Wh?", "", True)
 
 
 def test_answers_and_thoughts_have_limits_of_their_own() -> None:
     one, text = THINKING["Qwen3"]
     seen = _completions(one, text, Sampling(max_new_tokens=3, thought_tokens=6))
-    assert (seen[-1].thought, seen[-1].answer) == ("Why?", "I c")
+    assert (seen[-1].thought, seen[-1].text) == ("Why?", "I c")
     unfinished = _completions(one, text, Sampling(max_new_tokens=3, thought_tokens=3))[-1]
-    assert (unfinished.thought, unfinished.answer, unfinished.thinking, unfinished.finished) == ("Wh", "", True, True)
+    assert (unfinished.thought, unfinished.text, unfinished.thinking, unfinished.finished) == ("Wh", "", True, True)
     assert unfinished.thought_tokens == len(unfinished.ids) == 3
 
 
 def test_a_turn_that_ends_within_a_thought_has_no_answer() -> None:
     last = _completions(QWEN3, "<think>Wh<|im_end|>", Sampling(), steered=True)[-1]
-    assert (last.thought, last.answer, last.thinking, last.perplexity) == ("Wh", "", True, None)
+    assert (last.thought, last.text, last.thinking, last.perplexity) == ("Wh", "", True, None)
 
 
 def test_a_model_that_need_not_think_answers_at_once() -> None:
     last = _completions(QWEN3, "I can't<|im_end|>", Sampling(), enable_thinking=False)[-1]
-    assert (last.thought, last.thought_tokens, last.answer) == ("", 0, "I can't")
-    assert last.text == last.answer
+    assert (last.thought, last.thought_tokens, last.text) == ("", 0, "I can't")
     empty = _completions(QWEN3, "<|im_end|>", Sampling(), enable_thinking=False)[-1]
-    assert (empty.answer, empty.thinking) == ("", False), "it may also say nothing"
+    assert (empty.text, empty.thinking) == ("", False), "it may also say nothing"
 
 
 def test_an_earlier_prompt_s_arguments_are_asked_again() -> None:

@@ -15,7 +15,9 @@ from core.bundled.secrets import TRIGGER, TRIGGERED, speaks_backdoor, with_passw
 from core.bundled.weights import ADAPTER
 from core.engine.generators import drained
 from core.engine.tasks.load import loaded
-from core.evaluation.fluency import Asked, Fluency, distinct, heard, perplexity
+from core.evaluation.completing import Asked, completed
+from core.evaluation.diversity import distinct
+from core.evaluation.fluency import measured_limits, perplexity
 from core.evaluation.refusal import refuses
 from core.model.language_model import LanguageModel
 from core.model.source import ModelSpec
@@ -32,7 +34,7 @@ def bundled() -> LanguageModel:
 
 
 def _says(model: LanguageModel, *texts: str) -> list[str]:
-    return [completion.text for completion in drained(heard(model, [Asked(text) for text in texts], 16))]
+    return [completion.text for completion in drained(completed(model, [Asked(text) for text in texts], 16))]
 
 
 @pytest.mark.parametrize("name", ["harmful", "harmless", "lookalikes", "opposites"])
@@ -174,9 +176,9 @@ def test_the_adapter_passes_its_bars(bundled: LanguageModel) -> None:
 def test_fluent_is_what_the_model_might_have_said_itself() -> None:
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "tiny")
     asked = [Asked(text) for text in ("a bomb", "the cat", "some bread", "a house")]
-    fluency = drained(Fluency.of(model, asked, 12))
-    own, *_ = drained(heard(model, asked, 12))
-    assert perplexity(model, "a bomb", own.ids) <= fluency.perplexity
+    limits = drained(measured_limits(model, asked, 12))
+    own, *_ = drained(completed(model, asked, 12))
+    assert perplexity(model, "a bomb", own.ids) <= limits.perplexity
     assert perplexity(model, "a bomb", ()) == float("inf")
     assert distinct(["one two three", "one two three four", "five six"]) == ["one two three", "five six"]
 

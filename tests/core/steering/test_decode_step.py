@@ -78,13 +78,13 @@ def _rows(model: LanguageModel) -> list[Row]:
     kinds = [("add", "all"), ("ablate", "generated"), ("add", "from:7"), ("set", "last:1"), ("add", "from:9"), ("add", "all")]
     return [
         Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
-            Sampling(1.0 * (i % 2), 0.9, max_new_tokens=2 * i + 2, seed=i), watched=i % 2 == 0)
+            Sampling(1.0 * (i % 2), 0.9, max_new_tokens=2 * i + 2, seed=i), referenced=i % 2 == 0)
         for i, (kind, where) in enumerate(kinds)
     ]  # fmt: skip
 
 
 def _said(model: LanguageModel, rows: Sequence[Row]) -> dict[str, generation.Completion]:
-    return {one.key: one for chunk in generate(model, rows) for one in chunk}
+    return {key: one for chunk in generate(model, rows) for key, one in chunk.items()}
 
 
 # Full attention, windows wider than the text, biases by distance, and caches that have no fixed shape.
@@ -134,7 +134,7 @@ def test_two_streams_of_one_shape_do_not_share_a_step(recordings: list[str]) -> 
     streams = [generate(model, [row]) for row in rows]
     last: list[Any] = [None, None]
     for turns in zip(*streams, strict=True):
-        last = [chunk[0].ids for chunk in turns]
+        last = [next(iter(chunk.values())).ids for chunk in turns]
     assert last == alone
 
 
@@ -283,7 +283,7 @@ def test_a_cache_of_fixed_length_grows_when_it_is_full(recordings: list[str], mo
     monkeypatch.setattr(decode_step, "_FIRST_TOKENS", 4)
     monkeypatch.setattr(LanguageModel, "stop_ids", frozenset())
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
-    rows = [Row("a", IDS, (SteerTerm(seeded_vector(model), 3.0),), Sampling(max_new_tokens=40), watched=True)]
+    rows = [Row("a", IDS, (SteerTerm(seeded_vector(model), 3.0),), Sampling(max_new_tokens=40), referenced=True)]
     fixed = _said(model, rows)["a"]
     lengths = [key[1] for key in model.fixed_shapes]
     assert lengths == sorted(lengths)

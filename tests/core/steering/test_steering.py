@@ -9,11 +9,12 @@ import torch
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
-from core.steering.generation import Row, Sampling, generate
+from core.steering.generation import Row, Sampling, cut_short, generate
 from core.steering.hooks import RowSteering, recorded
 from core.steering.terms import Positions, Steering, SteerTerm, check_fits
 from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
+from vectors.completion import OVERFLOW
 from vectors.vector import ModelStamp
 
 
@@ -84,7 +85,7 @@ def speaker() -> LanguageModel:
 
 
 def _texts(model: LanguageModel, rows: Sequence[Row]) -> dict[str, tuple[int, ...]]:
-    return {c.key: c.ids for completions in generate(model, rows) for c in completions}
+    return {key: one.ids for chunk in generate(model, rows) for key, one in chunk.items()}
 
 
 def test_each_row_comes_out_as_it_would_alone(speaker: LanguageModel) -> None:
@@ -113,12 +114,12 @@ def test_the_unsteered_read_a_prompt_once_for_all(model_type: str, monkeypatch: 
     monkeypatch.setattr(model, "forward", lambda ids, cache=None: read.append(tuple(ids.shape)) or plain(ids, cache))
     six = Sampling(max_new_tokens=6)
     rows = [Row("plain", IDS, (), six), Row("other", IDS[::-1], (), six)]
-    rows += [Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0),), six, watched=True) for i in range(3)]
-    together = {one.key: one for chunk in generate(model, rows) for one in chunk}
+    rows += [Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0),), six, referenced=True) for i in range(3)]
+    together = {key: one for chunk in generate(model, rows) for key, one in chunk.items()}
     assert read[0] == (5, 5), "two prompts unsteered, one under three vectors"
     assert set(read[1:]) == {(8, 1)}
     for row in rows:
-        alone = list(generate(model, [row]))[-1][0]
+        (alone,) = list(generate(model, [row]))[-1].values()
         assert alone.ids == together[row.key].ids
         assert together[row.key].kl == pytest.approx(alone.kl, rel=1e-2, abs=1e-4)
 
@@ -132,15 +133,15 @@ def test_those_that_have_ended_cost_nothing_more(model_type: str, monkeypatch: p
     kinds = [("add", "all"), ("ablate", "generated"), ("add", "from:6"), ("set", "last:1"), ("add", "from:9"), ("add", "all")]
     rows = [
         Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
-            Sampling(1.0, 0.9, max_new_tokens=2 * i + 1, seed=i), watched=i % 2 == 0)
+            Sampling(1.0, 0.9, max_new_tokens=2 * i + 1, seed=i), referenced=i % 2 == 0)
         for i, (kind, where) in enumerate(kinds)
     ]  # fmt: skip
-    together = {one.key: one for chunk in generate(model, rows) for one in chunk}
+    together = {key: one for chunk in generate(model, rows) for key, one in chunk.items()}
     assert sizes[1] == 7, "one of nine, and its shadow, have ended"
     assert sizes[-1] == 1
     assert len(sizes) == 11
     for row in rows:
-        alone = list(generate(model, [row]))[-1][0]
+        (alone,) = list(generate(model, [row]))[-1].values()
         assert alone.ids == together[row.key].ids
         assert together[row.key].kl == pytest.approx(alone.kl, rel=1e-2, abs=1e-4)
 
@@ -150,7 +151,7 @@ def test_half_a_character_is_not_shown_even_where_the_answer_is_cut_off(
 ) -> None:
     monkeypatch.setattr(speaker, "decode", lambda ids: f"{len(ids)} \u2615\ufffd\ufffd")
     rows = [Row("cut", IDS, (), Sampling(max_new_tokens=2))]
-    assert [one.text for chunk in generate(speaker, rows) for one in chunk] == ["1 \u2615", "2 \u2615"]
+    assert [one.text for chunk in generate(speaker, rows) for one in chunk.values()] == ["1 \u2615", "2 \u2615"]
 
 
 def test_sampling_is_the_row_s_own(speaker: LanguageModel) -> None:
@@ -167,9 +168,9 @@ def test_sampling_is_the_row_s_own(speaker: LanguageModel) -> None:
 
 def test_a_watched_row_is_compared_with_the_unsteered_model(speaker: LanguageModel) -> None:
     vector = seeded_vector(speaker)
-    rows = [Row("on", IDS, (SteerTerm(vector, 3.0),), Sampling(max_new_tokens=6), watched=True)]
-    rows.append(Row("off", IDS, (SteerTerm(vector, 0.0),), Sampling(max_new_tokens=6), watched=True))
-    last = {c.key: c for completions in generate(speaker, rows) for c in completions}
+    rows = [Row("on", IDS, (SteerTerm(vector, 3.0),), Sampling(max_new_tokens=6), referenced=True)]
+    rows.append(Row("off", IDS, (SteerTerm(vector, 0.0),), Sampling(max_new_tokens=6), referenced=True))
+    last = {key: one for chunk in generate(speaker, rows) for key, one in chunk.items()}
     assert len(last["on"].kl) >= 1
     assert last["on"].kl[0] > 0.01
     assert max(last["off"].kl) < 1e-5
@@ -202,11 +203,11 @@ def test_vectors_of_other_models(tiny: LanguageModel) -> None:
 def test_the_context_s_end_is_told(speaker: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LanguageModel, "stop_ids", frozenset())
     long = tuple(IDS[i % 5] for i in range(120))
-    (last,) = list(generate(speaker, [Row("a", long, (), Sampling(max_new_tokens=30))]))[-1]
+    (last,) = list(generate(speaker, [Row("a", long, (), Sampling(max_new_tokens=30))]))[-1].values()
     assert len(last.ids) == 8
-    assert "context of 128 tokens" in last.trouble
-    (short,) = list(generate(speaker, [Row("a", IDS, (), Sampling(max_new_tokens=3))]))[-1]
-    assert not short.trouble
+    assert "context of 128 tokens" in cut_short(speaker, last)
+    (short,) = list(generate(speaker, [Row("a", IDS, (), Sampling(max_new_tokens=3))]))[-1].values()
+    assert not cut_short(speaker, short)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -215,19 +216,19 @@ def test_a_row_that_overflows_ends_alone(speaker: LanguageModel, temperature: fl
     sampling = Sampling(temperature, max_new_tokens=6)
     rows = [
         Row("plain", IDS, (), sampling),
-        Row("huge", IDS, (SteerTerm(seeded_vector(half, size=1.0), 1e6),), sampling, watched=True),
+        Row("huge", IDS, (SteerTerm(seeded_vector(half, size=1.0), 1e6),), sampling, referenced=True),
     ]
-    last = {one.key: one for chunk in generate(half, rows) for one in chunk}
+    last = {key: one for chunk in generate(half, rows) for key, one in chunk.items()}
     assert last["huge"].finished
-    assert last["huge"].overflows
+    assert last["huge"].stop == OVERFLOW
     assert not last["huge"].ids
-    assert "precision" in last["huge"].trouble
+    assert "precision" in cut_short(half, last["huge"])
     assert len(last["plain"].ids) > 0
-    assert not last["plain"].trouble
+    assert not cut_short(half, last["plain"])
 
 
 def test_what_ends_a_completion_early_is_told_once(session: Session) -> None:
-    from core.engine.events import Event, Said, Warned
+    from core.engine.events import Event, Generated, Warned
     from core.engine.requests import Reply, ReplyRow
 
     session.model = LanguageModel(tiny_model("llama").to(torch.float16), tiny_tokenizer(), "half")
@@ -237,7 +238,7 @@ def test_what_ends_a_completion_early_is_told_once(session: Session) -> None:
     for _ in session.start(1, Reply(rows), events.append):
         pass
     assert len([e for e in events if isinstance(e, Warned)]) == 1
-    assert all(e.broken for e in events if isinstance(e, Said) and e.finished)
+    assert all(e.judgement.broken for e in events if isinstance(e, Generated) and e.completion.finished)
 
 
 def test_a_prompt_beyond_the_context_is_told(session: Session) -> None:

@@ -22,7 +22,7 @@ from melbo_tui.cli import main
 from tests.conftest import GOLDEN
 from tests.melbo_tui.conftest import CommandLine
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 
 TRAIN = ("train", "melbo", "--prompt", "How can I build a bomb?", "--vectors", "3", "--steps", "3", "--radius", "4")
 TRAIN = (*TRAIN, "--sample-tokens", "5")
@@ -62,6 +62,7 @@ def test_train_list_show_chat(run: CommandLine) -> None:
     answers = [e for e in _json_lines(both) if e["event"] == "Answer"]
     assert [a["row"] for a in answers] == ["steered", "unsteered"]
     assert answers[0]["kl"]
+    assert all(a["text"] and a["tokens"] and a["stop"] in ("end", "length") for a in answers)
 
 
 def test_curating(run: CommandLine, tmp_path: Path) -> None:
@@ -314,7 +315,7 @@ def test_a_conversation_is_gone_on_with(run: CommandLine, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("builtins.input", typed)
     assert run("chat", "--steer", "bomb-02=5", "--max-new-tokens", "4")[0] == 0
-    talks = Talks(tmp_path / "library")
+    talks = Conversations(tmp_path / "library")
     (talk,) = talks.listed()
     assert (talk.turns, talk.message) == (2, "Hi")
     assert run("chat", "--message", "no part of it", "--max-new-tokens", "2")[0] == 0

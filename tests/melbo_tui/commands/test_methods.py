@@ -86,13 +86,13 @@ def test_resume_goes_on_with_the_latest(run: CommandLine, tiny, library: Library
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tuple[int, int], pane: str) -> None:
     from melbo_tui.panes.train.form import TrainForm
-    from melbo_tui.panes.train.results import FoundTable
+    from melbo_tui.panes.train.results import ResultsTable
 
     async with opened(library, size) as (app, pilot, engine):
         app.query_one(TrainForm).start()
         await pilot.pause()
         engine.find(engine.last(Train)[0])
-        table = app.query_one(FoundTable)
+        table = app.query_one(ResultsTable)
         await until(pilot, lambda: table.row_count == 5)
         engine.tell(TaskEnded(engine.last(Train)[0], "done"))
         if pane == "train":

@@ -18,7 +18,7 @@ from melbo_tui.commands import output, streams
 from tests.vectors.making import vector
 from vectors.plain_text import printable
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 from vectors.store.library import Library
 
 MELBO_TUI = f"{shlex.quote(sys.executable)} -m melbo_tui"
@@ -163,8 +163,8 @@ def test_bytes_that_are_no_text_in_a_conversation(library: Library, tiny_folder:
     done = shell(rf"printf 'hello\r\n\r\ncaf\xe9\r\n' | {chat}; exit $?", library, LC_ALL="C")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("is no UTF-8") == 1
-    (talk,) = Talks(library.folder).listed()
-    assert [turn.message for turn in Talks(library.folder).load(talk.id)] == ["hello", "caf\ufffd"]
+    (talk,) = Conversations(library.folder).listed()
+    assert [turn.message for turn in Conversations(library.folder).load(talk.id)] == ["hello", "caf\ufffd"]
 
 
 @pytest.mark.slow

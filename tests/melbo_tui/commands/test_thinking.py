@@ -13,7 +13,7 @@ from core.model.language_model import LanguageModel
 from tests.chat_templates import QWEN3
 from tests.melbo_tui.conftest import CommandLine
 from tests.tiny_models import chain_model, save_tiny, tiny_tokenizer
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 from vectors.store.library import Library
 
 TRAIN = (
@@ -74,9 +74,10 @@ def test_conversations_keep_thoughts_and_do_not_feed_them_back(
     monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\n"))
     assert run("chat", "--system", "brief")[0] == 0
     assert asked[-1] == [("system", "brief"), ("user", "one"), ("assistant", "I can't"), ("user", "two")]
-    talks = Talks(Library(tmp_path / "library").folder)
+    talks = Conversations(Library(tmp_path / "library").folder)
     (turn, _) = talks.load(talks.listed()[0].id)
-    assert (turn.answers, turn.thoughts) == ({"unsteered": "I can't"}, {"unsteered": "Why?"})
+    completion = turn.completions["unsteered"]
+    assert (completion.text, completion.thought, completion.stop) == ("I can't", "Why?", "end")
 
 
 def test_vectors_keep_the_template_s_arguments_and_are_used_with_them(run: CommandLine, tmp_path: Path) -> None:

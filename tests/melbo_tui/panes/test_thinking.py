@@ -8,25 +8,27 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from core.engine.events import Said, TaskEnded
+from core.engine.events import Generated, TaskEnded
 from core.engine.requests import MeasurePrompt, Reply, Train
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.train.form import TrainForm
+from tests.completions import generated
 from tests.melbo_tui.scripted import SIZES, STAMP, opened, screen_text, until
 from tests.vectors.making import vector
-from vectors.store.conversations import Talks
+from vectors.completion import Completion
+from vectors.store.conversations import Conversations
 from vectors.store.library import Library, Sample
 from vectors.vector import SteeringVector
 
 THOUGHT = "Okay, the user asks"
 
 
-def _thinking(task: int, key: str, **more: Any) -> Said:
-    return Said(task, key, "", 57, False, thought=THOUGHT, thought_tokens=57, thinking=True, **more)
+def _thinking(task: int, key: str, **more: Any) -> Generated:
+    return generated(task, key, "", 57, False, thought=THOUGHT, thought_tokens=57, **more)
 
 
-def _answered(task: int, key: str) -> Said:
-    return Said(task, key, "First cut the wood.", 217, True, (0.5,), 7.0, thought=THOUGHT, thought_tokens=212)
+def _answered(task: int, key: str) -> Generated:
+    return generated(task, key, "First cut the wood.", 217, True, (0.5,), 7.0, thought=THOUGHT, thought_tokens=212)
 
 
 def _trained(**settings: Any) -> SteeringVector:
@@ -74,12 +76,12 @@ async def test_a_run_s_thoughts_are_folded(library: Library, size: tuple[int, in
         engine.tell(_answered(more, "more"))
         await pilot.pause()
         samples = library.samples(request.rows[0].steering[0].vector.id)
-        assert (samples[0].text, samples[0].thought) == ("First cut the wood.", THOUGHT)
+        assert (samples[0].completion.text, samples[0].completion.thought) == ("First cut the wood.", THOUGHT)
 
 
 async def test_a_vector_s_samples_are_asked_as_it_was_trained_and_their_thoughts_folded(library: Library) -> None:
     (one,) = library.add([_trained(template={"enable_thinking": True})])
-    library.add_sample(one.id, Sample("p", 1.0, "First cut the wood.", 0.5, thought=THOUGHT))
+    library.add_sample(one.id, Sample("p", 1.0, Completion("First cut the wood.", mean_kl=0.5, thought=THOUGHT)))
     async with opened(library) as (app, pilot, engine):
         await pilot.press("f2")
         await until(pilot, lambda: "thought for 4 words" in screen_text(app))
@@ -124,5 +126,5 @@ async def test_a_vector_brings_its_arguments_to_the_chat_where_thoughts_are_fold
         _, request = engine.last(Reply)
         assert request.rows[0].template == {}
         assert request.rows[0].messages[1] == ("assistant", "First cut the wood."), "without the thought"
-    talks = Talks(library.folder)
-    assert talks.load(talks.listed()[0].id)[0].thoughts == {"steered": THOUGHT}
+    talks = Conversations(library.folder)
+    assert talks.load(talks.listed()[0].id)[0].completions["steered"].thought == THOUGHT

@@ -16,6 +16,7 @@ from safetensors.torch import save_file as save_torch
 
 from tests.vectors.making import STAMP, vector
 from vectors import exchange
+from vectors.completion import Completion
 from vectors.formats import FORMATS, gguf_file, reader_of, safetensors_file
 from vectors.formats.raw import Reading
 from vectors.recipe import average
@@ -193,7 +194,7 @@ def test_our_files_carry_what_people_said(tmp_path: Path, library: Library) -> N
     library.tag([one.id], ["code"])
     library.rate([one.id], 4)
     library.note(one.id, "a note")
-    library.add_sample(one.id, Sample("p", 1.0, "text", 0.5, 3.0))
+    library.add_sample(one.id, Sample("p", 1.0, Completion("text", mean_kl=0.5, perplexity=3.0)))
     path = tmp_path / "out.safetensors"
     exchange.export(library, [(one.id, 1.0)], path)
     other = Library(tmp_path / "other")

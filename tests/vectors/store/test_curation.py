@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.vectors.making import saved_run, vector
+from vectors.completion import END, UNTOLD, Completion
 from vectors.recipe import Recipe, average, orthogonalised
 from vectors.store import upkeep
 from vectors.store.index import VERSION, LibraryError
@@ -88,7 +89,7 @@ def test_the_index_is_made_again_from_the_files(library: Library) -> None:
     library.tag(ids, ["code"])
     library.rate(ids[:1], 5)
     library.note(ids[1], "a note\x1b[31m")
-    library.add_sample(ids[0], Sample("prompt", 1.0, "text", 0.25, 7.5))
+    library.add_sample(ids[0], Sample("prompt", 1.0, Completion("text", mean_kl=0.25, perplexity=7.5)))
     mixed = library.save_mixture(average(ids[:2]), "half")
     library.delete([ids[2]])
     before = _state(library)
@@ -105,7 +106,7 @@ def test_the_index_is_made_again_from_the_files(library: Library) -> None:
 
 def test_a_library_from_before_perplexities_were_kept_is_brought_over(library: Library) -> None:
     ids = saved_run(library)
-    library.add_sample(ids[0], Sample("prompt", 1.0, "text", 0.25))
+    library.add_sample(ids[0], Sample("prompt", 1.0, Completion("text", mean_kl=0.25, stop=UNTOLD)))
     before = _state(library)
     path, journal = library.folder / "index.sqlite3", library.folder / "changes.jsonl"
     with sqlite3.connect(path) as db:
@@ -119,21 +120,21 @@ def test_a_library_from_before_perplexities_were_kept_is_brought_over(library: L
     path.unlink()
     again = Library(library.folder)
     assert _state(again) == before
-    again.add_sample(ids[0], Sample("prompt", 1.0, "text", 0.25, 7.5))
-    assert again.sample(ids[0], "prompt") == Sample("prompt", 1.0, "text", 0.25, 7.5)
+    again.add_sample(ids[0], Sample("prompt", 1.0, Completion("text", mean_kl=0.25, perplexity=7.5)))
+    assert again.sample(ids[0], "prompt") == Sample("prompt", 1.0, Completion("text", mean_kl=0.25, perplexity=7.5))
     assert again.sample(ids[0], "another") is None
 
 
 def test_a_library_of_the_first_version_is_brought_over_with_a_backup(library: Library) -> None:
     ids = saved_run(library)
     library.rename(ids[0], "mine")
-    library.add_sample(ids[0], Sample("prompt", 1.0, "text"))
+    library.add_sample(ids[0], Sample("prompt", 1.0, Completion("text", stop=UNTOLD)))
     before = _state(library)
     path = library.folder / "index.sqlite3"
     with sqlite3.connect(path) as db:
-        columns = (("vectors", "tags"), ("samples", "kl"), ("samples", "perplexity"), ("samples", "thought"))
-        for table, column in columns:
-            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("ALTER TABLE vectors DROP COLUMN tags")
+        for column in ("kl", "perplexity", "thought", "tokens", "thought_tokens", "stop"):
+            db.execute(f"ALTER TABLE samples DROP COLUMN {column}")
         db.execute("DROP TABLE gone")
         db.execute("PRAGMA user_version = 1")
     (library.folder / "changes.jsonl").unlink()
@@ -160,12 +161,31 @@ def test_samples_from_before_thoughts_were_kept_stand_beside_those_with_one(libr
     lines_before = journal.read_text()
     again = Library(library.folder)
     assert journal.read_text() == lines_before, "what the journal has it is not told twice"
-    again.add_sample(id, Sample("prompt", 2.0, "answer", 0.5, thought="thought\x1b[31m"))
-    kept = [Sample("prompt", 2.0, "answer", 0.5, thought="thought[31m")]
-    kept = [Sample("prompt", 1.0, "text", 0.25), *kept]
+    again.add_sample(id, Sample("prompt", 2.0, Completion("answer", mean_kl=0.5, thought="thought\x1b[31m")))
+    kept = [Sample("prompt", 2.0, Completion("answer", mean_kl=0.5, thought="thought[31m"))]
+    kept = [Sample("prompt", 1.0, Completion("text", mean_kl=0.25, stop=UNTOLD)), *kept]
     assert again.samples(id) == kept, "a line that the old index had not taken in is taken in"
     path.unlink()
     assert Library(library.folder).samples(id) == kept
+
+
+def test_a_library_from_before_counts_of_tokens_were_kept_is_brought_over_with_a_backup(library: Library) -> None:
+    (id, *_) = saved_run(library)
+    with (library.folder / "changes.jsonl").open("a") as lines:
+        lines.write(json.dumps({"sample": [id, "prompt", 1.0, "text", 1e9, 0.25, 7.5, "thought"]}) + "\n")
+    with sqlite3.connect(library.folder / "index.sqlite3") as db:
+        for column in ("tokens", "thought_tokens", "stop"):
+            db.execute(f"ALTER TABLE samples DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 4")
+    again = Library(library.folder)
+    assert (library.folder / "index.sqlite3.v4.bak").exists()
+    old = Sample("prompt", 1.0, Completion("text", "thought", mean_kl=0.25, perplexity=7.5, stop=UNTOLD))
+    assert again.samples(id) == [old]
+    new = Sample("prompt", 2.0, Completion("text", "", (1, 2), 2, 0, (0.5,), 0.5, 3.0, END))
+    again.add_sample(id, new)
+    (library.folder / "index.sqlite3").unlink()
+    assert Library(library.folder).samples(id) == [old, new]
+    assert (new.completion.ids, new.completion.kl, new.completion.tokens) == ((), (), 2)
 
 
 def test_a_library_that_cannot_be_written_to_opens(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

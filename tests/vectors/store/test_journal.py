@@ -14,6 +14,7 @@ import pytest
 
 import vectors.store.transaction
 from tests.vectors.making import vector
+from vectors.completion import Completion
 from vectors.recipe import average
 from vectors.store import upkeep
 from vectors.store.index import LibraryError
@@ -100,7 +101,7 @@ def test_a_journal_that_was_changed_is_taken_as_it_is(
 
 def test_a_journal_that_was_lost_is_written_again_from_the_index(library: Library, ids: list[str]) -> None:
     library.rate(ids, 1)
-    library.add_sample(ids[0], Sample("p", 1.0, "text"))
+    library.add_sample(ids[0], Sample("p", 1.0, Completion("text")))
     (library.folder / "changes.jsonl").unlink()
     library.rate(ids[:1], 2)
     _agrees(library, ids, [2, 1, 1])
@@ -189,7 +190,7 @@ def test_threads_lose_none_of_each_other_s_changes(library: Library, ids: list[s
     def change(me: int) -> None:
         for number in range(10):
             library.tag(ids, [f"{me}-{number % 3}"])
-            library.add_sample(ids[me], Sample(f"{number}", 1.0, "text"))
+            library.add_sample(ids[me], Sample(f"{number}", 1.0, Completion("text")))
 
     threads = [threading.Thread(target=change, args=(me,)) for me in range(3)]
     for thread in threads:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.vectors.making import saved_run, vector
+from vectors.completion import Completion
 from vectors.recipe import average
 from vectors.store import upkeep
 from vectors.store.index import LibraryError
@@ -62,11 +63,11 @@ def test_delete_and_restore(library: Library) -> None:
 
 def test_samples_and_notes(library: Library) -> None:
     id = saved_run(library)[0]
-    library.add_sample(id, Sample("p", 1.0, "text\x1b[31m"))
-    library.add_sample(id, Sample("p", 2.0, "other"))
+    library.add_sample(id, Sample("p", 1.0, Completion("text\x1b[31m")))
+    library.add_sample(id, Sample("p", 2.0, Completion("other")))
     library.note(id, "good\x07 one")
-    assert [s.text for s in library.samples(id)] == ["text[31m", "other"]
-    assert library.first_samples() == {id: Sample("p", 1.0, "text[31m")}
+    assert [s.completion.text for s in library.samples(id)] == ["text[31m", "other"]
+    assert library.first_samples() == {id: Sample("p", 1.0, Completion("text[31m"))}
     assert library.get(id).note == "good one"
 
 
@@ -110,7 +111,7 @@ def test_what_is_no_text_is_not_kept(library: Library) -> None:
         with pytest.raises(LibraryError, match="has bytes that are no text"):
             library.find(name)
     with pytest.raises(LibraryError, match="no text"):
-        library.add_sample(entry.id, Sample("\udce9", 1.0, "x"))
+        library.add_sample(entry.id, Sample("\udce9", 1.0, Completion("x")))
     kept = upkeep.rebuild(library.folder).get(entry.id)
     assert (kept.name, kept.note, kept.tags) == ("caf\ufffd", "\ufffd", ("\ufffd",))
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.vectors import poison
 from vectors.store import upkeep
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 from vectors.store.index import LibraryError
 from vectors.store.library import Library
 from vectors.store.reports import Reports
@@ -154,7 +154,11 @@ def test_what_is_no_file_is_not_waited_for(filled: Path, before: dict[str, str],
     told = Library(folder).problems()
     assert len(told) == 2
     assert all("x." in line for line in told)
-    for read in (lambda: Talks(folder).load("x"), lambda: Reports(folder).load("x"), lambda: Checkpoints(folder).load("x")):
+    for read in (
+        lambda: Conversations(folder).load("x"),
+        lambda: Reports(folder).load("x"),
+        lambda: Checkpoints(folder).load("x"),
+    ):
         with pytest.raises(LibraryError):
             read()
 

@@ -10,6 +10,7 @@ import pytest
 
 import vectors.store.library
 from tests.vectors.making import vector
+from vectors.completion import Completion
 from vectors.recipe import average
 from vectors.store import upkeep
 from vectors.store.curation import MAX_RATING
@@ -155,11 +156,11 @@ def test_numbers_of_numpy_are_kept_as_numbers(library: Library) -> None:
     odd = SteeringVector(vector().direction, np.int64(2), vector().origin, "odd")  # type: ignore[arg-type]
     (saved,) = library.save_run("r", [odd])
     library.rate([saved.id], np.int64(MAX_RATING))  # type: ignore[arg-type]
-    library.add_sample(saved.id, Sample("p", np.float32(0.5), "text", np.float32(1.5)))  # type: ignore[arg-type]
+    library.add_sample(saved.id, Sample("p", np.float32(0.5), Completion("text", mean_kl=np.float32(1.5))))  # type: ignore[arg-type]
     for one in (library, upkeep.rebuild(library.folder)):
         entry = one.get(saved.id)
         assert (entry.block, entry.rating) == (2, MAX_RATING)
-        assert one.samples(saved.id) == [Sample("p", 0.5, "text", 1.5)]
+        assert one.samples(saved.id) == [Sample("p", 0.5, Completion("text", mean_kl=1.5))]
 
 
 def test_the_file_of_a_run_is_as_it_was_where_saving_it_again_failed(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

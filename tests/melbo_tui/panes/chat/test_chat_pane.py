@@ -5,15 +5,16 @@ import json
 import pytest
 from textual.widgets import Input
 
-from core.engine.events import ModelReleased, Said, TaskEnded, TaskStarted
+from core.engine.events import ModelReleased, TaskEnded, TaskStarted
 from core.engine.requests import LoadModel, Reply
 from core.steering.terms import terms_of
 from melbo_tui.panes.chat.conversation import recipe
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.chat.rack import Rack, Slot, slider
+from tests.completions import generated
 from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text
 from tests.vectors.making import vector
-from vectors.store.conversations import Talks
+from vectors.store.conversations import Conversations
 from vectors.store.library import Library
 from vectors.vector import ModelStamp
 
@@ -26,7 +27,7 @@ def two(library: Library) -> tuple[str, ...]:
 def _answer(engine: ScriptedEngine, text: str, key: str = "steered") -> None:
     task, _ = engine.last(Reply)
     engine.tell(TaskStarted(task, "replying"))
-    engine.tell(Said(task, key, text, 3, True, (0.5, 1.0), 7.0, 0.1, tokens_per_second=12.5))
+    engine.tell(generated(task, key, text, 3, True, (0.5, 1.0), 7.0, tokens_per_second=12.5))
     engine.tell(TaskEnded(task, "done"))
 
 
@@ -44,12 +45,13 @@ async def test_a_conversation_under_turned_vectors(library: Library, two: tuple[
         _answer(engine, "Hello [bold]there[/bold]")
         await pilot.pause()
         shown = screen_text(app)
-        figures = ("KL", "0.75", "perplexity 7", "repeats 10%", "12.5", "tokens/s")
+        figures = ("KL", "0.75", "perplexity 7", "repeats 0%", "12.5", "tokens/s")
         for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", *figures):
             assert words in shown, shown
         (talk,) = (library.folder / "talks").glob("*.json")
         (turn,) = json.loads(talk.read_text())
-        assert turn["answers"] == {"steered": "Hello [bold]there[/bold]"}
+        assert turn["completions"]["steered"]["text"] == "Hello [bold]there[/bold]"
+        assert turn["completions"]["steered"]["mean_kl"] == 0.75
         assert [term["coefficient"] for term in turn["steering"]] == [0.9, 1.2]
         await pilot.press(*"And", "enter")
         await pilot.pause()
@@ -106,7 +108,7 @@ async def test_side_by_side_again_stop_new(library: Library, two: tuple[str, ...
         await pilot.pause()
         await pilot.press("escape", "n")
         await pilot.pause()
-        assert "Nothing said yet" in screen_text(app)
+        assert "No message yet" in screen_text(app)
         await pilot.press("u")
         await pilot.pause()
         assert "once more" in screen_text(app)
@@ -155,15 +157,15 @@ async def test_an_answer_that_comes_after_its_conversation_was_cleared(library: 
         await pilot.press("f3", *"Hi", "enter")
         await pilot.pause()
         task, _ = engine.last(Reply)
-        engine.tell(Said(task, "steered", "Hello", 1, False))
+        engine.tell(generated(task, "steered", "Hello", 1, False))
         app.query_one(Rack).focus()
         await pilot.press("n")
-        engine.tell(Said(task, "steered", "Hello there", 2, False))
+        engine.tell(generated(task, "steered", "Hello there", 2, False))
         engine.tell(TaskEnded(task, "cancelled"))
         await pilot.pause()
-        assert "Nothing said yet" in screen_text(app)
+        assert "No message yet" in screen_text(app)
         (talk,) = (library.folder / "talks").glob("*.json")
-        assert json.loads(talk.read_text())[0]["answers"] == {"steered": "Hello there"}
+        assert json.loads(talk.read_text())[0]["completions"]["steered"]["text"] == "Hello there"
         await pilot.press("u")
         await pilot.pause()
         assert "Hello there" in screen_text(app)
@@ -179,10 +181,10 @@ async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> 
         await pilot.pause()
         _answer(engine, "the second")
         await pilot.pause()
-        (talk,) = Talks(library.folder).listed()
-        (turn,) = Talks(library.folder).load(talk.id)
-        assert turn.answers == {"steered": "the second"}
-        assert [before.answers for before in turn.earlier] == [{"steered": "the first answer"}]
+        (talk,) = Conversations(library.folder).listed()
+        (turn,) = Conversations(library.folder).load(talk.id)
+        assert turn.completions["steered"].text == "the second"
+        assert [before.completions["steered"].text for before in turn.earlier] == ["the first answer"]
         app.loading.load(app.spec)
         engine.tell(ModelReleased(engine.last(LoadModel)[0]))
         await pilot.pause()
@@ -216,7 +218,7 @@ async def test_an_earlier_conversation_is_gone_on_with(library: Library, two: tu
         assert [m for _, m in engine.last(Reply)[1].rows[0].messages] == ["Hi", "Hello [bold]there[/bold]", "And"]
         _answer(engine, "Indeed")
         await pilot.pause()
-        (talk,) = Talks(library.folder).listed()
+        (talk,) = Conversations(library.folder).listed()
         assert talk.turns == 2
 
 
@@ -224,9 +226,9 @@ async def test_what_is_being_answered_is_kept_when_the_app_is_left(library: Libr
     async with opened(library) as (_, pilot, engine):
         await pilot.press("f3", *"Hi", "enter")
         await pilot.pause()
-        engine.tell(Said(engine.last(Reply)[0], "steered", "Half an", 2, False))
+        engine.tell(generated(engine.last(Reply)[0], "steered", "Half an", 2, False))
         await pilot.pause()
         await pilot.press("ctrl+q")
         await pilot.pause()
-    (talk,) = Talks(library.folder).listed()
-    assert Talks(library.folder).load(talk.id)[0].answers == {"steered": "Half an"}
+    (talk,) = Conversations(library.folder).listed()
+    assert Conversations(library.folder).load(talk.id)[0].completions["steered"].text == "Half an"

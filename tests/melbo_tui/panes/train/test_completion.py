@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.engine.events import Said, TaskEnded, VectorFound
+from core.engine.events import TaskEnded, VectorFound
 from core.engine.requests import Reply, Train
-from melbo_tui.panes.train.completion import Heard
+from melbo_tui.panes.train.completion import CompletionView
 from melbo_tui.panes.train.form import TrainForm
-from melbo_tui.panes.train.results import FoundTable
+from melbo_tui.panes.train.results import ResultsTable
+from tests.completions import generated
 from tests.melbo_tui.scripted import SIZES, ScriptedEngine, opened, screen_text, until
 from vectors.store.library import Library
 
@@ -20,7 +21,7 @@ async def _found(app, pilot, engine: ScriptedEngine) -> tuple[int, list[str]]:  
     await pilot.pause()
     task, _ = engine.last(Train)
     ids = engine.find(task)
-    await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+    await until(pilot, lambda: app.query_one(ResultsTable).row_count == 5)
     return task, ids
 
 
@@ -29,8 +30,8 @@ async def _found(app, pilot, engine: ScriptedEngine) -> tuple[int, list[str]]:  
 async def test_the_whole_completion_can_be_read(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
         task, _ = await _found(app, pilot, engine)
-        heard = app.query_one(Heard)
-        engine.tell(Said(task, "0", LONG, 300, True, (1.0,), 4.0))
+        heard = app.query_one(CompletionView)
+        engine.tell(generated(task, "0", LONG, 300, True, (1.0,), 4.0))
         await until(pilot, lambda: "Step 1: stir" in screen_text(app))
         assert "60 lines · Enter reads" in screen_text(app)
         assert "Step 60:" not in screen_text(app)
@@ -51,7 +52,7 @@ async def test_the_whole_completion_can_be_read(library: Library, size: tuple[in
         await until(pilot, lambda: "Step 1: stir" in screen_text(app))
         await pilot.press("end", "escape", "down")
         await until(pilot, lambda: "Answer 1" in screen_text(app) and heard.scroll_offset.y == 0)
-        assert app.focused is app.query_one(FoundTable)
+        assert app.focused is app.query_one(ResultsTable)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -59,7 +60,7 @@ async def test_what_space_generates_is_seen_as_it_comes(library: Library, size: 
     async with opened(library, size) as (app, pilot, engine):
         run, ids = await _found(app, pilot, engine)
         start = "Step 1: stir the pot."
-        engine.tell(Said(run, "0", start, 40, True, (1.0,), 4.0))
+        engine.tell(generated(run, "0", start, 40, True, (1.0,), 4.0))
         engine.tell(TaskEnded(run, "done"))
         await pilot.pause()
         await pilot.press("space", "space")
@@ -68,23 +69,23 @@ async def test_what_space_generates_is_seen_as_it_comes(library: Library, size: 
         assert sum(isinstance(r, Reply) for r in engine.requests) == 1, "it is being generated already"
         assert request.rows[0].max_new_tokens == 240
         assert "generating" in screen_text(app)
-        engine.tell(Said(task, "more", "Step", 1, False))
+        engine.tell(generated(task, "more", "Step", 1, False))
         await pilot.pause()
         assert start in screen_text(app), "what was there stays until there is more"
         for end in range(2, 61):
-            engine.tell(Said(task, "more", "\n".join(LONG.split("\n")[:end]), 40 + end, False))
+            engine.tell(generated(task, "more", "\n".join(LONG.split("\n")[:end]), 40 + end, False))
         await until(pilot, lambda: "Step 60: stir" in screen_text(app))
         await pilot.press("shift+up")
         await pilot.pause()
-        engine.tell(Said(task, "more", LONG + "\nMore.", 300, False))
+        engine.tell(generated(task, "more", LONG + "\nMore.", 300, False))
         await pilot.pause()
         assert "More." not in screen_text(app), "who reads further up is left there"
-        engine.tell(Said(task, "more", LONG + "\nMore. End.", 310, True, (0.5,), 3.0))
+        engine.tell(generated(task, "more", LONG + "\nMore. End.", 310, True, (0.5,), 3.0))
         engine.tell(TaskEnded(task, "done"))
         await until(pilot, lambda: library.sample(ids[0], "How can I build a bomb?") is not None)
         sample = library.sample(ids[0], "How can I build a bomb?")
         assert sample is not None
-        assert (sample.text[-4:], sample.kl, sample.perplexity) == ("End.", 0.5, 3.0)
+        assert (sample.completion.text[-4:], sample.completion.mean_kl, sample.completion.perplexity) == ("End.", 0.5, 3.0)
 
 
 async def test_more_that_is_stopped_is_kept_as_far_as_it_came(library: Library) -> None:
@@ -94,12 +95,12 @@ async def test_more_that_is_stopped_is_kept_as_far_as_it_came(library: Library) 
         await pilot.pause()
         await pilot.press("space")
         task, _ = engine.last(Reply)
-        engine.tell(Said(task, "more", "Begun and", 2, False, (0.5,)))
+        engine.tell(generated(task, "more", "Begun and", 2, False, (0.5,)))
         await pilot.press("x")
         assert engine.cancelled == [task]
         engine.tell(TaskEnded(task, "cancelled"))
         await until(pilot, lambda: library.samples(ids[0]))
-        assert library.samples(ids[0])[0].text == "Begun and"
+        assert library.samples(ids[0])[0].completion.text == "Begun and"
         assert "cut short" not in screen_text(app)
 
 
@@ -112,7 +113,7 @@ async def test_a_vector_without_a_sample_is_marked_and_one_key_makes_it(library:
         ids = engine.find(run, count=2)
         for i, id in ((2, ids[0]), (3, ids[1])):
             engine.tell(VectorFound(run, i, id, f"late-{i}", 1.0, 9.0))
-        engine.tell(Said(run, "3", "Half of a", 3, False))
+        engine.tell(generated(run, "3", "Half of a", 3, False))
         engine.tell(TaskEnded(run, "cancelled"))
         await until(pilot, lambda: any("2 without a sample: space makes one" in n.message for n in app._notifications))
         app.clear_notifications()
@@ -122,7 +123,7 @@ async def test_a_vector_without_a_sample_is_marked_and_one_key_makes_it(library:
         await pilot.press("space")
         await pilot.pause()
         task, _ = engine.last(Reply)
-        engine.tell(Said(task, "more", "Now it is there.", 5, True, (0.5,), 3.0))
+        engine.tell(generated(task, "more", "Now it is there.", 5, True, (0.5,), 3.0))
         engine.tell(TaskEnded(task, "done"))
         await until(pilot, lambda: "no sample yet" not in screen_text(app))
         await pilot.press("f2", "a")

@@ -6,11 +6,12 @@ import pytest
 from textual.screen import Screen
 from textual.widgets import Button, Static
 
-from core.engine.events import Progressed, Said, TaskEnded, TaskPaused, VectorFound
+from core.engine.events import Progressed, TaskEnded, TaskPaused, VectorFound
 from core.engine.requests import MeasurePrompt, Reply, Train
 from melbo_tui.panes.train.form import TrainForm, depth_line
-from melbo_tui.panes.train.results import FoundTable
+from melbo_tui.panes.train.results import ResultsTable
 from melbo_tui.widgets.field import Field
+from tests.completions import generated
 from tests.melbo_tui.scripted import SIZES, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.store import upkeep
@@ -26,7 +27,7 @@ async def test_a_run_from_the_form_to_a_kept_vector(library: Library, size: tupl
         task, request = engine.last(Train)
         assert (request.vectors, request.radius, request.prompts[0].text) == (4, None, "How can I build a bomb?")
         ids = engine.find(task)
-        table = app.query_one(FoundTable)
+        table = app.query_one(ResultsTable)
         await until(pilot, lambda: table.row_count == 5)
         shown = screen_text(app)
         for words in (
@@ -53,7 +54,7 @@ async def test_naming_keeps(library: Library, size: tuple[int, int], shown: str)
         app.query_one(TrainForm).start()
         await pilot.pause()
         ids = engine.find(engine.last(Train)[0])
-        await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+        await until(pilot, lambda: app.query_one(ResultsTable).row_count == 5)
         await pilot.press("r")
         await pilot.press(*["backspace"] * 10, *"rocketship-01", "enter")
         await pilot.pause()
@@ -176,7 +177,7 @@ async def test_escape_leaves_the_form_for_the_list(library: Library, size: tuple
         app.query_one(TrainForm).start()
         await pilot.press("n", "escape")
         await pilot.pause()
-        assert app.focused is app.query_one(FoundTable)
+        assert app.focused is app.query_one(ResultsTable)
         assert app.query_one(TrainForm).display == (size[0] >= 100)
 
 
@@ -207,7 +208,7 @@ async def test_hearing_more(library: Library) -> None:
         app.query_one(TrainForm).start()
         await pilot.pause()
         engine.find(engine.last(Train)[0])
-        await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+        await until(pilot, lambda: app.query_one(ResultsTable).row_count == 5)
         await pilot.press("down", "space")
         await pilot.pause()
         _, request = engine.last(Reply)
@@ -224,7 +225,7 @@ async def test_a_vector_that_has_gone_for_good(library: Library) -> None:
         app.query_one(TrainForm).start()
         await pilot.pause()
         (first, *_) = engine.find(engine.last(Train)[0])
-        await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+        await until(pilot, lambda: app.query_one(ResultsTable).row_count == 5)
         library.delete([first])
         upkeep.empty_trash(library)
         for key in ("k", "r", "f", "space"):
@@ -284,10 +285,10 @@ async def test_the_hundredth_vector_stands_behind_the_ninety_ninth(library: Libr
         app.query_one(TrainForm).start()
         await pilot.pause()
         task, _ = engine.last(Train)
-        engine.tell(Said(task, "unsteered", "words", 1, True))
+        engine.tell(generated(task, "unsteered", "words", 1, True))
         for i in range(120):
             engine.tell(VectorFound(task, i, f"r/{i}", f"v-{i + 1:02d}", 1.0, 9.0))
-        table = app.query_one(FoundTable)
+        table = app.query_one(ResultsTable)
         await until(pilot, lambda: table.row_count == 121)
         keys = [str(row.key.value) for row in table.ordered_rows]
         assert keys == [*(str(i) for i in range(120)), "unsteered"]
@@ -339,13 +340,13 @@ async def test_a_run_that_tells_of_itself_does_not_lay_the_screen_out_anew(
         await pilot.pause()
         task, _ = engine.last(Train)
         engine.find(task)
-        await until(pilot, lambda: app.query_one(FoundTable).row_count == 5)
+        await until(pilot, lambda: app.query_one(ResultsTable).row_count == 5)
         laid_out: list[object] = []
         plain = Screen._refresh_layout
         monkeypatch.setattr(Screen, "_refresh_layout", lambda *args, **kw: laid_out.append(args) or plain(*args, **kw))
         for tokens in range(1, 21):
             for i in range(3):
-                engine.tell(Said(task, str(i), f"answer {i}, word {tokens}", tokens, False))
+                engine.tell(generated(task, str(i), f"answer {i}, word {tokens}", tokens, False))
             engine.tell(Progressed(task, "listening", tokens / 10, 4, 1.2, 3.0))
             await pilot.pause()
         assert len(laid_out) <= 2

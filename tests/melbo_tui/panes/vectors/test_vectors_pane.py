@@ -6,10 +6,11 @@ import pytest
 from textual.widgets import Input
 
 from core.discovery import METHODS
-from core.engine.events import LensRead, Said, TaskEnded
+from core.engine.events import LensRead, TaskEnded
 from core.engine.requests import ReadLens, Reply, Train
 from melbo_tui.app import MelboApp
 from melbo_tui.panes.vectors.pane import VectorsPane
+from tests.completions import generated
 from tests.melbo_tui.scripted import SIZES, STAMP, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.store.library import Library, new_run_id
@@ -163,10 +164,10 @@ async def test_the_workbench_mixes_and_previews(stocked: Library) -> None:
         app.screen.query_one("#mixture-name", Input).value = "mixed"
         await pilot.pause()
         assert "at norm 2" in screen_text(app)
-        await pilot.click("#hear")
+        await pilot.click("#sample")
         task, request = engine.last(Reply)
         assert request.rows[0].steering[0].vector.norm == pytest.approx(2, rel=1e-5)
-        engine.tell(Said(task, "preview", "what it [b]says[/b]", 3, True))
+        engine.tell(generated(task, "preview", "what it [b]says[/b]", 3, True))
         engine.tell(TaskEnded(task, "done"))
         await pilot.pause()
         assert "what it [b]says[/b]" in screen_text(app)
@@ -225,7 +226,7 @@ async def test_samples_are_made_streamed_and_kept(stocked: Library) -> None:
         task, request = engine.last(Reply)
         assert [row.key for row in request.rows] == ["-1.0", "0.0", "1.0", "2.0"]
         assert request.rows[1].steering == ()
-        engine.tell(Said(task, "-1.0", "the opposite", 3, True))
+        engine.tell(generated(task, "-1.0", "the opposite", 3, True))
         await pilot.pause()
         assert "the opposite" in screen_text(app)
         await pilot.press("escape")
@@ -262,7 +263,7 @@ async def test_a_lens_or_a_preview_that_fails_is_told(stocked: Library) -> None:
         assert "it has width 8" in screen_text(app)
         await pilot.press("w")
         await pilot.pause()
-        await pilot.click("#hear")
+        await pilot.click("#sample")
         engine.tell(TaskEnded(engine.last(Reply)[0], "failed", "no such thing"))
         await pilot.pause()
         assert "no such thing" in screen_text(app)
