@@ -1,4 +1,4 @@
-"""Thousands of libraries with any JSON or any bytes at any place of any kept file: tests/vectors/test_poisoned.py, longer."""
+"""Thousands of libraries with any JSON or bytes at any place of any kept file: tests/vectors/store/test_poisoned.py, longer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.vectors import test_poisoned as small
-from tests.vectors.test_poisoned import before, filled  # noqa: F401  fixtures
+from tests.vectors.store import test_poisoned as small
+from tests.vectors.store.test_poisoned import before, filled  # noqa: F401  fixtures
 
 EXAMPLES = int(os.environ.get("MELBO_TUI_ATTACKS", "1500"))
 

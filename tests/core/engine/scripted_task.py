@@ -20,7 +20,7 @@ WAIT = 10.0
 class Scripted(Request):
     """Runs `steps` steps, each of which waits for `gate` if there is one."""
 
-    task_module = "tests.core.scripted_task"
+    task_module = "tests.core.engine.scripted_task"
     name: str = "task"
     steps: int = 3
     urgent: bool = False

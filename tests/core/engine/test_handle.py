@@ -15,7 +15,7 @@ from core.engine.foreground import Foreground
 from core.engine.session import Session
 from core.engine.worker import Engine
 from core.errors import Cancelled, SettingsError
-from tests.core.scripted_task import WAIT, Listener, Scripted
+from tests.core.engine.scripted_task import WAIT, Listener, Scripted
 
 
 def test_a_listener_is_told_of_its_own_task_alone(engine: Engine, listener: Listener) -> None:

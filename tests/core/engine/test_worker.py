@@ -14,7 +14,7 @@ from core.engine.session import Session
 from core.engine.worker import Engine
 from core.errors import SettingsError
 from core.processes.cancelling import end_if_cancelled
-from tests.core.scripted_task import WAIT, Listener, Scripted
+from tests.core.engine.scripted_task import WAIT, Listener, Scripted
 
 
 def test_tasks_start_step_and_end(engine: Engine, listener: Listener) -> None:

@@ -20,7 +20,7 @@ from core.segment.segment import Segment
 from core.steering import decode_step, generation
 from core.steering.generation import Row, Sampling, generate
 from core.steering.terms import Positions, SteerTerm
-from tests.core.test_steering import IDS, _vector
+from tests.core.steering.test_steering import IDS, _vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 

@@ -18,7 +18,7 @@ from core.errors import ModelError
 from core.model import memory, store
 from core.model.source import ModelSpec
 from core.prompt import Prompt
-from tests.core.scripted_task import Listener
+from tests.core.engine.scripted_task import Listener
 from tests.tiny_models import save_tiny
 from vectors.store.library import Library
 
