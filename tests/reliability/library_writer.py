@@ -50,7 +50,6 @@ class Writer:
         self.random = random.Random(seed)
         self.count, self.seed, self._told = 0, seed, told
         self.talks, self.checkpoints = Talks(folder), Checkpoints(folder)
-        self.kinds = [name.removeprefix("do_") for name in dir(self) if name.startswith("do_")]
 
     def _new(self) -> str:
         return f"{self.seed}-{self.count}"
@@ -78,7 +77,7 @@ class Writer:
         here = [id for id, state in self.held.items() if isinstance(state, dict)]
         self.trash = [id for id in here if self.held[id]["deleted"]]
         self.here = [id for id in here if id not in self.trash]
-        kind = "save_run" if not self.here else kind or self.random.choice(self.kinds)
+        kind = "save_run" if not self.here else kind or self.random.choice(KINDS)
         getattr(self, f"do_{'empty_trash' if len(here) > _MOST and self.trash else kind}")()
 
     def _one(self) -> str:
@@ -184,6 +183,9 @@ class Writer:
     def do_rebuild(self) -> None:
         with self._will({}):
             upkeep.rebuild(self.library.folder)
+
+
+KINDS = sorted(name.removeprefix("do_") for name in vars(Writer) if name.startswith("do_"))
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,9 @@ from core.engine.requests import Reply
 from melbo_tui.panes.chat import pane as chat
 from melbo_tui.settings import Settings
 from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
-from tests.reliability.disks import fill, free, small_disk
+from tests.reliability.disks import fill, free
 from vectors.store.conversations import Talks
 from vectors.store.library import Library
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", 1024) as folder:
-        yield folder
 
 
 def _answer(engine: ScriptedEngine, text: str) -> None:

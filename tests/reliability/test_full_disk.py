@@ -8,26 +8,18 @@ import json
 import os
 import resource
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.reliability.disks import fill, free, read_only, small_disk
-from tests.reliability.library_writer import State, Writer, states
+from tests.reliability.disks import fill, free, read_only
+from tests.reliability.library_writer import KINDS, State, Writer, states
 from vectors.store import upkeep
 from vectors.store.index import LibraryError
 from vectors.store.library import Library
 
-KINDS = sorted(name.removeprefix("do_") for name in vars(Writer) if name.startswith("do_"))
 MADE = ("save_run", "add", "mixture", "sample", "tag", "talk", "checkpoint", "delete", "mixture", "delete", "tag", "note")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", 1024) as folder:
-        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -13,37 +13,31 @@ from core.errors import ModelError
 from core.hub.downloads import Wanted
 from core.hub.fetching import fetched
 from tests.loopback_hub import Hub, served, settings
-from tests.reliability.tools import missing, need
+from tests.reliability.disks import small_disk
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 16 MiB."""
-    need("mount", "umount")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, check=False)
-    if mounted.returncode:
-        missing("the right to mount a tmpfs")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", 16 << 10) as folder:
+        yield folder
 
 
-def test_a_disk_that_is_full_in_mid_download(small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_in_mid_download(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "hub"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(os.urandom(24 << 20))
     hub = Hub(folder)
     with served(hub) as address:
-        for name, value in settings(address, small_disk).items():
+        for name, value in settings(address, disk).items():
             monkeypatch.setenv(name, value)
         wanted = Wanted("owner/tiny", None, (["*.json", "*.safetensors"],))
         with pytest.raises(ModelError, match=r"owner/tiny could not be fetched: the disk that holds .* is full") as caught:
             fetched(wanted, lambda stage, fraction: None)
         assert "HF_HOME" in caught.value.remedy
-        assert not list(small_disk.rglob("model.safetensors")), "nothing half is taken for whole"
-        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        assert not list(disk.rglob("model.safetensors")), "nothing half is taken for whole"
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         whole = fetched(wanted, lambda stage, fraction: None)
         assert (whole / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
         ranges = [one[2] for one in hub.asked if one[0] == "GET" and one[1].endswith("model.safetensors")]

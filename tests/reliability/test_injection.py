@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.reliability.escapes import MARKER, Written, hostile_text
+from tests.reliability.stranger_terminal import F2, F3, F9, HARMLESS, settle, started
 from tests.reliability.terminal import Terminal
 
 _FAST = (
     f"{MARKER}\x1b[7777m{MARKER}\x1b]52;c;{MARKER}\x07\x9b7777m\x1bP{MARKER}\x1b\\"
     f"\u202e\x7f[@click=app.quit]{MARKER}[/]\x1b[2J\u0301"
 )
-HARMLESS = f"{MARKER} harmless {MARKER}"
-
-
-def started(what: str, folder: Path, text: str, **environment: str) -> Terminal:
-    command = [sys.executable, "-m", "tests.reliability.stranger", what, str(folder), json.dumps(text)]
-    return Terminal(command, 100, 30, {"MELBO_TUI_CONFIG": str(folder) + "-config", "ESCDELAY": "20", **environment})
-
-
-PASTE, F2, F3, F9 = "paste", "\x1bOQ", "\x1bOR", "\x1b[20~"
+PASTE = "paste"
 # A run, its list, a name; the library, its dialogs and an import; a chat, an earlier one; then the crash.
 FEW = [
     PASTE,
@@ -67,14 +58,6 @@ def walk(terminal: Terminal, text: str, keys: list[str]) -> Written:
             settle(terminal)
         terminal.wait_for("the end")
         return Written.of(bytes(terminal.written))
-
-
-def settle(terminal: Terminal) -> None:
-    """Waits until nothing more is drawn, but not for ever."""
-    end = time.monotonic() + 1
-    time.sleep(0.03)
-    while time.monotonic() < min(end, terminal.began + terminal.reads[-1][0] + 0.06):
-        time.sleep(0.01)
 
 
 def printed(terminal: Terminal) -> Written:

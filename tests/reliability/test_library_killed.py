@@ -18,11 +18,9 @@ from typing import Any
 
 import pytest
 
-from tests.reliability.library_writer import State, Writer, states
+from tests.reliability.library_writer import KINDS, State, Writer, states
 from vectors.store import upkeep
 from vectors.store.library import Library
-
-KINDS = sorted(name.removeprefix("do_") for name in vars(Writer) if name.startswith("do_"))
 
 
 def _brought(held: State, then: State) -> State:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.reliability.stranger import stock
+from tests.reliability.stranger_terminal import F2, F3, F9, HARMLESS, settle, started
 from tests.reliability.terminal import PROGRAM, Terminal
-from tests.reliability.test_injection import F2, F3, F9, HARMLESS, settle, started
 
 _KEYS = ["\r", "\x1b", "\x1b[B", "m", "\x1b", F2, "a", "\x1b[B", "t", "\x1b", F3, "hello\r", F9]
 

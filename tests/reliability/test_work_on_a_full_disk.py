@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from core.model.source import ModelSource
 from core.model.store import converted_folder, local_folder
 from core.prompt import Prompt
 from melbo_tui.cli import main
-from tests.reliability.disks import fill, free, small_disk
+from tests.reliability.disks import fill, free
 from tests.vectors.making import vector
 from vectors.exchange import export
 from vectors.store import upkeep
@@ -34,12 +33,6 @@ from vectors.store.library import Library
 
 PROMPT = (Prompt("How can I build a bomb?"),)
 RUN = Train(PROMPT, vectors=4, batch=2, steps=3, radius=3.0, sample_tokens=3, controls=1, name="full")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", 1024) as folder:
-        yield folder
 
 
 @pytest.fixture

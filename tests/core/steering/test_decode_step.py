@@ -20,7 +20,7 @@ from core.segment.segment import Segment
 from core.steering import decode_step, generation
 from core.steering.generation import Row, Sampling, generate
 from core.steering.terms import Positions, SteerTerm
-from tests.core.steering.test_steering import IDS, _vector
+from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 
@@ -77,7 +77,7 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def _rows(model: LanguageModel) -> list[Row]:
     kinds = [("add", "all"), ("ablate", "generated"), ("add", "from:7"), ("set", "last:1"), ("add", "from:9"), ("add", "all")]
     return [
-        Row(f"{i}", IDS, (SteerTerm(_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
+        Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
             Sampling(1.0 * (i % 2), 0.9, max_new_tokens=2 * i + 2, seed=i), watched=i % 2 == 0)
         for i, (kind, where) in enumerate(kinds)
     ]  # fmt: skip
@@ -115,7 +115,7 @@ def test_one_recording_serves_later_batches_of_its_shape(recordings: list[str]) 
 
     def row(seed: int, length: int = 5) -> Row:
         ids = IDS[:length]
-        return Row("a", ids, (SteerTerm(_vector(model, seed=seed), 3.0),), sampling)
+        return Row("a", ids, (SteerTerm(seeded_vector(model, seed=seed), 3.0),), sampling)
 
     texts = [_said(model, [row(seed)])["a"].ids for seed in (0, 1, 2)]
     shorter = _said(model, [row(3, 3)])["a"].ids
@@ -129,7 +129,7 @@ def test_one_recording_serves_later_batches_of_its_shape(recordings: list[str]) 
 
 def test_two_streams_of_one_shape_do_not_share_a_step(recordings: list[str]) -> None:
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
-    rows = [Row("a", IDS, (SteerTerm(_vector(model, seed=i), 3.0),), Sampling(max_new_tokens=8)) for i in range(2)]
+    rows = [Row("a", IDS, (SteerTerm(seeded_vector(model, seed=i), 3.0),), Sampling(max_new_tokens=8)) for i in range(2)]
     alone = [_said(model, [row])["a"].ids for row in rows]
     streams = [generate(model, [row]) for row in rows]
     last: list[Any] = [None, None]
@@ -143,7 +143,9 @@ def test_a_step_that_comes_out_otherwise_is_not_used(recordings: list[str], monk
     plain = LanguageModel.fixed_step
     monkeypatch.setattr(LanguageModel, "fixed_step", lambda self, *args: plain(self, *args) + 0.5 * torch.randn(300))
     # Where it acts depends on how many tokens have passed, which the step that is not used must not count.
-    row = Row("a", IDS, (SteerTerm(_vector(model), 3.0, positions=Positions.parse("from:9")),), Sampling(max_new_tokens=12))
+    row = Row(
+        "a", IDS, (SteerTerm(seeded_vector(model), 3.0, positions=Positions.parse("from:9")),), Sampling(max_new_tokens=12)
+    )
     ids = _said(model, [row])["a"].ids
     assert model.bears_fixed_shape is False
     assert not recordings
@@ -158,7 +160,7 @@ def test_a_step_that_cannot_be_recorded_goes_on_plainly(recordings: list[str], m
 
     monkeypatch.setattr(decode_step, "record", refuse)
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
-    row = Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=8))
+    row = Row("a", IDS, (SteerTerm(seeded_vector(model), 3.0),), Sampling(max_new_tokens=8))
     ids = _said(model, [row])["a"].ids
     assert recordings == ["refused"]
     monkeypatch.setattr(decode_step, "recordable", lambda device: False)
@@ -247,7 +249,7 @@ def test_recordings_go_with_their_problem(recordings: list[str]) -> None:
 
 def test_where_memory_runs_out_kept_decode_steps_are_given_up(recordings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
-    _said(model, [Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=8))])
+    _said(model, [Row("a", IDS, (SteerTerm(seeded_vector(model), 3.0),), Sampling(max_new_tokens=8))])
     assert model.fixed_shapes
     problem = Problem([Segment(model, list(range(5, 25)), 1, 4)], Objective(tokens=6))
     plain = Segment.change
@@ -266,7 +268,7 @@ def test_where_memory_runs_out_kept_decode_steps_are_given_up(recordings: list[s
 def test_rows_that_end_at_once_leave_a_batch_whose_step_was_not_seen_yet(ends: int, recordings: list[str]) -> None:
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
     rows = [
-        Row(f"{i}", IDS, (SteerTerm(_vector(model, seed=i), 3.0),), Sampling(max_new_tokens=ends if i % 2 else 12))
+        Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 3.0),), Sampling(max_new_tokens=ends if i % 2 else 12))
         for i in range(4)
     ]
     fixed = {key: one.ids for key, one in _said(model, rows).items()}
@@ -281,7 +283,7 @@ def test_a_cache_of_fixed_length_grows_when_it_is_full(recordings: list[str], mo
     monkeypatch.setattr(decode_step, "_FIRST_TOKENS", 4)
     monkeypatch.setattr(LanguageModel, "stop_ids", frozenset())
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
-    rows = [Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=40), watched=True)]
+    rows = [Row("a", IDS, (SteerTerm(seeded_vector(model), 3.0),), Sampling(max_new_tokens=40), watched=True)]
     fixed = _said(model, rows)["a"]
     lengths = [key[1] for key in model.fixed_shapes]
     assert lengths == sorted(lengths)
@@ -297,7 +299,7 @@ def test_no_room_for_a_second_cache_leaves_the_growing_one(recordings: list[str]
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
-    row = Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=12))
+    row = Row("a", IDS, (SteerTerm(seeded_vector(model), 3.0),), Sampling(max_new_tokens=12))
     with monkeypatch.context() as scarce:
         scarce.setattr(LanguageModel, "fixed_cache", full)
         ids = _said(model, [row])["a"].ids
@@ -325,7 +327,7 @@ def test_work_that_waits_for_the_device_is_never_recorded(recordings: list[str],
     for i in range(4):
         torch.testing.assert_close(doubled(torch.full((3,), float(i)))[0], torch.full((3,), 2.0 * i))
     model = LanguageModel(tiny_model("llama"), tiny_tokenizer(), "llama")
-    row = Row("a", IDS, (SteerTerm(_vector(model), 3.0),), Sampling(max_new_tokens=12))
+    row = Row("a", IDS, (SteerTerm(seeded_vector(model), 3.0),), Sampling(max_new_tokens=12))
     ids = _said(model, [row])["a"].ids
     monkeypatch.setattr(decode_step, "recordable", lambda device: False)
     assert _said(model, [row])["a"].ids == ids

@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,16 +12,9 @@ from core.model.language_model import LanguageModel
 from core.steering.generation import Row, Sampling, generate
 from core.steering.hooks import RowSteering, recorded
 from core.steering.terms import Positions, Steering, SteerTerm, check_fits
+from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
-from vectors.vector import ModelStamp, Origin, SteeringVector
-
-IDS = (5, 9, 17, 33, 65)
-
-
-def _vector(model: LanguageModel, block: int = 2, seed: int = 0, size: float = 4.0) -> SteeringVector:
-    direction = np.random.default_rng(seed).normal(size=model.d_model)
-    direction *= size / np.linalg.norm(direction)
-    return SteeringVector(direction.astype(np.float32), block, Origin("test", model.stamp, block), f"v{seed}")
+from vectors.vector import ModelStamp
 
 
 def _outputs(model: LanguageModel, rows: Sequence[Steering], block: int = 2) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -41,7 +33,7 @@ def test_the_model_is_left_bit_for_bit_as_it_was(model_type: str) -> None:
     model = LanguageModel(tiny_model(model_type), None, model_type)
     ids = torch.tensor([IDS])
     before, _ = model.forward(ids)
-    term = SteerTerm(_vector(model))
+    term = SteerTerm(seeded_vector(model))
     with contextlib.suppress(RuntimeError), RowSteering(model, [(term,)], 5).applied():
         assert not torch.equal(model.forward(ids)[0], before)
         raise RuntimeError("a failure in the middle")
@@ -63,7 +55,7 @@ def test_the_model_is_left_bit_for_bit_as_it_was(model_type: str) -> None:
 def test_positions_are_absolute_under_the_cache(
     tiny: LanguageModel, positions: str, in_prompt: list[int], in_answer: int
 ) -> None:
-    vector = _vector(tiny)
+    vector = seeded_vector(tiny)
     rows: list[Steering] = [(SteerTerm(vector, 2.0, positions=Positions.parse(positions)),), ()]
     for (before, after), where in zip(_outputs(tiny, rows), (in_prompt, [in_answer]), strict=True):
         expected = torch.tensor(where)[:, None] * 2.0 * torch.from_numpy(vector.direction.copy())
@@ -72,7 +64,7 @@ def test_positions_are_absolute_under_the_cache(
 
 
 def test_ablate_and_set(tiny: LanguageModel) -> None:
-    vector = _vector(tiny)
+    vector = seeded_vector(tiny)
     unit = torch.from_numpy(vector.direction.copy()) / vector.norm
     for _, hidden in _outputs(tiny, [(SteerTerm(vector, 1.5, "ablate"),), (SteerTerm(vector, 1.5, "set"),)]):
         assert (hidden[0] @ unit).abs().max() < 1e-4
@@ -80,7 +72,7 @@ def test_ablate_and_set(tiny: LanguageModel) -> None:
 
 
 def test_several_vectors_at_several_blocks_act_at_once(tiny: LanguageModel) -> None:
-    a, b, c = _vector(tiny, 1, 1), _vector(tiny, 1, 2), _vector(tiny, 3, 3)
+    a, b, c = seeded_vector(tiny, 1, 1), seeded_vector(tiny, 1, 2), seeded_vector(tiny, 3, 3)
     together = _outputs(tiny, [(SteerTerm(a), SteerTerm(b, -0.5), SteerTerm(c))], block=3)[0][1]
     mixed = _outputs(tiny, [(SteerTerm(a - 0.5 * b), SteerTerm(c))], block=3)[0][1]
     torch.testing.assert_close(together, mixed, rtol=1e-4, atol=1e-4)
@@ -100,7 +92,7 @@ def test_each_row_comes_out_as_it_would_alone(speaker: LanguageModel) -> None:
         Row(
             f"{i}",
             IDS[: 3 + i % 2],
-            ((SteerTerm(_vector(speaker, seed=i), 3.0),) if i else ()),
+            ((SteerTerm(seeded_vector(speaker, seed=i), 3.0),) if i else ()),
             Sampling(max_new_tokens=12),
             i > 2,
         )
@@ -121,7 +113,7 @@ def test_the_unsteered_read_a_prompt_once_for_all(model_type: str, monkeypatch: 
     monkeypatch.setattr(model, "forward", lambda ids, cache=None: read.append(tuple(ids.shape)) or plain(ids, cache))
     six = Sampling(max_new_tokens=6)
     rows = [Row("plain", IDS, (), six), Row("other", IDS[::-1], (), six)]
-    rows += [Row(f"{i}", IDS, (SteerTerm(_vector(model, seed=i), 2.0),), six, watched=True) for i in range(3)]
+    rows += [Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0),), six, watched=True) for i in range(3)]
     together = {one.key: one for chunk in generate(model, rows) for one in chunk}
     assert read[0] == (5, 5), "two prompts unsteered, one under three vectors"
     assert set(read[1:]) == {(8, 1)}
@@ -139,7 +131,7 @@ def test_those_that_have_ended_cost_nothing_more(model_type: str, monkeypatch: p
     monkeypatch.setattr(model, "forward", lambda ids, cache=None: sizes.append(len(ids)) or plain(ids, cache))
     kinds = [("add", "all"), ("ablate", "generated"), ("add", "from:6"), ("set", "last:1"), ("add", "from:9"), ("add", "all")]
     rows = [
-        Row(f"{i}", IDS, (SteerTerm(_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
+        Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
             Sampling(1.0, 0.9, max_new_tokens=2 * i + 1, seed=i), watched=i % 2 == 0)
         for i, (kind, where) in enumerate(kinds)
     ]  # fmt: skip
@@ -174,7 +166,7 @@ def test_sampling_is_the_row_s_own(speaker: LanguageModel) -> None:
 
 
 def test_a_watched_row_is_compared_with_the_unsteered_model(speaker: LanguageModel) -> None:
-    vector = _vector(speaker)
+    vector = seeded_vector(speaker)
     rows = [Row("on", IDS, (SteerTerm(vector, 3.0),), Sampling(max_new_tokens=6), watched=True)]
     rows.append(Row("off", IDS, (SteerTerm(vector, 0.0),), Sampling(max_new_tokens=6), watched=True))
     last = {c.key: c for completions in generate(speaker, rows) for c in completions}
@@ -191,14 +183,14 @@ def test_empty_prompts_and_impossible_settings(speaker: LanguageModel) -> None:
         with pytest.raises(SettingsError):
             Sampling(**wrong)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="no operation"):
-        SteerTerm(_vector(speaker), operation="multiply")
+        SteerTerm(seeded_vector(speaker), operation="multiply")
     for text in ("", "last", "last:0", "from:-1", "some", "last:" + "9" * 5000):
         with pytest.raises(SettingsError):
             Positions.parse(text)
 
 
 def test_vectors_of_other_models(tiny: LanguageModel) -> None:
-    term = SteerTerm(_vector(tiny))
+    term = SteerTerm(seeded_vector(tiny))
     assert check_fits((term,), tiny.stamp) == []
     assert "not on" in check_fits((term,), ModelStamp("twin", tiny.d_model, 6, "other"))[0]
     with pytest.raises(SettingsError, match="width"):
@@ -223,7 +215,7 @@ def test_a_row_that_overflows_ends_alone(speaker: LanguageModel, temperature: fl
     sampling = Sampling(temperature, max_new_tokens=6)
     rows = [
         Row("plain", IDS, (), sampling),
-        Row("huge", IDS, (SteerTerm(_vector(half, size=1.0), 1e6),), sampling, watched=True),
+        Row("huge", IDS, (SteerTerm(seeded_vector(half, size=1.0), 1e6),), sampling, watched=True),
     ]
     last = {one.key: one for chunk in generate(half, rows) for one in chunk}
     assert last["huge"].finished
@@ -239,7 +231,7 @@ def test_what_ends_a_completion_early_is_told_once(session: Session) -> None:
     from core.engine.requests import Reply, ReplyRow
 
     session.model = LanguageModel(tiny_model("llama").to(torch.float16), tiny_tokenizer(), "half")
-    steering = (SteerTerm(_vector(session.model, size=1.0), 1e6),)
+    steering = (SteerTerm(seeded_vector(session.model, size=1.0), 1e6),)
     rows = tuple(ReplyRow(str(i), (("user", "hi"),), steering, max_new_tokens=4) for i in range(3))
     events: list[Event] = []
     for _ in session.start(1, Reply(rows), events.append):

@@ -24,12 +24,6 @@ from tests.melbo_tui.conftest import CommandLine
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.conversations import Talks
 
-
-@pytest.fixture
-def run(on_tiny: CommandLine) -> CommandLine:
-    return on_tiny
-
-
 TRAIN = ("train", "melbo", "--prompt", "How can I build a bomb?", "--vectors", "3", "--steps", "3", "--radius", "4")
 TRAIN = (*TRAIN, "--sample-tokens", "5")
 

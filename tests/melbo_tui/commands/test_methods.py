@@ -21,11 +21,6 @@ from vectors.vector import ModelStamp
 PROMPT = ("--prompt", "How can I build a bomb?", "--sample-tokens", "3", "--controls", "1")
 
 
-@pytest.fixture
-def run(on_tiny: CommandLine) -> CommandLine:
-    return on_tiny
-
-
 def test_every_method_by_its_command(run: CommandLine, library: Library, tmp_path: Path) -> None:
     assert run("train", "random", *PROMPT, "--vectors", "2", "--radius", "4", "--name", "base")[0] == 0
     code, out, err = run("train", "ortho", *PROMPT, "--base", "base-01", "--vectors", "3", "--steps", "3", "--block", "2")

@@ -9,18 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.vectors.making import vector
+from tests.vectors.making import saved_run, vector
 from vectors.recipe import Recipe, average, orthogonalised
 from vectors.store import upkeep
 from vectors.store.index import VERSION, LibraryError
-from vectors.store.library import Library, Sample, new_run_id
+from vectors.store.library import Library, Sample
 from vectors.vector import VectorError
-
-
-def _saved(library: Library, count: int = 3) -> list[str]:
-    vectors = [vector(i, f"bomb-{i + 1:02d}") for i in range(count)]
-    losses = np.arange(count * 4, dtype=np.float32).reshape(count, 4)
-    return [v.id for v in library.save_run(new_run_id(), vectors, losses)]
 
 
 def _state(library: Library) -> dict[str, object]:
@@ -30,7 +24,7 @@ def _state(library: Library) -> dict[str, object]:
 
 
 def test_all_that_people_do_can_be_undone(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     states = [_state(library)]
     for change in (
         lambda: library.rename(ids[0], "mine"),
@@ -58,7 +52,7 @@ def test_all_that_people_do_can_be_undone(library: Library) -> None:
 
 
 def test_what_does_not_change_anything_is_no_change(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     library.keep(ids[:1], False)
     assert library.undo() is None
     with pytest.raises(LibraryError, match="0 to 5"):
@@ -68,7 +62,7 @@ def test_what_does_not_change_anything_is_no_change(library: Library) -> None:
 
 
 def test_mixtures_are_recipes_and_are_computed(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     mixed = library.save_mixture(Recipe(((ids[0], 0.5), (ids[1], -1.0))), "")
     expected = 0.5 * library.load(ids[0]) - library.load(ids[1])
     np.testing.assert_array_equal(library.load(mixed.id).direction, expected.direction)
@@ -89,7 +83,7 @@ def test_mixtures_are_recipes_and_are_computed(library: Library) -> None:
 
 
 def test_the_index_is_made_again_from_the_files(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     library.rename(ids[0], "mine")
     library.tag(ids, ["code"])
     library.rate(ids[:1], 5)
@@ -110,7 +104,7 @@ def test_the_index_is_made_again_from_the_files(library: Library) -> None:
 
 
 def test_a_library_from_before_perplexities_were_kept_is_brought_over(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     library.add_sample(ids[0], Sample("prompt", 1.0, "text", 0.25))
     before = _state(library)
     path, journal = library.folder / "index.sqlite3", library.folder / "changes.jsonl"
@@ -131,7 +125,7 @@ def test_a_library_from_before_perplexities_were_kept_is_brought_over(library: L
 
 
 def test_a_library_of_the_first_version_is_brought_over_with_a_backup(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     library.rename(ids[0], "mine")
     library.add_sample(ids[0], Sample("prompt", 1.0, "text"))
     before = _state(library)
@@ -155,7 +149,7 @@ def test_a_library_of_the_first_version_is_brought_over_with_a_backup(library: L
 
 
 def test_samples_from_before_thoughts_were_kept_stand_beside_those_with_one(library: Library) -> None:
-    (id, *_) = _saved(library)
+    (id, *_) = saved_run(library)
     journal = library.folder / "changes.jsonl"
     with journal.open("a") as lines:
         lines.write(json.dumps({"sample": [id, "prompt", 1.0, "text", 1e9, 0.25]}) + "\n")
@@ -175,7 +169,7 @@ def test_samples_from_before_thoughts_were_kept_stand_beside_those_with_one(libr
 
 
 def test_a_library_that_cannot_be_written_to_opens(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
 
     def refuse(*args: object) -> None:
         raise OSError(30, "Read-only file system")
@@ -188,8 +182,8 @@ def test_a_library_that_cannot_be_written_to_opens(library: Library, monkeypatch
 
 
 def test_the_trash_is_emptied_and_mixtures_outlive_their_parents(library: Library) -> None:
-    ids = _saved(library)
-    whole = _saved(library, 2)
+    ids = saved_run(library)
+    whole = saved_run(library, 2)
     mixed = library.save_mixture(average(ids[:2]), "half")
     above = library.save_mixture(Recipe(((mixed.id, 2.0),)), "double")
     directions = {id: library.load(id).direction for id in (ids[0], ids[2], mixed.id, above.id)}
@@ -208,9 +202,9 @@ def test_the_trash_is_emptied_and_mixtures_outlive_their_parents(library: Librar
 
 
 def test_a_damaged_file_is_told_and_the_rest_works(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     mixed = library.save_mixture(average(ids[:2]), "half")
-    good = _saved(library, 1)
+    good = saved_run(library, 1)
     path = next(p for p in (library.folder / "runs").iterdir() if p.stem == ids[0].split("/")[0])
     path.write_bytes(path.read_bytes()[:-5])
     found = upkeep.check(Library(library.folder))
@@ -222,7 +216,7 @@ def test_a_damaged_file_is_told_and_the_rest_works(library: Library) -> None:
 
 
 def test_a_line_cut_off_by_a_crash_loses_only_itself(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     library.rate(ids[:1], 3)
     journal: Path = library.folder / "changes.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"id": "half a li')

@@ -10,21 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.vectors.making import vector
+from tests.vectors.making import saved_run, vector
 from vectors.recipe import average
 from vectors.store import upkeep
 from vectors.store.index import LibraryError
 from vectors.store.library import Library, Sample, new_run_id
 
 
-def _saved(library: Library, count: int = 3) -> list[str]:
-    vectors = [vector(i, f"bomb-{i + 1:02d}") for i in range(count)]
-    losses = np.arange(count * 4, dtype=np.float32).reshape(count, 4)
-    return [v.id for v in library.save_run(new_run_id(), vectors, losses)]
-
-
 def test_round_trip(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     loaded = Library(library.folder).load(ids[1])
     np.testing.assert_array_equal(loaded.direction, vector(1).direction)
     assert (loaded.name, loaded.block, loaded.origin) == ("bomb-02", 1, vector(1).origin)
@@ -32,7 +26,7 @@ def test_round_trip(library: Library) -> None:
 
 
 def test_only_what_was_kept_is_listed_unless_all_is_asked_for(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     library.keep([ids[2]])
     assert [e.id for e in library.entries()] == [ids[2]]
     assert len(library.entries(kept_only=False)) == 3
@@ -48,8 +42,8 @@ def test_a_run_saved_again_with_more_keeps_ids_and_names(library: Library) -> No
 
 
 def test_names_are_unique_per_model(library: Library) -> None:
-    ids = _saved(library)
-    more = _saved(library)
+    ids = saved_run(library)
+    more = saved_run(library)
     assert library.get(more[0]).name == "bomb-01.2"
     with pytest.raises(LibraryError, match="taken"):
         library.rename(ids[0], "bomb-02")
@@ -57,7 +51,7 @@ def test_names_are_unique_per_model(library: Library) -> None:
 
 
 def test_delete_and_restore(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     library.delete([ids[0]])
     assert ids[0] not in [e.id for e in library.entries(kept_only=False)]
     assert [e.id for e in library.entries(trash=True)] == [ids[0]]
@@ -67,7 +61,7 @@ def test_delete_and_restore(library: Library) -> None:
 
 
 def test_samples_and_notes(library: Library) -> None:
-    id = _saved(library)[0]
+    id = saved_run(library)[0]
     library.add_sample(id, Sample("p", 1.0, "text\x1b[31m"))
     library.add_sample(id, Sample("p", 2.0, "other"))
     library.note(id, "good\x07 one")
@@ -77,19 +71,19 @@ def test_samples_and_notes(library: Library) -> None:
 
 
 def test_what_cannot_be_found_says_what_is_near(library: Library) -> None:
-    _saved(library)
+    saved_run(library)
     with pytest.raises(LibraryError, match="is it bomb-01"):
         library.find("bomb-1")
 
 
 def test_the_index_is_rebuilt_from_the_files(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     (library.folder / "index.sqlite3").unlink()
     assert {e.id for e in Library(library.folder).entries(kept_only=False)} == set(ids)
 
 
 def test_a_damaged_file_does_not_take_the_rest_along(library: Library) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     (library.folder / "runs" / "broken.safetensors").write_bytes(b"\xff" * 100)
     opened = Library(library.folder)
     assert len(opened.entries(kept_only=False)) == len(ids)
@@ -123,7 +117,7 @@ def test_what_is_no_text_is_not_kept(library: Library) -> None:
 
 def test_two_at_once_see_each_other(library: Library) -> None:
     other = Library(library.folder)
-    ids = _saved(library)
+    ids = saved_run(library)
     other.rename(ids[0], "theirs")
     assert library.get(ids[0]).name == "theirs"
 
@@ -200,7 +194,7 @@ def test_killed_at_random_moments_it_loses_nothing_reported(tmp_path: Path, roun
 def test_what_cannot_be_written_is_told_and_changes_nothing(
     error: OSError, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = _saved(library)
+    ids = saved_run(library)
     library.rate(ids[:1], 3)
     before = (library.entries(kept_only=False), library.folder.joinpath("changes.jsonl").read_bytes())
 
@@ -209,7 +203,7 @@ def test_what_cannot_be_written_is_told_and_changes_nothing(
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(LibraryError, match=error.strerror):
-        _saved(library)
+        saved_run(library)
     with pytest.raises(LibraryError, match=error.strerror):
         library.rate(ids, 5)
     with pytest.raises(LibraryError, match=error.strerror):
