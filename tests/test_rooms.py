@@ -9,7 +9,7 @@ import pytest
 from core.discovery import METHODS
 from core.engine.requests import Request
 from core.evaluation import METRICS
-from tests.rooms import back, circles, imports, modules
+from tests.rooms import PACKAGES, ROOT, back, circles, imports, modules
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +40,10 @@ def test_tasks_methods_and_metrics_that_are_named_are_there() -> None:
         assert callable(method.load().find)
     for metric in METRICS.values():
         assert callable(metric.load().measure)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_tests_stand_where_what_they_test_stands(package: str) -> None:
+    folders = {file.parent.relative_to(ROOT / "tests") for file in (ROOT / "tests" / package).rglob("test_*.py")}
+    assert len(folders) > 1
+    assert [folder for folder in sorted(folders) if not (ROOT / folder).is_dir()] == []

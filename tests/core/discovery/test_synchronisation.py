@@ -5,6 +5,7 @@ On a GPU each such question empties the queue of kernels. They can be seen on a 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from types import FrameType
@@ -14,6 +15,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from core import discovery
 from core.discovery import dct, melbo, ortho, power_steering
 from core.discovery.declarations.power_steering import Settings as PowerSteering
 from core.discovery.objective import Objective, Problem
@@ -21,6 +23,7 @@ from core.discovery.optimisation import Event, Job, Step
 from core.model.language_model import LanguageModel
 from core.segment.segment import Segment
 
+_DISCOVERY = os.path.join(os.path.dirname(discovery.__file__), "")
 _ASKS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
 
 
@@ -43,7 +46,7 @@ class _Asked(TorchDispatchMode):
         if masks or (any(word in str(func) for word in _ASKS) and args[0].dtype != torch.long):
             frames = list(_frames())
             if any(frame.f_code.co_name == "advance" for frame in frames):
-                at = next(frame for frame in frames if "/core/discovery/" in frame.f_code.co_filename)
+                at = next(frame for frame in frames if frame.f_code.co_filename.startswith(_DISCOVERY))
                 self.places.add(f"{at.f_code.co_qualname}, line {at.f_lineno}")
         return func(*args, **(kwargs or {}))
 
