@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vectors.expression.parts import AT_FORMS, SAID
 from vectors.expression.tokens import FORMS
-from vectors.expression.words import NUMBER, unquoted, written_name
+from vectors.expression.words import BARE, NUMBER, unquoted, written_name
 
 _NAME = r'"[^"]*+(?:""[^"]*+)*+"?+|[\w./:-]*+'
 # A term from the spaces before it on, whatever of it there is.
@@ -73,6 +73,8 @@ def _place(typed: str) -> tuple[str, int, int] | None:
         begun, at = term.start(), term.end()
         if at == len(typed):
             return None if term["number"] is not None or _closed(term["name"]) else ("name", term.start("name"), begun)
+        if not _is_name(term["name"]):
+            return None
         while (part := _GATE.match(typed, at) or _PART.match(typed, at)) is not None:
             at = part.end()
             if at == len(typed):
@@ -93,6 +95,10 @@ def _place_in(part: re.Match[str], begun: int) -> tuple[str, int, int] | None:
 def _closed(word: str) -> bool:
     """Whether a quoted name is whole."""
     return len(word) > 1 and word.startswith('"') and word.count('"') % 2 == 0
+
+
+def _is_name(word: str) -> bool:
+    return bool(BARE.fullmatch(word) and not NUMBER.fullmatch(word)) or (_closed(word) and word != '""')
 
 
 def _open_parts(typed: str, begun: int) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container
+from itertools import chain, count
 from typing import Any
 
 from vectors.expression.error import ExpressionError, Place, character_name, shown
@@ -42,11 +43,18 @@ def parse(text: str, known: Known = ()) -> Expression:
 
 
 def written(expression: Expression, known: Known = ()) -> str:
-    """The normal form, as `str` gives it; all names quoted where it would be taken for a name that `known` has (`a - b`)."""
+    """The normal form, as `str` gives it, unless it would be taken for a name that `known` has: `a - b` is then `"a" - "b"`.
+
+    Where `known` has that too, zeros are put before the first coefficient; a text that is longer than any name ends it.
+    """
     text = str(expression)
-    if expression and parse(text, known) != expression:
-        return expression.text(lambda name: written_name(name) if '"' in name else f'"{name}"')
-    return text
+    if not expression:
+        return text
+    quoted = expression.text(lambda name: written_name(name) if '"' in name else f'"{name}"')
+    unsigned = quoted.removeprefix("-")
+    counted = unsigned if unsigned[0].isdigit() else f"1 {unsigned}"
+    padded = (quoted[: len(quoted) - len(unsigned)] + "0" * zeros + counted for zeros in count())
+    return next(form for form in chain((text, quoted), padded) if str(parse(form, known)) == text)
 
 
 def _known_term(text: str, known: Callable[[str], bool]) -> Term | None:
@@ -98,9 +106,10 @@ class _Reader:
         if sign not in "+-":
             possible = "between two terms stands + or -, between spaces"
             raise self.error(f"{sign} stands behind its name without a space" if sign in "@=" else self.odd(sign, possible))
+        if len(self.text) == self.at + 1:
+            raise self.error(f"a term is missing behind {sign}", self.at + 1)
         if not self.take(_SIGN):
-            here = len(self.text) == self.at + 1
-            raise self.error(f"a term is missing behind {sign}" if here else f"{sign} between two terms stands between spaces")
+            raise self.error(f"{sign} between two terms stands between spaces")
         return -1.0 if sign == "-" else 1.0
 
     def term(self, sign: float) -> Term:

@@ -41,8 +41,7 @@ class Tokens:
             raise ExpressionError(f"{shown(self.kind)!r} names no tokens; use {', '.join(FORMS)}")
         if not self.numbers or (self.kind != "at" and len(self.numbers) > 1):
             raise ExpressionError(f"{self.kind} is written {self.kind}:{letter}")
-        if len(self.numbers) > MOST_LISTED:
-            raise ExpressionError(f"at lists at most {MOST_LISTED} positions, not {len(self.numbers):,}")
+        _check_count(len(self.numbers))
         if not all(least <= number <= MOST_POSITION for number in self.numbers):
             raise ExpressionError(f"{self.kind} takes numbers from {least} to {MOST_POSITION:,}")
         object.__setattr__(self, "numbers", tuple(sorted(set(self.numbers))))
@@ -57,6 +56,7 @@ class Tokens:
         if kind not in _COUNTED:
             return cls(text)
         letter, least = _COUNTED[kind]
+        _check_count(rest.count(",") + 1)
         parts = rest.split(",")
         numbers = tuple(number for part in parts if (number := whole_number(part)) is not None)
         if len(numbers) < len(parts):
@@ -100,6 +100,11 @@ class Tokens:
     def includes(self, position: int, prompt_length: int) -> bool:
         """Whether the token at `position` is steered."""
         return any(first <= position and (end is None or position < end) for first, end in self.spans(prompt_length))
+
+
+def _check_count(count: int) -> None:
+    if count > MOST_LISTED:
+        raise ExpressionError(f"at lists at most {MOST_LISTED} positions, not {count:,}")
 
 
 ALL_TOKENS = Tokens()
