@@ -165,8 +165,6 @@ def test_the_longest_expression_can_be_written_and_read() -> None:
 
 
 def test_it_needs_neither_torch_nor_numpy_nor_rich() -> None:
-    code = (
-        "import sys, vectors.expression as e; e.parse('a'); print(*{'torch', 'numpy', 'rich'} & sys.modules.keys())"
-    )
+    code = "import sys, vectors.expression as e; e.parse('a'); print(*{'torch', 'numpy', 'rich'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ""
