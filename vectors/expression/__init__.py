@@ -16,7 +16,7 @@ has the library resolves names: `Expression.resolved`, `unknown_name`, `ambiguou
 """
 
 from vectors.expression.blocks import Blocks
-from vectors.expression.completing import Completion, completed_texts, completions
+from vectors.expression.completing import Replacement, completed_texts, completions
 from vectors.expression.error import ExpressionError, Place
 from vectors.expression.kept import KeptGate, KeptTerm, from_json, to_json
 from vectors.expression.names import ambiguous_name, feature, nearest, unknown_name
@@ -28,13 +28,13 @@ from vectors.expression.words import written_name
 __all__ = [
     "OPERATIONS",
     "Blocks",
-    "Completion",
     "Expression",
     "ExpressionError",
     "Gate",
     "KeptGate",
     "KeptTerm",
     "Place",
+    "Replacement",
     "Term",
     "Tokens",
     "ambiguous_name",

@@ -18,11 +18,12 @@ _PART = re.compile(r'@(?P<word>[^ @"]*+)')
 _SIGN = re.compile(" ++[-+](?= )")
 # `first:N` is typed up to the colon; what is whole is offered whole.
 _TYPED = tuple(dict.fromkeys(form if form in (*SAID, "blocks:all") else re.sub("(?<=:).*", "", form) for form in AT_FORMS))
+_MOST_TYPED = 20_000  # characters; nobody types more, and every key asks again
 _ONE_OF = ({form.partition(":")[0] for form in FORMS} | {"from"}, {"blocks"}, set(SAID), {"when"})  # a term has one of each
 
 
 @dataclass(frozen=True)
-class Completion:
+class Replacement:
     """`text` is to stand for the characters from index `start` up to `end` of what is typed."""
 
     start: int
@@ -34,30 +35,32 @@ class Completion:
         return typed[: self.start] + self.text + typed[self.end :]
 
 
-def completions(text: str, cursor: int, names: Iterable[str]) -> list[Completion]:
+def completions(text: str, cursor: int, names: Iterable[str]) -> list[Replacement]:
     """What could stand at `cursor`, an index of `text`: names that begin as what is typed (case aside), in their order, quoted
     where they need it; what stands behind `@` and is not there yet; behind `@when:`, names. What is right of the cursor stays.
     """
     typed = text[:cursor]
-    place = _place(typed)
-    found: list[Completion] = []
-    if place is not None and place[0] == "part":
-        found = [
-            Completion(place[1], cursor, form) for form in _open_parts(typed, place[2]) if form.startswith(typed[place[1] :])
-        ]
-    start = place[1] if place is not None and place[0] == "name" else None
-    first = len(typed) - len(typed.lstrip(" "))  # a name with spaces and signs may be typed as it is
+    if len(typed) > _MOST_TYPED:
+        return []
+    what, start, term = _place(typed) or ("", -1, 0)
+    if what == "part":
+        word = typed[start:]
+        open_ = (form for form in _open_parts(typed, term) if form.startswith(word))
+        return [Replacement(start, cursor, form) for form in open_ if form != word or not form.endswith(":")]
+    found = []
+    whole = len(typed) - len(typed.lstrip(" "))  # a name with spaces and signs may be typed as it is
     for name in names:
-        if start is not None and name.casefold().startswith(_begun(typed[start:])):
-            found.append(Completion(start, cursor, written_name(name)))
-        elif start != first < cursor and name.casefold().startswith(typed[first:].casefold()):
-            found.append(Completion(first, cursor, written_name(name)))
+        folded = name.casefold()
+        if what == "name" and folded.startswith(_begun(typed[start:])):
+            found.append(Replacement(start, cursor, written_name(name)))
+        elif whole < cursor and start != whole and folded.startswith(typed[whole:].casefold()):
+            found.append(Replacement(whole, cursor, written_name(name)))
     return found
 
 
 def completed_texts(text: str, names: Iterable[str]) -> list[str]:
     """Everything that `text`, typed up to its end, could become: what a shell's completer is asked for."""
-    return [completion.applied(text) for completion in completions(text, len(text), names)]
+    return [one.applied(text) for one in completions(text, len(text), names)]
 
 
 def _begun(word: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from vectors.errors import VectorError
 from vectors.plain_text import harmful, is_mark, one_line
@@ -72,11 +73,5 @@ def _cut(text: str, room: int, more: bool) -> str:
     """The beginning of `text` in at most `room` cells; `more`: text that is not given goes on behind it."""
     if not more and _cells(text) <= room:
         return text
-    end = taken = 0
-    for end, character in enumerate(text):  # noqa: B007
-        taken += _cells(character)
-        if taken > room - 1:
-            break
-    else:
-        end = len(text)
-    return text[:end] + "…"
+    taken = accumulate(map(_cells, text))
+    return "".join(character for character, cells in zip(text, taken, strict=True) if cells < room) + "…"

@@ -178,6 +178,5 @@ def test_terms_are_kept_within_what_other_files_keep() -> None:
     class Turn:
         steering: tuple[KeptTerm, ...]
 
-    Turn.__annotations__["steering"] = tuple[KeptTerm, ...]
     turn = Turn((KeptTerm.of(Term("a", 2, id="r/0")),))
     assert decoded(Turn, asdict(turn)) == turn
