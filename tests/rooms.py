@@ -19,7 +19,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("bundled", "hub"), ("files", "processes", "memory"),
     ),
     "melbo_tui": (("commands", "panes", "notebook"), ("widgets", "line")),
-    "vectors": (("store",), ("formats",), ("files",)),
+    "vectors": (("store",), ("formats",), ("expression",), ("files",)),
 }  # fmt: skip
 # Files beside the rooms that stand on one: the algebra of vectors on what bounds a file's numbers, `exchange` on all; the app
 # on its panes, the command line on its commands.
