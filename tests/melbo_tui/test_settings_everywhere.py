@@ -85,7 +85,8 @@ async def test_every_option_of_a_method_has_a_field(name: str, library: Library)
         assert app.query_one("#more").collapsed  # type: ignore[attr-defined]
         form.fill({"method": name})
         await pilot.pause()
-        own = form._own[name]
+        own = form.own
+        assert own is not None
         assert list(own.fields) == list(options)
         await until(pilot, lambda: all(field.is_attached for field in own.fields.values()))
         texts = {one: _another(setting) for one, setting in options.items() if one != "orthogonal_effects"}
