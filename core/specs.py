@@ -30,11 +30,11 @@ _YES, _NO = "yes", "no"
 class Option:
     """What is said of a setting. `help` is a clause for the command line and the docs, `about` sentences for the form.
 
-    `low`, `high` bound numbers; `above` is below all of them, and `below`, beside it, above all. Of a text, `choices` are the words to choose from; `names`
-    says in a form what each is (of a switch: off, on). `default` says what None comes to. `when` is a setting and the values
-    of it with which this one means something. `required` says why there must be a value. `vector`: the name of one in the
-    library. `advanced`: most leave it alone. `check` raises SettingsError for a value that the bounds cannot tell of.
-    `aliases` are flags of earlier versions, `group` is the heading of the command line's help.
+    `low`, `high` bound numbers; `above` is below all of them, and `below`, beside it, above all. Of a text, `choices` are the
+    words to choose from; `names` says in a form what each is (of a switch: off, on). `default` says what None comes to.
+    `when` is a setting and the values of it with which this one means something. `required` says why there must be a value.
+    `vector`: the name of one in the library. `advanced`: most leave it alone. `check` raises SettingsError for a value that the
+    bounds cannot tell of. `aliases` are flags of earlier versions, `group` is the heading of the command line's help.
     """
 
     help: str
@@ -188,7 +188,8 @@ class Setting:
                 raise self._unfit(value)
 
     def _unfit(self, value: Any) -> SettingsError:
-        given = f", not {one_line(str(value), 40)}" if str(value).strip() else ""
+        shown = f"{value:.12g}" if isinstance(value, float) else str(value)
+        given = f", not {one_line(shown, 40)}" if shown.strip() else ""
         return SettingsError(f"{self.needs} {'are' if self.many else 'is'} needed{given}")
 
 
