@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -26,11 +27,13 @@ from core.template_arguments import parse_line
 from melbo_tui.panes.train.facts import DepthLine, Explanation, PromptFacts, check_blocks
 from melbo_tui.panes.train.fields import MethodChoice, first_fields, more_fields
 from melbo_tui.panes.train.method_fields import MethodFields
-from melbo_tui.panes.train.own_fields import OwnFields
 from melbo_tui.widgets.field import Check, Field, go_to
 from melbo_tui.widgets.prompt_entry import PromptEntry
 from melbo_tui.widgets.setting_field import explained, values_of
 from vectors.errors import VectorError
+
+if TYPE_CHECKING:
+    from melbo_tui.panes.train.own_fields import OwnFields
 
 
 class TrainForm(Vertical):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
 from core.discovery import METHODS
 from core.errors import SettingsError
-from melbo_tui.panes.train.own_fields import OwnFields
 from melbo_tui.widgets.field import Check, Field
+
+if TYPE_CHECKING:
+    from melbo_tui.panes.train.own_fields import OwnFields
 
 
 class MethodFields:
@@ -22,6 +25,8 @@ class MethodFields:
     def of(self, name: str) -> OwnFields | None:
         """Those of the method called `name`; None where it cannot be imported."""
         if name not in self._made:
+            from melbo_tui.panes.train.own_fields import OwnFields  # which the first frame does without
+
             try:
                 method = METHODS.named(name, "method")
             except SettingsError:
