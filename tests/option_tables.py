@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from core.discovery import METHODS
+from core.discovery.declarations.atlas import Settings as AtlasSettings
 from core.discovery.declarations.general import General as MethodGeneral
 from core.evaluation import METRICS
 from core.evaluation.declarations.general import General as MetricGeneral
@@ -41,15 +42,18 @@ def _metrics() -> Iterator[str]:
         tokens = f" Completions of {metric.tokens} tokens." if metric.tokens else ""
         yield f"### {name}\n\n{metric.about}{tokens} Random vectors beside: {metric.controls}.\n"
         yield from _table(metric.options)
+    yield "## Atlas: `melbo-tui atlas`\n"
+    yield from _table(declared(AtlasSettings), in_the_app=False)
 
 
-def _table(options: Mapping[str, Setting]) -> Iterator[str]:
+def _table(options: Mapping[str, Setting], in_the_app: bool = True) -> Iterator[str]:
     if options:
-        rows = [_row(setting, options) for setting in options.values()]
-        yield "\n".join(["| | in the app | takes | default | |", "|---|---|---|---|---|", *rows, ""])
+        head = ["", *(["in the app"] if in_the_app else []), "takes", "default", ""]
+        rows = [_row(setting, options, in_the_app) for setting in options.values()]
+        yield "\n".join([f"| {' | '.join(head)} |".replace("|  |", "| |"), "|---" * len(head) + "|", *rows, ""])
 
 
-def _row(setting: Setting, options: Mapping[str, Setting]) -> str:
+def _row(setting: Setting, options: Mapping[str, Setting], in_the_app: bool) -> str:
     typed = setting.kind is str and not setting.many and setting.option.metavar  # which says more than that it is a text
     takes = "on where given" if setting.kind is bool else f"`{typed}`" if typed else setting.needs
     what = setting.option.help
@@ -59,7 +63,8 @@ def _row(setting: Setting, options: Mapping[str, Setting]) -> str:
     names = (setting.flag, *setting.option.aliases, *([f"{setting.flag}-file"] if setting.prompts else []))
     flags = ", ".join(f"`{name}`" for name in names)
     default = "required" if setting.option.required else setting.default_text
-    return "| " + " | ".join(one.replace("|", "\\|") for one in (flags, setting.label, takes, default, what)) + " |"
+    cells = (flags, *([setting.label] if in_the_app else []), takes, default, what)
+    return "| " + " | ".join(one.replace("|", "\\|") for one in cells) + " |"
 
 
 def _with(setting: Setting, those: tuple[object, ...]) -> str:

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 from core.discovery import METHODS
+from core.discovery.declarations.atlas import Settings as AtlasSettings
 from core.discovery.declarations.general import General
 from core.discovery.method import Method, Stepping
 from core.errors import SettingsError
-from core.limits import MOST, THOUGHT_TOKENS, check_seed
+from core.limits import THOUGHT_TOKENS
 from core.model.source import ModelSpec
 from core.prompt import Prompt, check_no_template
 from core.specs import made
@@ -129,21 +130,16 @@ class Train(General, Resumable):
 
 
 @dataclass(frozen=True)
-class MapBlocks(Resumable):
-    """An atlas: power steering between every two blocks, or every two of each `every`-th.
+class MapBlocks(AtlasSettings, Resumable):
+    """An atlas: power steering between every two blocks, as core/discovery/declarations/atlas.py declares it.
 
-    `top` singular values a pair, by at most `steps` iterations. `resume` is the id of an atlas that is to be completed.
+    `resume` is the id of an atlas that is to be completed.
     """
 
     task_module = "core.engine.tasks.map_blocks"
     priority = BACKGROUND
 
     prompts: tuple[Prompt, ...]
-    top: int = 3
-    every: int = 1
-    steps: int = 12
-    tokens: str = "last:6"
-    seed: int = 0
     resume: str | None = None
 
     label = "mapping the blocks"
@@ -151,10 +147,7 @@ class MapBlocks(Resumable):
     def __post_init__(self) -> None:
         if not self.prompts:
             raise SettingsError("the prompt is empty", "give at least one prompt")
-        for name in ("top", "every", "steps"):
-            if not 1 <= getattr(self, name) <= MOST["steps"]:
-                raise SettingsError(f"{name} must be a number from 1 to {MOST['steps']:,}")
-        check_seed(self.seed)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,29 @@ NONLINEARITY = 0.28
 
 WHERE, HOW, RESULTS = "where and how strongly", "how", "results"
 
+Tokens = Annotated[
+    str,
+    Option(
+        "positions the objective sees",
+        about="Which of the prompt's tokens the objective sees: last:K or all. The first token's huge activations can "
+        "drown the others', so the last ones are the default.",
+        metavar="all|last:K",
+        check=parse_tokens,
+        advanced=True,
+        group=WHERE,
+    ),
+]
+Seed = Annotated[
+    int,
+    Option(
+        "of what is drawn at random",
+        about="The same seed finds the same vectors again.",
+        metavar="N",
+        check=check_seed,
+        advanced=True,
+        group=HOW,
+    ),
+]
 ThoughtTokens = Annotated[
     int,
     Option(
@@ -112,18 +135,7 @@ class General(Declared):
             group=HOW,
         ),
     ] = None
-    tokens: Annotated[
-        str,
-        Option(
-            "positions the objective sees",
-            about="Which of the prompt's tokens the objective sees: last:K or all. The first token's huge activations can "
-            "drown the others', so the last ones are the default.",
-            metavar="all|last:K",
-            check=parse_tokens,
-            advanced=True,
-            group=WHERE,
-        ),
-    ] = "last:6"
+    tokens: Tokens = "last:6"
     ratio: Annotated[
         float,
         Option(
@@ -137,17 +149,7 @@ class General(Declared):
             group=WHERE,
         ),
     ] = NONLINEARITY
-    seed: Annotated[
-        int,
-        Option(
-            "of the draws and of the random vectors beside",
-            about="The same seed finds the same vectors again.",
-            metavar="N",
-            check=check_seed,
-            advanced=True,
-            group=HOW,
-        ),
-    ] = 0
+    seed: Seed = 0
     batch: Annotated[
         int | None,
         Option(
