@@ -33,8 +33,9 @@ class Option:
     `low`, `high` bound numbers; `above` is below all of them, and `below`, beside it, above all. Of a text, `choices` are the
     words to choose from; `names` says in a form what each is (of a switch: off, on). `default` says what None comes to.
     `when` is a setting and the values of it with which this one means something. `required` says why there must be a value.
-    `vector`: the name of one in the library. `advanced`: most leave it alone. `check` raises SettingsError for a value that the
-    bounds cannot tell of. `aliases` are flags of earlier versions, `group` is the heading of the command line's help.
+    `vector`: the name of one in the library. `path`: the name of a file, taken as it stands. `advanced`: most leave it alone.
+    `check` raises SettingsError for a value that the bounds cannot tell of. `aliases` are flags of earlier versions, `group` is
+    the heading of the command line's help.
     """
 
     help: str
@@ -52,6 +53,7 @@ class Option:
     when: tuple[str, tuple[object, ...]] | None = None
     required: str = ""
     vector: bool = False
+    path: bool = False
     advanced: bool = False
     check: Callable[[Any], object] | None = None
     aliases: tuple[str, ...] = ()
@@ -100,7 +102,7 @@ class Setting:
 
     def read(self, text: str) -> Any:
         """The value that `text`, typed, means. Raises SettingsError."""
-        text = text.strip()
+        text = text if self.option.path and text.strip() else text.strip()
         if not text and self.option.required:
             raise SettingsError(self.option.required)
         if self.optional and text in (("",) if self.kind is str else (AUTO, "")):

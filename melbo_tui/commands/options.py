@@ -82,7 +82,7 @@ def add_force(group: Any) -> None:
 
 def _dest(setting: Setting) -> str:
     """What the value is called among the arguments, where the command has some of its own."""
-    return f"setting_{setting.name}"
+    return f"setting_{setting.name}" + ("_path" if setting.option.path else "")
 
 
 def _reader(setting: Setting) -> Callable[[str], Any]:

@@ -38,6 +38,9 @@ def test_what_is_typed_is_read() -> None:
     typed = {"rate": "1e-3", "count": "auto", "steps": " -1, 2.5", "texts": "one\n\ntwo", "kind": "b", "on": "yes"}
     values = {name: settings[name].read(text) for name, text in typed.items()}
     assert made(Settings, values, "it") == Settings(1e-3, None, (-1.0, 2.5), ("one", "two"), "b", True)
+    path, called = (declared(MethodGeneral)[one] for one in ("out", "name"))
+    assert [path.read(" a b "), path.read(" "), path.read("auto")] == [" a b ", None, "auto"]
+    assert [called.read(" a "), called.read(""), called.read("auto")] == ["a", None, "auto"]
     for name, setting in settings.items():
         assert made(Settings, {name: setting.read(setting.text(getattr(Settings(), name)))}, "it") == Settings()
 

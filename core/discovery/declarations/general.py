@@ -172,6 +172,7 @@ class General(Declared):
             about="A safetensors file of raw starting draws [n, d_model]; FILE:TENSOR where the tensor is not called vectors. "
             "Empty: Gaussian draws.",
             metavar="FILE[:TENSOR]",
+            path=True,
             advanced=True,
             group=HOW,
         ),
@@ -196,6 +197,7 @@ class General(Declared):
             label="Copy to",
             about="A .safetensors file that the vectors and their losses are written to, beside the library. Empty: none.",
             metavar="FILE.safetensors",
+            path=True,
             advanced=True,
             group=RESULTS,
         ),

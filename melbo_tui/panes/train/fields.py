@@ -96,7 +96,7 @@ def _general_field(setting: Setting) -> Field:
 
 def _check_draws(text: str) -> None:
     try:
-        if not given_path(text.strip().partition(":")[0]).is_file():
+        if not given_path(text.partition(":")[0]).is_file():
             raise SettingsError("there is no such file")
     except VectorError as error:
         raise SettingsError(str(error)) from None
@@ -104,6 +104,6 @@ def _check_draws(text: str) -> None:
 
 def _check_out(text: str) -> None:
     try:
-        file_to_write(text.strip(), replace=True)  # whether one is replaced is said in another field
+        file_to_write(text, replace=True)  # whether one is replaced is said in another field
     except VectorError as error:
         raise SettingsError(str(error)) from None
