@@ -20,14 +20,6 @@ MOST = {
 }
 
 
-def check_most(request: object, *names: str) -> None:
-    """Raises SettingsError for one of the fields `names` that is below 0, or more than anybody means."""
-    for name in names:
-        value = getattr(request, name)
-        if value is not None and not 0 <= value <= MOST[name]:
-            raise SettingsError(f"{name.replace('_', ' ')} must be a number from 0 to {MOST[name]:,}, not {value}")
-
-
 def check_thoughts(tokens: int) -> None:
     """Raises SettingsError for a limit that leaves a thought no token: every answer of a thinking model begins with one."""
     if tokens < 1:

@@ -12,8 +12,8 @@ may also be given as text) or `tuple[str, ...]` (prompts, or a file of them); wi
 from __future__ import annotations
 
 import types
-from collections.abc import Hashable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from math import isfinite
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -30,10 +30,12 @@ _YES, _NO = "yes", "no"
 class Option:
     """What is said of a setting. `help` is a clause for the command line and the docs, `about` sentences for the form.
 
-    `low`, `high` bound numbers, and `above` is below all of them. Of a text, `choices` are the words to choose from; `names`
-    says in a form what each is (of a switch: off, on). `default` says what None comes to. `when` is a setting and the values
-    of it with which this one means something. `required` says why there must be a value. `vector`: the name of one in the
-    library. `advanced`: most leave it alone.
+    `low`, `high` bound numbers; `above` is below all of them, and `below`, beside it, above all. Of a text, `choices` are the
+    words to choose from; `names` says in a form what each is (of a switch: off, on). `default` says what None comes to.
+    `when` is a setting and the values of it with which this one means something. `required` says why there must be a value.
+    `vector`: the name of one in the library. `path`: the name of a file, taken as it stands. `advanced`: most leave it alone.
+    `check` raises SettingsError for a value that the bounds cannot tell of. `aliases` are flags of earlier versions, `group` is
+    the heading of the command line's help.
     """
 
     help: str
@@ -44,13 +46,18 @@ class Option:
     low: float | None = None
     high: float | None = None
     above: float | None = None
+    below: float | None = None
     choices: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     default: str = ""
     when: tuple[str, tuple[object, ...]] | None = None
     required: str = ""
     vector: bool = False
+    path: bool = False
     advanced: bool = False
+    check: Callable[[Any], object] | None = None
+    aliases: tuple[str, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,10 +102,10 @@ class Setting:
 
     def read(self, text: str) -> Any:
         """The value that `text`, typed, means. Raises SettingsError."""
-        text = text.strip()
+        text = text if self.option.path and text.strip() else text.strip()
         if not text and self.option.required:
             raise SettingsError(self.option.required)
-        if self.optional and text in (AUTO, ""):
+        if self.optional and text in (("",) if self.kind is str else (AUTO, "")):
             return None
         if self.kind is bool and text in (_YES, _NO):
             return text == _YES
@@ -151,7 +158,8 @@ class Setting:
         option = self.option
         high = "" if option.high is None else f"{option.high:,.12g}"
         if option.above is not None:
-            return f" above {option.above:g}" + (f" and at most {high}" if high else "")
+            most = f" and at most {high}" if high else "" if option.below is None else f" and below {option.below:g}"
+            return f" above {option.above:g}{most}"
         if option.low is None:
             return f" of at most {high}" if high else ""
         low = f"{option.low:,.12g}"
@@ -173,14 +181,17 @@ class Setting:
             raise self._unfit(value)
         if option.choices and value not in option.choices:
             raise self._unfit(value)
+        if option.check is not None:
+            option.check(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             low = option.low is None or value >= option.low
-            high = option.high is None or value <= option.high
+            high = (option.high is None or value <= option.high) and (option.below is None or value < option.below)
             if not (low and high and (option.above is None or value > option.above) and isfinite(value)):
                 raise self._unfit(value)
 
     def _unfit(self, value: Any) -> SettingsError:
-        given = f", not {one_line(str(value), 40)}" if str(value).strip() else ""
+        shown = f"{value:.12g}" if isinstance(value, float) else str(value)
+        given = f", not {one_line(shown, 40)}" if shown.strip() else ""
         return SettingsError(f"{self.needs} {'are' if self.many else 'is'} needed{given}")
 
 
@@ -217,6 +228,18 @@ def _declared(kind: Hashable) -> Mapping[str, Setting]:
         default = None if default is MISSING else default
         found[field.name] = Setting(field.name, of, many, _is_union(inner), default, option)
     return found
+
+
+def with_auto(setting: Setting, default: str) -> Setting:
+    """`setting`, whose None comes to `default` here."""
+    about = f"{setting.option.about} auto: {default.removeprefix(AUTO + ', ')}."
+    return replace(setting, option=replace(setting.option, default=default, about=about))
+
+
+def check_apart(own: type[Declared], shared: type[Declared]) -> None:
+    """Raises TypeError where a method or metric declares what all of them have: a form has one field of a name."""
+    if taken := [name for name in declared(own) if name in declared(shared)]:
+        raise TypeError(f"{taken[0]!r} is an option of all: call it otherwise")
 
 
 def made(kind: type[T], given: Mapping[str, Any], whose: str, **others: Any) -> T:

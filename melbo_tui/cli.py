@@ -171,7 +171,7 @@ def _read(argv: Sequence[str] | None) -> argparse.Namespace:
             try:
                 setattr(args, name, as_text(value))
             except ValueError as error:
-                parser.error(f"argument {name.replace('_', ' ')}: {error}")
+                parser.error(f"argument {name.removeprefix('setting_').replace('_', ' ')}: {error}")
     args.spec = model_spec(args)
     return args
 

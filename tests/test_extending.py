@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -26,18 +25,20 @@ from melbo_tui.widgets.field import Field
 from tests.melbo_tui.scripted import STAMP, opened, screen_text, until
 from tests.option_tables import PAGE, page
 from tests.vectors.making import vector
-from vectors import formats
+from vectors import exchange
+from vectors.formats import FORMATS, reader_of
+from vectors.formats.raw import Reading
+from vectors.registry import Registry
 from vectors.store.library import Library
+from vectors.vector import VectorError
 
 _DOC = (PAGE.parent / "extending.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"```\w+\n# (\S+)\n(.*?)```", re.S)
 
 
 def _forget() -> None:
-    for registry in (METHODS, METRICS):
-        registry.__dict__.pop("others", None)
-        for name in registry._loaded.keys() - registry.own.keys():
-            del registry._loaded[name]
+    for registry in (METHODS, METRICS, FORMATS):
+        registry.forget_others()
 
 
 @pytest.fixture
@@ -91,6 +92,8 @@ def test_they_are_listed_and_checked(package: Path, capsys: pytest.CaptureFixtur
         (["train", "gradient", "--help"], "--norm-axis"),
         (["evaluate", "--help"], "cosines of vectors with each other"),
         (["evaluate", "cosine", "--help"], "--least X"),
+        (["vectors", "import", "--help"], ".svec, .vec, .json"),
+        (["vectors", "export", "--help"], ".npy, .vec, or .json"),
     ):
         with pytest.raises(SystemExit):
             main(words)
@@ -132,16 +135,52 @@ async def test_its_fields_are_in_the_app(package: Path, library: Library) -> Non
         assert engine.last(Evaluate)[1].settings == {"least": 0.0}
 
 
-def test_a_format_reads_what_it_wrote(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    added = import_module("hello_steering.text_file").FORMAT
-    monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS, added))
-    file, one = tmp_path / "one.vec", vector(3, "bomb-01", 7, stamp=STAMP)
-    formats.writer_of(file)(file, [one])
-    (read,) = formats.reader_of(file)(file, formats.raw.Reading(block=7, model=STAMP))
-    assert read.direction.tolist() == pytest.approx(one.direction.tolist())
+def test_a_format_of_another_package_takes_out_and_in(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--library", str(tmp_path / "library")]
+    library, file = Library(tmp_path / "library"), tmp_path / "one.vec"
+    library.add([vector(3, "bomb-01", 7, stamp=STAMP)])
+    assert main(["vectors", "export", "bomb-01=2", "--out", str(file), *where]) == 0
+    assert main(["vectors", "export", "bomb-01", "--out", str(file), *where]) == 1
+    assert "there is such a file already (--force replaces it)" in capsys.readouterr().err
+    words = ["vectors", "import", str(file), "--block", "7", "--model", STAMP.name, "--name", "back"]
+    assert main([*words, *where]) == 0
+    back = library.load(library.find("back").id)
+    assert back.direction.tolist() == pytest.approx((2 * vector(3).direction).tolist())
+    assert (back.block, back.origin.method) == (7, "import")
     file.write_text("words\n")
-    with pytest.raises(formats.VectorError, match="not lines of numbers"):
-        formats.reader_of(file)(file, formats.raw.Reading(block=7, model=STAMP))
+    assert main([*words, *where]) == 1
+    assert "not lines of numbers" in capsys.readouterr().err
+    assert main([*words[:2], str(tmp_path / "one.unknown"), *words[3:], *where]) == 1
+    assert ".svec, .vec, refusal_direction" in capsys.readouterr().err
+
+
+async def test_a_format_is_offered_in_the_app(package: Path, library: Library, tmp_path: Path) -> None:
+    library.add([vector(3, "bomb-01", 7, stamp=STAMP)])
+    async with opened(library) as (app, pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("e")
+        await until(pilot, lambda: ".npy, .vec, or .json" in " ".join(screen_text(app).replace("│", " ").split()))
+        app.focused.value = str(tmp_path / "out.vec")  # type: ignore[union-attr]
+        await pilot.press("enter")
+        await until(pilot, lambda: (tmp_path / "out.vec").is_file())
+        await pilot.press("i")
+        await until(pilot, lambda: ".svec, .vec, .json" in " ".join(screen_text(app).replace("│", " ").split()))
+
+
+def test_a_format_that_does_not_keep_its_word_is_told_in_a_line(package: Path, library: Library, tmp_path: Path) -> None:
+    code = "from vectors.formats import Format\nFORMAT = Format('bad', ('.VEC', '.npy'), {}, {})\n"
+    file = tmp_path / "one.vec"
+    file.write_text("1 2\n")
+    for read, wrong in (("lambda path, how: 1 / 0", "ZeroDivisionError"), ("lambda path, how: [3]", "did not read steering")):
+        (package / "hello_steering" / "text_file.py").write_text(code.format(read, None))
+        _forget()
+        sys.modules.pop("hello_steering.text_file", None)
+        with pytest.raises(VectorError, match=rf"the format text, of the package hello-steering, failed \(.*{wrong}"):
+            exchange.take_in(library, file, Reading(block=1, model=STAMP))
+        assert reader_of(tmp_path / "one.npy").__module__ == "vectors.formats.npy_file", "what is ours stays ours"
 
 
 def test_what_another_package_breaks_hides_nothing(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,15 +195,77 @@ def test_what_another_package_breaks_hides_nothing(package: Path, capsys: pytest
     assert len(told.strip().splitlines()) == 1
 
 
+def _doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, *words: str) -> str:
+    capsys.readouterr()
+    main(["doctor", "--library", str(tmp_path / "library"), *words])
+    return capsys.readouterr().out
+
+
+def test_doctor_lists_what_each_package_adds(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    adds = ["method gradient", "metric cosine", "format text (.vec)"]
+    assert f"plug-ins       hello-steering 1.0: {', '.join(adds)}\n" in _doctor(capsys, tmp_path)
+    told = json.loads(_doctor(capsys, tmp_path, "--json"))
+    assert told["plugins"] == [{"package": "hello-steering", "version": "1.0", "adds": adds}]
+    assert not any("hello" in line for line in told["problems"])
+
+
+def test_doctor_tells_what_is_wrong_with_a_package(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (package / "hello_steering" / "gradient.py").write_text("raise RuntimeError('a\\x1b[31m bad\\nday')\n")
+    (package / "hello_steering" / "cosine.py").write_text("import sys; sys.exit(3)\n")
+    (package / "hello_steering" / "text_file.py").write_text("FORMAT = 3\n")
+    info = package / "evil-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ev\x1bil\nVersion: 1\x1b[2J\n")
+    (info / "entry_points.txt").write_text(
+        "[melbo_tui.methods]\nmelbo = x\nA\x1bB = y\n[melbo_tui.metrics]\nshow = x\n[melbo_tui.formats]\ntext = z\n"
+    )
+    out = _doctor(capsys, tmp_path)
+    assert "\x1b" not in out
+    assert "hello-steering 1.0: method gradient (broken), metric cosine (broken)" in out
+    for line in (
+        "- the method gradient, of the package hello-steering, cannot be imported (RuntimeError: a[31m bad day): mend hello-",
+        "- the metric cosine, of the package hello-steering, cannot be imported (SystemExit: 3): mend hello-steering",
+        "- the format text, of the package hello-steering, cannot be used: hello_steering.text_file has no FORMAT that is a ",
+        "- the method 'melbo', of the package evil, is passed over: the name is melbo-tui's own",
+        "- the method 'AB', of the package evil, is passed over: the name is no lower-case word",
+        "- the metric 'show', of the package evil, is passed over: the name is melbo-tui's own",
+        "- the format 'text', of the package evil, is passed over: the name is taken by the package hello-steering",
+    ):
+        assert line in out, line
+
+
+def test_a_list_of_entry_points_that_is_none_spoils_no_other(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = package / "torn-1.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[melbo_tui.methods]\nno equals sign\n")
+    assert "gradient" in METHODS
+    out = _doctor(capsys, tmp_path)
+    assert "hello-steering 1.0: method gradient, metric cosine, format text" in out
+    assert out.count("torn-1.dist-info cannot be read") == 1
+
+
+def test_one_mechanism_serves_all_three() -> None:
+    assert all(isinstance(one, Registry) for one in (METHODS, METRICS, FORMATS))
+
+
 def test_it_is_imported_only_when_it_is_named_or_listed(package: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(package)!r})\n"
         "from melbo_tui.cli import build_parser\n"
         "build_parser(['train', 'melbo', '--prompt', 'x'])\n"
         "from core.discovery import METHODS\n"
-        "print('hello_steering' in sys.modules, 'others' in vars(METHODS))\n"
+        "from vectors.formats import FORMATS, reader_of\n"
+        "from pathlib import Path\n"
+        "reader_of(Path('x.npy'))\n"
+        "print('hello_steering' in sys.modules, any('_points' in vars(one) for one in (METHODS, FORMATS)))\n"
         "build_parser(['train', 'gradient'])\n"
         "print('hello_steering.gradient' in sys.modules, 'hello_steering.cosine' in sys.modules, 'torch' in sys.modules)\n"
+        "build_parser(['vectors', 'list'])\n"
+        "print('hello_steering.text_file' in sys.modules)\n"
+        "reader_of(Path('x.vec'))\n"
+        "print('hello_steering.text_file' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.split() == ["False", "False", "True", "False", "False"]
+    assert done.stdout.split() == ["False", "False", "True", "False", "False", "False", "True"]

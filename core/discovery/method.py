@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
-from core.specs import Declared, Option, Setting, declared
+from core.discovery.declarations.general import General
+from core.specs import Declared, Option, Setting, check_apart, declared, with_auto
 
-# Trained vectors leave proportion sooner than the random directions that are measured: with Mack's 0.5 they break text.
-# At 0.28 most of them act and most of what they say is fluent, on all models that were tried (docs/findings.md).
-NONLINEARITY = 0.28
 # What a float32 model's matrix products are made in while vectors are looked for; see core/model/mixed_precision.py.
 PRECISIONS = ("auto", "float32", "bfloat16")
 Precision = Annotated[
@@ -111,9 +110,33 @@ class Method:
     steps: str = ""
     searches: bool = True
 
+    def __post_init__(self) -> None:
+        check_apart(self.settings, General)
+
     @property
     def options(self) -> Mapping[str, Setting]:
+        """Its own."""
         return declared(self.settings)
+
+    @property
+    def general(self) -> Mapping[str, Setting]:
+        """Those of every method that mean something to this one; their `default` says what it does by itself."""
+        return _fitted(self)
 
     def load(self) -> Any:
         return importlib.import_module(self.module)
+
+
+@cache
+def _fitted(method: Method) -> Mapping[str, Setting]:
+    defaults = {
+        "radius": "auto, calibrated" if method.needs_radius else "as the method finds them",
+        "vectors": f"{method.vectors}, or all rows of --init",
+        "steps": method.steps,
+    }
+    meant = dict(declared(General))
+    if not method.steps:
+        del meant["steps"]
+    if not method.searches:
+        del meant["target"], meant["vectors"]
+    return {name: setting if name not in defaults else with_auto(setting, defaults[name]) for name, setting in meant.items()}

@@ -9,8 +9,8 @@ from typing import Any
 from core.engine.requests import BACKGROUND, Request, Resumable
 from core.errors import SettingsError
 from core.evaluation import METRICS
+from core.evaluation.declarations.general import General
 from core.evaluation.metric import Metric
-from core.limits import THOUGHT_TOKENS, check_most, check_seed, check_thoughts
 from core.prompt import Prompt
 from core.specs import made
 from core.steering.terms import SteerTerm
@@ -20,11 +20,10 @@ SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
 
 
 @dataclass(frozen=True)
-class Evaluate(Request):
-    """`metric` of `vectors`, each with its coefficient, on `prompts`, beside `controls` random vectors of the same norm.
+class Evaluate(General, Request):
+    """`metric` of `vectors`, each with its coefficient, on `prompts`; without prompts, those that the vectors were found on.
 
-    Without prompts, those that the vectors were found on. `controls`, `tokens` (an answer's) None: the metric's own; a thought
-    before the answer has at most `thought_tokens`.
+    What every metric can be told is declared in core/evaluation/declarations/general.py.
     `settings` are the metric's own (core/evaluation/metric.py); `answers` are the right ones, several a prompt.
     """
 
@@ -35,11 +34,7 @@ class Evaluate(Request):
     vectors: tuple[SteerTerm, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
-    controls: int | None = None
-    tokens: int | None = None
-    seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
-    thought_tokens: int = THOUGHT_TOKENS
 
     def __post_init__(self) -> None:
         metric = METRICS.named(self.metric, "metric")
@@ -47,11 +42,7 @@ class Evaluate(Request):
             raise SettingsError("no vector is named", "give names, --run RUN or --filter FILTER")
         if metric.questions and (not self.answers or len(self.answers) != len(self.prompts)):
             raise SettingsError("no questions with answers are given", "name a file of them with --questions FILE")
-        check_most(self, "controls", "tokens", "thought_tokens")
-        check_thoughts(self.thought_tokens)
-        if self.tokens == 0:
-            raise SettingsError("at least one new token must be allowed")
-        check_seed(self.seed)
+        super().__post_init__()
         _ = self.asked, self.own
 
     @property

@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 from core.discovery import METHODS
-from core.discovery.method import NONLINEARITY, Method, Stepping
+from core.discovery.declarations.atlas import Settings as AtlasSettings
+from core.discovery.declarations.general import General
+from core.discovery.method import Method, Stepping
 from core.errors import SettingsError
-from core.limits import MOST, THOUGHT_TOKENS, check_most, check_seed, check_thoughts
+from core.limits import THOUGHT_TOKENS
 from core.model.source import ModelSpec
 from core.prompt import Prompt, check_no_template
 from core.specs import made
 from core.steering.terms import Steering
-from vectors.files.bounded import Block, Norm, decoded
+from vectors.files.bounded import decoded
 from vectors.vector import SteeringVector, VectorError
 
 # Higher runs first: a chat reply or a sample runs between the steps of a training run.
@@ -82,13 +84,10 @@ class Resumable(Request):
 
 
 @dataclass(frozen=True)
-class Train(Resumable):
-    """A run of a discovery method. `radius` None: calibrated, to a nonlinearity of `ratio`.
+class Train(General, Resumable):
+    """A run of a discovery method; what every method can be told is declared in core/discovery/declarations/general.py.
 
-    `source`, `target` None: a quarter and 0.7 of the depth.
-    `out` names a file for the vectors beside the library's; one that is there and not this run's is replaced with `force` only.
-    `settings` are the method's own (core/discovery/method.py). `vectors`, `steps` None: as the method does by itself.
-    A sample's answer has at most `sample_tokens`, the thought before it at most `thought_tokens`.
+    `settings` are the method's own (core/discovery/method.py).
     `resume` is the id of an interrupted run that this request is to take up again; all else is as it was then, but `out`.
     """
 
@@ -97,42 +96,14 @@ class Train(Resumable):
 
     prompts: tuple[Prompt, ...]
     method: str = "melbo"
-    source: Block | None = None
-    target: Block | None = None
-    radius: Norm | None = None
-    ratio: float = NONLINEARITY
-    vectors: int | None = None
-    steps: int | None = None
-    seed: int = 0
-    tokens: str = "last:6"
-    batch: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    init: str | None = None
-    name: str | None = None
-    out: str | None = None
-    sample_tokens: int = 40
-    thought_tokens: int = THOUGHT_TOKENS
-    controls: int = 4
     resume: str | None = None
-    force: bool = False
 
     def __post_init__(self) -> None:
         METHODS.named(self.method, "method")
         if not self.prompts:
             raise SettingsError("the prompt is empty", "give at least one prompt")
-        if self.vectors is not None and self.vectors < 1:
-            raise SettingsError("at least one vector must be asked for")
-        if self.steps is not None and self.steps < 1:
-            raise SettingsError("at least one step is needed")
-        if self.batch is not None and self.batch < 1:
-            raise SettingsError("a batch holds at least one vector")
-        if self.radius is not None and not 0 < self.radius < float("inf"):
-            raise SettingsError(f"the radius must be a positive number, not {self.radius:g}", "use auto if unsure")
-        check_most(self, "vectors", "steps", "batch", "controls", "sample_tokens", "thought_tokens")
-        check_thoughts(self.thought_tokens)
-        check_seed(self.seed)
-        if not 0 < self.ratio < 1:
-            raise SettingsError(f"the calibration's ratio must lie between 0 and 1, not {self.ratio:g}")
+        super().__post_init__()
         self.own()
 
     @property
@@ -159,21 +130,16 @@ class Train(Resumable):
 
 
 @dataclass(frozen=True)
-class MapBlocks(Resumable):
-    """An atlas: power steering between every two blocks, or every two of each `every`-th.
+class MapBlocks(AtlasSettings, Resumable):
+    """An atlas: power steering between every two blocks, as core/discovery/declarations/atlas.py declares it.
 
-    `top` singular values a pair, by at most `steps` iterations. `resume` is the id of an atlas that is to be completed.
+    `resume` is the id of an atlas that is to be completed.
     """
 
     task_module = "core.engine.tasks.map_blocks"
     priority = BACKGROUND
 
     prompts: tuple[Prompt, ...]
-    top: int = 3
-    every: int = 1
-    steps: int = 12
-    tokens: str = "last:6"
-    seed: int = 0
     resume: str | None = None
 
     label = "mapping the blocks"
@@ -181,10 +147,7 @@ class MapBlocks(Resumable):
     def __post_init__(self) -> None:
         if not self.prompts:
             raise SettingsError("the prompt is empty", "give at least one prompt")
-        for name in ("top", "every", "steps"):
-            if not 1 <= getattr(self, name) <= MOST["steps"]:
-                raise SettingsError(f"{name} must be a number from 1 to {MOST['steps']:,}")
-        check_seed(self.seed)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)

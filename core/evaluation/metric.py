@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from core.specs import Declared, Setting, declared
+from core.evaluation.declarations.general import General
+from core.specs import Declared, Setting, check_apart, declared, with_auto
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,27 @@ class Metric:
     questions: bool = False
     controls: int = 4
 
+    def __post_init__(self) -> None:
+        check_apart(self.settings, General)
+
     @property
     def options(self) -> Mapping[str, Setting]:
+        """Its own."""
         return declared(self.settings)
+
+    @property
+    def general(self) -> Mapping[str, Setting]:
+        """Those of every metric that mean something to this one, with its own numbers as what they are by default."""
+        return _fitted(self)
 
     def load(self) -> Any:
         return importlib.import_module(self.module)
+
+
+@cache
+def _fitted(metric: Metric) -> Mapping[str, Setting]:
+    numbers = {"controls": metric.controls, "tokens": metric.tokens}
+    meant = dict(declared(General))
+    if not metric.tokens:
+        del meant["tokens"], meant["thought_tokens"]
+    return {name: setting if name not in numbers else with_auto(setting, str(numbers[name])) for name, setting in meant.items()}

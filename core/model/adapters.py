@@ -17,15 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import Cancelled, ModelError, first_line, is_out_of_memory
+from core.model.adapter_files import check_patterns, check_ranks, read_adapter
 from core.model.building import held_to
-from core.model.checkpoint_files import tensor_shapes
-from core.model.claims import json_object
-from core.processes.confined import Exceeded, Raised, confined
 
 # Below this share of an adapter's change, rounding to the model's dtype has eaten much of it.
 _MUCH_LOST = 0.9
 _MOST_NEW_TOKENS = 1_000_000
-_SPARE_RANK = 10_000  # some kinds count as rank what is no dimension of their tensors
 _ADAPTER = "default"  # peft's name for the only adapter of a model
 # Kinds that change no weight, in words: what they add has no place in one.
 _BESIDE_THE_WEIGHTS = {
@@ -89,9 +86,9 @@ def check_adapter(model: Any, folder: Path) -> bool:
 
 def _put_on(model: Any, folder: Path) -> tuple[Any, dict[str, torch.dtype], list[str]]:
     """peft's model with the whole adapter beside the weights, the dtypes that these had, and notes."""
-    config, shapes = _read(folder)
-    _check_ranks(folder, config, shapes)
-    _check_patterns(folder, config, [name for name, _ in model.named_modules()])
+    config, shapes = read_adapter(folder)
+    check_ranks(folder, config, shapes)
+    check_patterns(folder, config, [name for name, _ in model.named_modules()])
     from peft import PeftModel  # takes a second or two, and most models have no adapter
 
     size = (folder / "adapter_model.safetensors").stat().st_size
@@ -109,7 +106,7 @@ def _put_on(model: Any, folder: Path) -> tuple[Any, dict[str, torch.dtype], list
 @contextmanager
 def _failures(folder: Path, quantised: bool = False) -> Iterator[str]:
     """Gives the adapter's kind, and turns whatever peft raises into one ModelError that says what is wrong with it."""
-    kind = str(_read(folder)[0].get("peft_type"))
+    kind = str(read_adapter(folder)[0].get("peft_type"))
     if kind in _BESIDE_THE_WEIGHTS:
         raise _unmergeable(folder, kind, f"it is {_BESIDE_THE_WEIGHTS[kind]}")
     try:
@@ -129,59 +126,6 @@ def _failures(folder: Path, quantised: bool = False) -> Iterator[str]:
             f"the adapter {folder.name} does not go on this model ({first_line(error)})",
             "it must have been trained on this one" + (", and not every kind goes on quantised weights" if quantised else ""),
         ) from error
-
-
-def _read(folder: Path) -> tuple[Mapping[str, Any], dict[str, tuple[int, ...]]]:
-    """The adapter's settings, and the shapes of its tensors by name."""
-    if not (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{folder} holds no PEFT adapter", "name a folder with adapter_config.json and adapter_model.safetensors"
-        )
-    if not (folder / "adapter_model.safetensors").is_file():
-        # The other form, adapter_model.bin, is a pickle.
-        raise ModelError(f"{folder} holds no adapter_model.safetensors", "save the adapter with safe_serialization=True")
-    try:
-        config = json_object(folder / "adapter_config.json")
-    except ModelError as error:
-        why = getattr(error.__cause__, "strerror", None) or error.__cause__
-        raise ModelError(f"{folder.name}/adapter_config.json is not readable ({why})", "save the adapter again") from error
-    return config, tensor_shapes(folder / "adapter_model.safetensors")
-
-
-def _check_ranks(folder: Path, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuses ranks that no tensor has: peft would make weights of them before it looks at the tensors."""
-    patterns = config.get("rank_pattern")
-    ranks = [config.get("r"), *(patterns.values() if isinstance(patterns, dict) else ())]
-    widest = max((size for shape in shapes.values() for size in shape), default=0)
-    for rank in ranks:
-        if isinstance(rank, int) and rank > widest + _SPARE_RANK:
-            raise ModelError(
-                f"adapter_config.json of {folder.name} says its rank is {rank}, but no tensor of it is wider than {widest}",
-                "the settings and the weights are of different adapters: save the adapter again",
-            )
-
-
-def _check_patterns(folder: Path, config: Mapping[str, Any], names: list[str]) -> None:
-    """Refuses patterns that are not matched within reason against the names of the model's modules, as peft will."""
-    own = config.get("layers_pattern")
-    patterns = [text for key in ("target_modules", "exclude_modules") if isinstance(text := config.get(key), str)]
-    patterns += [rf".*\.{one}\.(\d+)\..*" for one in (own if isinstance(own, list) else [own]) if isinstance(one, str)]
-    for key in ("rank_pattern", "alpha_pattern"):
-        keys = config.get(key)
-        patterns += [rf"(.*\.)?({one})" for one in (keys if isinstance(keys, dict) else ())]
-    if not patterns:
-        return
-    try:
-        confined.call(":matches", {"patterns": patterns, "texts": names})
-    except (Exceeded, Raised) as error:
-        raise ModelError(
-            f"a pattern in adapter_config.json of {folder.name} {_what_it_does(error)}",
-            "the fault is the file's (target_modules, layers_pattern, rank_pattern): name the layers in a list instead",
-        ) from error
-
-
-def _what_it_does(error: Exceeded | Raised) -> str:
-    return str(error) if isinstance(error, Exceeded) else f"is none ({error})"
 
 
 def _unmergeable(folder: Path, kind: str, why: str) -> ModelError:

@@ -11,16 +11,14 @@ import inspect
 import logging
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoTokenizer
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer, StaticLayer
 
@@ -36,7 +34,8 @@ from core.model.blocks import with_hidden as with_hidden
 from core.model.building import held_to
 from core.model.checkpoint_files import check_files, keep_notes, kept_notes, tensor_names, weight_bytes, wrapper_names
 from core.model.claims import check_claims, check_memory
-from core.model.decoding import Decoding, WholeText, checked
+from core.model.decoding import checked
+from core.model.forwards import Forwards
 from core.model.gguf_header import check_header
 from core.model.gguf_tensors import surplus_tensors
 from core.model.loader_failures import readable_failures
@@ -46,26 +45,19 @@ from core.model.rendering import warm_up
 from core.model.small_batch_linear import thin
 from core.model.source import adapter_name
 from core.model.store import Progress, bar_class
-from core.model.templates import ChatTemplate, Message
 from core.model.text_alone import check_text_alone
 from core.model.tokenizer_files import has_tokenizer, load_tokenizer
+from core.model.tokens import Tokens
 from core.model.weights_report import WeightsReport
 from vectors.vector import ModelStamp
 
-_ENDLESS = 1 << 30  # tokens: a model whose config gives no limit
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class _Enough(Exception):
-    """Ends a forward behind the last block that somebody wants."""
-
-
-def _stop(module: nn.Module, args: Any, output: Any) -> None:
-    raise _Enough
-
-
-class LanguageModel:
+class LanguageModel(Tokens, Forwards):
     """A causal language model in eval mode, its weights frozen, with its decoder blocks at hand.
+
+    What it does with text is in tokens.py, how it is run in forwards.py.
 
     `blocks[i]` is decoder block i (0-based); "block i, output" is the residual stream after it, [batch, tokens, d_model].
     """
@@ -161,77 +153,6 @@ class LanguageModel:
             loaded._offloaded = offloaded  # goes with the model
             return loaded
 
-    # Text and tokens
-
-    def encode(self, text: str) -> list[int]:
-        """The token ids of `text`, with whatever the tokenizer puts at a text's start."""
-        return list(self._tokenizer()(text)["input_ids"])
-
-    def encode_chat(self, messages: Sequence[Message], template: Mapping[str, Any] | None = None) -> list[int]:
-        """The token ids of a conversation, ready for the model's answer, in the model's own chat template.
-
-        `template`: arguments of the template. Raises ModelError where it would not let all words through.
-        """
-        return self.chat_template.encode(messages, template or {})
-
-    @cached_property
-    def chat_template(self) -> ChatTemplate:
-        return ChatTemplate(self._tokenizer(), self.stamp.name)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return str(self._tokenizer().decode(list(ids), skip_special_tokens=True))
-
-    def spelled(self, ids: Sequence[int]) -> str:
-        """The text of `ids` with special tokens spelled out in it."""
-        return str(self._tokenizer().decode(list(ids)))
-
-    def token_texts(self, ids: Sequence[int]) -> list[str]:
-        return [str(self._tokenizer().decode([i])) for i in ids]
-
-    @property
-    def has_tokenizer(self) -> bool:
-        return self.tokenizer is not None
-
-    @property
-    def stop_ids(self) -> frozenset[int]:
-        """Tokens that end an answer: those that the settings name, and the one that the chat template ends a turn with."""
-        settings = getattr(self.model, "generation_config", None)
-        listed = getattr(settings, "eos_token_id", None)
-        ids = listed if isinstance(listed, list) else [listed]
-        own = [getattr(self.tokenizer, "eos_token_id", None), self.config.eos_token_id]
-        own = [i for o in own for i in (o if isinstance(o, list) else [o])]
-        named = frozenset(i for i in [*ids, *own] if isinstance(i, int))
-        ends = self.chat_template.ends if self.has_tokenizer else frozenset()
-        # Where the template tells its end, an ordinary word that the settings name is a slip of theirs.
-        return named & self.chat_template.control_ids | ends if ends else named
-
-    @property
-    def context_length(self) -> int:
-        """How many tokens the model takes, a prompt and what is generated behind it together."""
-        most = getattr(self.config, "max_position_embeddings", None)
-        return most if isinstance(most, int) and 0 < most < _ENDLESS else _ENDLESS
-
-    # Running
-
-    def forward(self, ids: Tensor, cache: Any = None, way: Decoding | None = None) -> tuple[Tensor, Any]:
-        """Runs `ids` [batch, tokens] behind what `cache` holds; gives the last token's logits [batch, vocab] and the cache.
-
-        `way` says how the model must be asked; by default as it was found at loading.
-        """
-        way = way or self.decoding
-        more: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in self._takes else {}
-        if not way.cached:
-            ids = ids if cache is None else torch.cat([cache.ids, ids], dim=1)
-            more |= {"use_cache": False} if "use_cache" in self._takes else {}
-        else:
-            more |= {way.cache: cache, "use_cache": True}
-        if way.positions and "position_ids" in self._takes:
-            first = 0 if cache is None or not way.cached else int(cache.get_seq_length())
-            more["position_ids"] = torch.arange(first, first + ids.shape[1], device=ids.device).expand(len(ids), -1)
-        with torch.no_grad():
-            out = self.model(input_ids=ids, **more)
-        return out.logits[:, -1].float(), getattr(out, way.cache) if way.cached else WholeText(ids)
-
     def fixed_cache(self, cache: Any, rows: Any, held: int, tokens: int) -> Any:
         """A cache of fixed shape for `tokens` tokens, with the `held` tokens of `rows` of `cache` in it.
 
@@ -247,64 +168,6 @@ class LanguageModel:
         fixed = Cache(layers=[StaticLayer(max_cache_len=tokens) for _ in layers])
         self.fill_cache(fixed, cache, rows, held)
         return fixed
-
-    def fill_cache(self, fixed: Any, cache: Any, rows: Any, held: int) -> None:
-        """Puts the first `held` tokens of `rows` of `cache` into the fixed-shape cache `fixed`, in place of what it holds."""
-        if fixed.is_initialized:
-            fixed.reset()
-        for number, layer in enumerate(cache.layers):
-            fixed.update(layer.keys[rows, :, :held], layer.values[rows, :, :held], number)
-
-    def fixed_step(self, ids: Tensor, cache: Any, position: Tensor) -> Tensor:
-        """Logits [rows, vocab] behind the token `ids` [rows, 1] at `position` [1]; its keys go into `cache`, of fixed shape.
-
-        Asks the device for nothing, and its shapes are the same at every position.
-        """
-        places = torch.arange(cache.layers[0].max_cache_len, device=ids.device)
-        mask = torch.where(places <= position, 0.0, torch.finfo(self.dtype).min).to(self.dtype)
-        with torch.no_grad():
-            out = self.model(
-                input_ids=ids,
-                attention_mask=mask.expand(len(ids), 1, 1, -1),
-                position_ids=position.expand(len(ids), 1),
-                past_key_values=cache,
-                use_cache=True,
-            )
-        logits: Tensor = out.logits[:, -1].float()
-        return logits
-
-    def run_blocks(self, ids: Tensor, last: int | None = None) -> None:
-        """One forward of the decoder for what hooks see of it; no logits. Gradients are the caller's matter.
-
-        Blocks behind `last` are not run, unless accelerate spreads the model: its own hooks must see a forward end.
-        """
-        handle = None
-        if last is not None and not hasattr(self.model, "hf_device_map"):
-            handle = self.blocks[last].register_forward_hook(_stop)  # behind the caller's hooks
-        try:
-            self._decoder(input_ids=ids, **self._without_cache)
-        except _Enough:
-            pass
-        finally:
-            if handle is not None:
-                handle.remove()
-
-    def prefill(self, ids: Sequence[int]) -> Any:
-        """The KV cache of `ids`."""
-        return self._decoder(input_ids=self.ids_tensor(ids), use_cache=True).past_key_values
-
-    def ids_tensor(self, ids: Sequence[int], batch: int = 1) -> Tensor:
-        """`ids` as [batch, tokens] on the model's device. Raises ModelError for ids the model has no embedding for."""
-        size = int(self.model.get_input_embeddings().weight.shape[0])
-        wrong = [i for i in ids if not 0 <= i < size]
-        if wrong:
-            raise ModelError(f"token id {wrong[0]} is outside the model's vocabulary of {size}")
-        return torch.tensor([list(ids)], device=self.device).expand(batch, -1)
-
-    def _tokenizer(self) -> Any:
-        if self.tokenizer is None:
-            raise ModelError(f"{self.stamp.name} has no tokenizer", "give the prompt as token ids: --prompt-ids 1,2,3")
-        return self.tokenizer
 
 
 def pick_device(device: str) -> str:

@@ -9,5 +9,5 @@ COMMANDS = {
     "models": "what models are here",
     "doctor": "what is wrong and how to mend it",
 }
-# Those whose words include what is declared (methods, metrics): they are told which words are on the command line, too.
-HAVE_DECLARED = ("train", "evaluate")
+# Those whose words include what is declared (methods, metrics, formats): they are told which words were given.
+HAVE_DECLARED = ("train", "evaluate", "vectors")

@@ -7,12 +7,12 @@ from typing import Any
 
 from vectors.plain_text import one_line, well_formed
 
-_PATHS = frozenset("model adapter library file out init prompts questions named".split())
+_PATHS = frozenset("model adapter library file out prompts questions named".split())
 
 
 def is_path(name: str) -> bool:
     """Whether the argument `name` is a file or a folder: the system's names for them are bytes, and are left as they are."""
-    return name in _PATHS or name.endswith("_file")
+    return name in _PATHS or name.endswith(("_file", "_path"))
 
 
 def as_text(value: Any) -> Any:

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from core.discovery.declarations.atlas import Settings
 from core.engine.requests import MapBlocks
 from core.engine.session import Session
 from core.engine.unfinished import AtlasHeader
+from core.specs import declared
 from melbo_tui.commands import COMMANDS
+from melbo_tui.commands.options import add_settings, given_settings
 from melbo_tui.commands.output import say, say_json, table
 from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, open_library
@@ -26,11 +29,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser("atlas", help=COMMANDS["atlas"], description=about, parents=[common])
     parser.set_defaults(run=run)
     add_prompts(parser, "")
-    parser.add_argument("--top", type=int, default=3, metavar="K", help="singular values a pair (default: 3)")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth block (default: 1, all)")
-    parser.add_argument("--steps", type=int, default=12, metavar="N", help="iterations a pair at most (default: 12)")
-    parser.add_argument("--tokens", default="last:6", metavar="all|last:K", help="positions that count (default: last:6)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    add_settings(parser, declared(Settings).values())
     parser.add_argument("--resume", nargs="?", const="", metavar="ATLAS", help="complete an atlas (default: the latest)")
     parser.add_argument(
         "--show", nargs="?", const="", metavar="ATLAS", help="show an atlas that is there (default: the latest)"
@@ -50,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         same_model(args, told.spec)
         request = replace(told.request, resume=left.id)
     else:
-        request = MapBlocks(prompts_of(args), args.top, args.every, args.steps, args.tokens, args.seed)
+        request = MapBlocks(prompts_of(args), **given_settings(args, declared(Settings)))
     runner = Runner(args, Session(library))
     runner.load_model()
     grown: list[str] = []

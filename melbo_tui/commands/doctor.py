@@ -1,4 +1,4 @@
-"""`melbo-tui doctor`: versions, device, terminal, paths, what is wrong and how to mend it."""
+"""`melbo-tui doctor`: versions, device, terminal, paths, plug-ins, what is wrong and how to mend it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from core.model.store import cache_folder, present_folder
 from melbo_tui import __version__
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.output import say, say_json
+from melbo_tui.commands.plugins import installed
 from melbo_tui.log import log_file
 from melbo_tui.namesakes import namesakes
 from melbo_tui.settings import library_folder, settings_file
@@ -39,15 +41,20 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     facts, problems = examine(args.library)
+    plugins, broken = installed()
+    problems += broken
     if args.model is not None or args.adapter is not None:
         model_facts, model_problems = examine_model(args.spec)
         facts |= model_facts
         problems += model_problems
     if args.json:
-        say_json({"facts": facts, "problems": problems})
+        say_json({"facts": facts, "problems": problems, "plugins": [asdict(one) for one in plugins]})
     else:
         for name, value in facts.items():
             say(f"{name:<14} {value}")
+        lines = [f"{one.package} {one.version}: {', '.join(one.adds)}" for one in plugins] or ["none"]
+        for i, line in enumerate(lines):
+            say(f"{'' if i else 'plug-ins':<14} {line}")
         say("\nNothing is wrong." if not problems else "\nWhat is wrong:")
         for problem in problems:
             say(f"- {problem}")

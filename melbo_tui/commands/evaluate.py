@@ -14,14 +14,13 @@ from core.errors import SettingsError
 from core.evaluation import METRICS
 from core.evaluation.metric import Metric
 from core.files.text_files import lines_of, questions_of
-from core.limits import THOUGHT_TOKENS
 from core.prompt import Prompt
 from core.steering.terms import SteerTerm
 from melbo_tui.commands import COMMANDS, score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_declared, add_settings, given_settings
 from melbo_tui.commands.output import note, say, say_json, table
-from melbo_tui.commands.prompts import PROMPT_FILE, add_asking, add_prompts, add_thoughts, prompt_of, prompts_of
+from melbo_tui.commands.prompts import PROMPT_FILE, add_asking, add_prompts, prompt_of, prompts_of
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.formatting import moment
 from vectors.store.index import LibraryError
@@ -61,25 +60,19 @@ def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
         add_prompts(parser, "; default: those that the vectors were found on")
         parser.add_argument("--prompts", metavar="FILE", help=PROMPT_FILE)
     add_settings(parser, metric.options.values())
-    about = f"random vectors to compare with (default: {metric.controls})"
-    parser.add_argument("--controls", type=int, metavar="N", help=about)
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random vectors")
-    if metric.tokens:
-        about = f"length of the answers (default: {metric.tokens})"
-        parser.add_argument("--max-new-tokens", type=int, metavar="N", help=about)
-        add_thoughts(parser)
+    add_settings(parser, metric.general.values())
 
 
 def _evaluate(args: argparse.Namespace) -> int:
     library = open_library(args)
-    settings = given_settings(args, METRICS[args.action].options)
+    metric = METRICS[args.action]
+    settings, general = given_settings(args, metric.options), given_settings(args, metric.general)
     # A slip in a file or a name is told before the model takes its seconds to load.
     args.model = args.spec.model  # names are looked for among its vectors first
     picks = picked(library, args)
     terms = tuple(SteerTerm(library.load(entry.id), coefficient) for entry, coefficient in picks)
     prompts, answers = _asked(args, [term.vector.origin for term in terms])
-    limits = getattr(args, "max_new_tokens", None), getattr(args, "thought_tokens", THOUGHT_TOKENS)
-    request = Evaluate(args.action, terms, prompts, answers, args.controls, limits[0], args.seed, settings, limits[1])
+    request = Evaluate(args.action, terms, prompts, answers, settings, **general)
     runner = Runner(args, Session(library))
     request = _fitting(request, runner.load_model(), len(args.names))
     reported: list[Reported] = []

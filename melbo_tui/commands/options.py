@@ -16,34 +16,35 @@ from melbo_tui.commands.prompts import PROMPT_FILE
 T = TypeVar("T")
 
 
-def add_settings(group: Any, settings: Iterable[Setting]) -> None:
-    """Adds a flag for each of `settings`; `given_settings` reads them. Raises SettingsError where the command has such a
-    flag.
+def add_settings(group: Any, settings: Iterable[Setting], shown: bool = True) -> None:
+    """Adds a flag for each of `settings`, in the help if `shown`; `given_settings` reads them. Raises SettingsError where the
+    command has such a flag.
     """
     for setting in settings:
         try:
-            _add_setting(group, setting)
+            _add_setting(group, setting, shown)
         except argparse.ArgumentError as error:
             raise SettingsError(
                 f"{setting.flag} cannot be an option: {error}", "the package that declares it must mend it"
             ) from None
 
 
-def _add_setting(group: Any, setting: Setting) -> None:
+def _add_setting(group: Any, setting: Setting, shown: bool) -> None:
     option, default = setting.option, setting.default_text
     about = (f"{option.help} (default: {default})" if default else option.help).replace("%", "%%")
-    more: dict[str, Any] = {"dest": _dest(setting), "help": about, "default": argparse.SUPPRESS}
+    flags = (setting.flag, *option.aliases)
+    more: dict[str, Any] = {"dest": _dest(setting), "help": about if shown else argparse.SUPPRESS, "default": argparse.SUPPRESS}
     if setting.kind is bool:
-        group.add_argument(setting.flag, action="store_true", **more)
+        group.add_argument(*flags, action="store_true", **more)
     elif option.choices:
-        group.add_argument(setting.flag, choices=option.choices, **more)
+        group.add_argument(*flags, choices=option.choices, **more)
     elif setting.prompts:
-        group.add_argument(setting.flag, action="append", metavar=option.metavar or "TEXT", **more)
+        group.add_argument(*flags, action="append", metavar=option.metavar or "TEXT", **more)
         group.add_argument(
             f"{setting.flag}-file", dest=f"{_dest(setting)}_file", metavar="FILE", help=f"more of them: {PROMPT_FILE}"
         )
     else:
-        group.add_argument(setting.flag, type=_reader(setting), metavar=option.metavar or None, **more)
+        group.add_argument(*flags, type=_reader(setting), metavar=option.metavar or None, **more)
 
 
 def given_settings(args: argparse.Namespace, settings: Mapping[str, Setting]) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def add_force(group: Any) -> None:
 
 def _dest(setting: Setting) -> str:
     """What the value is called among the arguments, where the command has some of its own."""
-    return f"setting_{setting.name}"
+    return f"setting_{setting.name}" + ("_path" if setting.option.path else "")
 
 
 def _reader(setting: Setting) -> Callable[[str], Any]:

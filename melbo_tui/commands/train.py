@@ -6,27 +6,23 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from core.discovery import METHODS
+from core.discovery.declarations.general import HOW, RESULTS, WHERE, General
 from core.discovery.method import Method
 from core.engine.events import RadiusChosen
+from core.engine.given_files import looked_at
 from core.engine.out_file import OutFile
 from core.engine.requests import Train
 from core.engine.session import Session
 from core.engine.unfinished import AskedRun
 from core.errors import SettingsError
+from core.specs import declared
 from melbo_tui.commands import COMMANDS
-from melbo_tui.commands.options import add_declared, add_force, add_settings, given_settings
+from melbo_tui.commands.options import add_declared, add_settings, given_settings
 from melbo_tui.commands.output import completion_json, say, say_json, table
-from melbo_tui.commands.prompts import (
-    add_prompts,
-    add_thoughts,
-    check_nothing_new,
-    prompts_of,
-    same_model,
-)
+from melbo_tui.commands.prompts import add_prompts, check_nothing_new, prompts_of, same_model
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.formatting import answer_of
 from melbo_tui.run_state import RunState
@@ -50,57 +46,25 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
 def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     parser.set_defaults(run=run)
     what = parser.add_argument_group("what to change")
-    add_prompts(what, ": their sum is climbed")
-    where = parser.add_argument_group("where and how strongly")
-    where.add_argument(
-        "--source", type=int, metavar="I", help="the block whose output is steered (default: 0.235 of the depth)"
-    )
-    where.add_argument(
-        "--target", type=int, metavar="J", help="the block whose output is compared (default: 0.71 of the depth)"
-    )
-    size = "auto, calibrated" if method.needs_radius else "as the method finds them"
-    where.add_argument("--radius", type=_radius, default=None, metavar="auto|R", help=f"the vectors' norm (default: {size})")
-    about = f"the nonlinearity of random pushes that auto goes to (default: {Train.ratio:g})"
-    where.add_argument("--ratio", type=float, default=Train.ratio, metavar="X", help=about)
-    where.add_argument(
-        "--tokens", default="last:6", metavar="all|last:K", help="positions the objective sees (default: last:6)"
-    )
-    how = parser.add_argument_group("how")
-    how.add_argument("--vectors", type=int, metavar="N", help=f"how many (default: {method.vectors}, or all rows of --init)")
-    if method.steps:
-        how.add_argument("--steps", type=int, metavar="N", help=f"steps (default: {method.steps})")
-    how.add_argument("--seed", type=int, default=0, metavar="N")
-    how.add_argument(
-        "--batch",
-        "--block",
-        type=int,
-        metavar="N",
-        help="vectors trained at once (default: the method's own; on a GPU 32, but for families)",
-    )
-    how.add_argument("--init", metavar="FILE[:TENSOR]", help="a safetensors file of raw starting draws [n, d_model]")
-    add_settings(how, method.options.values())
-    results = parser.add_argument_group("results")
-    results.add_argument(
-        "--name", metavar="NAME", help="the vectors are called NAME-01, NAME-02 ... (default: from the prompt)"
-    )
-    results.add_argument("--out", metavar="FILE.safetensors", help="write the vectors and their losses there too")
-    add_force(results)
-    results.add_argument(
-        "--sample-tokens", type=int, default=40, metavar="N", help="length of the samples' answers, 0 for none (default: 40)"
-    )
-    add_thoughts(results)
-    results.add_argument("--controls", type=int, default=4, metavar="N", help="random vectors to compare with (default: 4)")
-    results.add_argument(
+    add_prompts(what, ": the sum of their objectives is maximised")
+    groups = {name: parser.add_argument_group(name) for name in (WHERE, HOW, RESULTS)}
+    for name, setting in declared(General).items():
+        if name in method.general:
+            add_settings(groups[setting.option.group], [method.general[name]])
+        elif name in _TAKEN_IN_VAIN:
+            add_settings(parser, [setting], shown=False)
+    add_settings(groups[HOW], method.options.values())
+    groups[RESULTS].add_argument(
         "--resume",
         nargs="?",
         const="",
         metavar="RUN",
-        help="go on with an interrupted run, as it was asked for then (default: the latest of this method)",
+        help="resume an interrupted run, as it was asked for then (default: the latest of this method)",
     )
 
 
-# Options that bear the name of the request's field they fill.
-_PASSED_ON = "method source target radius ratio seed tokens batch init name sample_tokens thought_tokens controls force".split()
+# Of no use to a method that makes one vector and looks at no target, but taken: scripts give them.
+_TAKEN_IN_VAIN = ("target", "vectors")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -120,15 +84,14 @@ def _request(args: argparse.Namespace) -> Train:
     settings = given_settings(args, METHODS[args.method].options)
     # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
     prompts = prompts_of(args, settings.get("negative", [])[:1])
-    vectors = args.vectors if args.vectors is not None or args.init is None else _rows_of(args.init)
-    out = str(file_to_write(args.out, args.force)) if args.out else None
-    given = {name: getattr(args, name) for name in _PASSED_ON}
-    return Train(prompts=prompts, vectors=vectors, steps=getattr(args, "steps", None), settings=settings, out=out, **given)
+    general = looked_at(given_settings(args, declared(General)))
+    return Train(prompts=prompts, method=args.method, settings=settings, **general)
 
 
 def _resumed(args: argparse.Namespace, library: Library) -> Train:
     """The request of the interrupted run that `--resume` names, its model put in place of the default one."""
-    check_nothing_new(args, args.init, args.vectors)
+    given = given_settings(args, declared(General))
+    check_nothing_new(args, given.get("init"), given.get("vectors"))
     checkpoints = Checkpoints(library.folder)
     for left in [checkpoints.load(args.resume)] if args.resume else checkpoints.readable():
         try:
@@ -140,8 +103,9 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
         if args.resume or told.request.method == args.method:
             same_model(args, told.spec)
             request = replace(told.request, resume=left.run)
-            if args.out:
-                request = replace(request, out=str(file_to_write(args.out, args.force)), force=args.force)
+            if given.get("out"):
+                force = given.get("force", False)
+                request = replace(request, out=str(file_to_write(given["out"], force)), force=force)
             elif request.out is not None:
                 OutFile(request.out, left.run, request.force)  # refused before the model takes its time to load
             return request
@@ -245,23 +209,3 @@ def report_json(run: RunState) -> None:
             "rows": rows,
         }
     )
-
-
-def _radius(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a number") from None
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"the radius must be a positive number, not {text}")
-    return value
-
-
-def _rows_of(init: str) -> int:
-    from vectors.formats import safetensors_file
-
-    path, _, tensor = init.partition(":")
-    shape = safetensors_file.read_tensor(Path(path), tensor or "vectors").shape
-    return int(shape[0]) if len(shape) == 2 else 1

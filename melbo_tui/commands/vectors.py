@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.errors import SettingsError
@@ -19,6 +19,7 @@ from melbo_tui.formatting import age, story, thought_for
 from melbo_tui.settings import library_folder
 from vectors import exchange
 from vectors.files.given_path import file_to_write, given_path
+from vectors.formats import suffixes
 from vectors.formats.raw import MissingBlock, Reading
 from vectors.plain_text import one_line
 from vectors.store import similarity, upkeep
@@ -26,12 +27,13 @@ from vectors.store.library import Kept
 from vectors.store.query import SORTS, Line, chosen, ordered
 
 
-def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
+def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
     parser = subparsers.add_parser("vectors", help=COMMANDS["vectors"], description="What the library keeps.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    def action(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = actions.add_parser(name, help=help, description=help, parents=[common])
+    def action(name: str, run: Callable[[argparse.Namespace], int], help: str, more: str = "") -> argparse.ArgumentParser:
+        about = f"{help} {more}".strip()
+        added: argparse.ArgumentParser = actions.add_parser(name, help=help, description=about, parents=[common])
         added.set_defaults(run=run)
         return added
 
@@ -47,7 +49,8 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     listing.add_argument("--reverse", action="store_true", help="the other way round")
     completed(action("show", _show, "Show where a vector came from.").add_argument("name", metavar="NAME"))
     curate.add_actions(action)
-    importing = action("import", _import, "Take in a file: safetensors, .pt, .npy, .gguf, .svec, recipes, refusal_direction.")
+    read = f"It may be {_suffixes('import', words)}, .json with recipes, or a folder of refusal_direction's."
+    importing = action("import", _import, "Take in a file of vectors or recipes.", read)
     importing.add_argument("file", metavar="FILE")
     importing.add_argument(
         "--block", type=int, metavar="I", help="the block whose output it acts on, where the file says nothing"
@@ -56,7 +59,8 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     importing.add_argument("--columns", action="store_true", help="each column is a vector (DCT's V)")
     importing.add_argument("--base-row", action="store_true", help="the first row is the others' base (melbo-ortho)")
     importing.add_argument("--name", metavar="NAME", help="what to call it")
-    exporting = action("export", _export, "Write vectors to a file: .safetensors, .gguf, .npy, or .json for recipes.")
+    written = f"Its suffix says how: {_suffixes('export', words)}, or .json for recipes."
+    exporting = action("export", _export, "Write vectors to a file.", written)
     add_picks(exporting)
     exporting.add_argument("--out", required=True, metavar="FILE")
     add_force(exporting)
@@ -70,6 +74,13 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
 
 
 NO_SAMPLE = "(no sample yet)"
+
+
+def _suffixes(action: str, words: Sequence[str] | None) -> str:
+    """What files it takes, for its help; other packages are imported only where that is asked for."""
+    if words is not None and (action not in words or not {"-h", "--help"} & set(words)):
+        return ""
+    return ", ".join(suffixes("read" if action == "import" else "write"))
 
 
 def _list(args: argparse.Namespace) -> int:

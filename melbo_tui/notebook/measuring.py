@@ -61,7 +61,7 @@ def evaluate(
     terms = tuple(_condition(one) for one in several)
     asked = prompts_of(prompts, [term.vector.origin for term in terms])
     right = tuple(tuple(one) for one in answers)
-    request = Evaluate(metric, terms, asked, right, controls, seed=seed, settings=settings, **given)
+    request = Evaluate(metric, terms, asked, right, settings, controls=controls, seed=seed, **given)
     heard = carry_out(session_of(model, library, named), request, listen)
     return [event for event in heard if isinstance(event, Reported)][-1].report
 

@@ -75,8 +75,8 @@ def train(
         asked = Checkpoints(library.folder).load(resume).told(AskedRun).request
         return _events(session, replace(asked, resume=resume))
     request = Train(
-        prompts_of(prompts), method, source, target, radius,
-        vectors=vectors, steps=steps, seed=seed, tokens=tokens, name=name, settings=settings, **given,
+        prompts_of(prompts), method, source=source, target=target, radius=radius, vectors=vectors,
+        steps=steps, seed=seed, tokens=tokens, name=name, settings=settings, **given,
     )  # fmt: skip
     return _events(session, request)
 

@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input, Label, Select, TextArea
+from textual.widgets import Collapsible, Input, Label, Select, TextArea
 
 from core.errors import SettingsError
 
@@ -111,6 +111,16 @@ class Field(Horizontal):
 
     def action_leave(self) -> None:
         self.post_message(self.Left())
+
+
+def go_to(field: Field) -> None:
+    """Gives it the focus, unfolding what it is folded away in."""
+    for fold in field.ancestors:
+        if isinstance(fold, Collapsible) and fold.collapsed:
+            fold.collapsed = False
+            field.call_after_refresh(field.entry.focus)
+            return
+    field.entry.focus()
 
 
 def choice(options: Sequence[tuple[str, str]], value: str | None = None) -> Select[str]:

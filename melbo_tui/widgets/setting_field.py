@@ -14,18 +14,26 @@ from melbo_tui.typed_prompts import FILES, typed_prompts
 from melbo_tui.widgets.field import Check, Field, choice
 
 
-def setting_field(setting: Setting, check_vector: Check = str) -> Field:
-    """A field that holds the setting's default; `check_vector` checks the name of a vector of the library."""
-    about = setting.option.about or f"{setting.option.help[:1].upper()}{setting.option.help[1:]}."
-    if setting.prompts:
-        about = f"{about} One a line, or {FILES}."
+def setting_field(setting: Setting, check_there: Check = str) -> Field:
+    """A field that holds the setting's default; `check_there` looks for the vector or the file that a text names."""
 
     def check(text: str) -> None:
         value_of(setting, text)
-        if setting.option.vector and text.strip():
-            check_vector(text)
+        if text.strip():
+            check_there(text)
 
-    return Field(setting.name, setting.label, _entry(setting), about, check)
+    return Field(setting.name, setting.label, _entry(setting), explained(setting), check)
+
+
+def explained(setting: Setting) -> str:
+    """What a field of it tells whoever types there."""
+    about = setting.option.about or f"{setting.option.help[:1].upper()}{setting.option.help[1:]}."
+    return f"{about} One a line, or {FILES}." if setting.prompts else about
+
+
+def option_fields(options: Mapping[str, Setting], check_vector: Check) -> dict[str, Field]:
+    """A field for each of `options`, by their names; `check_vector` checks the name of a vector of the library."""
+    return {name: setting_field(one, check_vector if one.option.vector else str) for name, one in options.items()}
 
 
 def value_of(setting: Setting, text: str, tell: Callable[[str], object] = lambda line: None) -> Any:

@@ -8,11 +8,17 @@ from typing import Annotated
 import pytest
 
 from core.discovery import METHODS
+from core.discovery.declarations.general import General as MethodGeneral
+from core.discovery.method import Method, Stepping
 from core.engine.requests import Train
 from core.errors import SettingsError
 from core.evaluation import METRICS
+from core.evaluation.declarations.general import General as MetricGeneral
+from core.evaluation.metric import Metric
 from core.prompt import Prompt
 from core.specs import Declared, Option, declared, made
+
+GENERAL = {Method: MethodGeneral, Metric: MetricGeneral}
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ def test_what_is_typed_is_read() -> None:
     typed = {"rate": "1e-3", "count": "auto", "steps": " -1, 2.5", "texts": "one\n\ntwo", "kind": "b", "on": "yes"}
     values = {name: settings[name].read(text) for name, text in typed.items()}
     assert made(Settings, values, "it") == Settings(1e-3, None, (-1.0, 2.5), ("one", "two"), "b", True)
+    path, called = (declared(MethodGeneral)[one] for one in ("out", "name"))
+    assert [path.read(" a b "), path.read(" "), path.read("auto")] == [" a b ", None, "auto"]
+    assert [called.read(" a "), called.read(""), called.read("auto")] == ["a", None, "auto"]
     for name, setting in settings.items():
         assert made(Settings, {name: setting.read(setting.text(getattr(Settings(), name)))}, "it") == Settings()
 
@@ -62,7 +71,8 @@ def test_the_declarations_are_whole() -> None:
     """Each field is explained, each form's label fits, and what hangs on another setting names values that it can have."""
     for name, one in [*METHODS.items(), *METRICS.items()]:
         assert callable(getattr(one.load(), "find", None) or one.load().measure), name
-        for setting in one.options.values():
+        assert one.general.keys() <= declared(GENERAL[type(one)]).keys()
+        for setting in (*one.options.values(), *one.general.values()):
             assert setting.option.about, setting.name
             assert len(setting.label) <= 12, setting.label
             assert len(setting.option.names) in (0, len(setting.option.choices) or 2), setting.name
@@ -73,6 +83,27 @@ def test_the_declarations_are_whole() -> None:
             if not setting.option.required:
                 setting.check(setting.default)
     assert sum(len(method.options) for method in METHODS.values()) == 26
+    assert len(declared(MethodGeneral)) == 16
+    assert len(declared(MetricGeneral)) == 4
+
+
+def test_each_method_has_use_for_the_general_settings_that_it_says() -> None:
+    assert declared(MethodGeneral).keys() - METHODS["melbo"].general.keys() == set()
+    assert declared(MethodGeneral).keys() - METHODS["random"].general.keys() == {"steps"}
+    assert declared(MethodGeneral).keys() - METHODS["contrast"].general.keys() == {"steps", "target", "vectors"}
+    assert METHODS["ortho"].general["radius"].default_text == "as the method finds them"
+    assert METHODS["dct"].general["vectors"].option.about.endswith("auto: 64, or all rows of --init.")
+    assert METRICS["examples"].general["controls"].default_text == "32"
+    assert declared(MetricGeneral).keys() - METRICS["kl"].general.keys() == {"tokens", "thought_tokens"}
+
+
+def test_what_all_have_is_no_method_s_own() -> None:
+    @dataclass(frozen=True)
+    class Own(Stepping):
+        seed: Annotated[int, Option("another seed")] = 0
+
+    with pytest.raises(TypeError, match="'seed' is an option of all"):
+        Method("It.", Own, __name__)
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from textual.widget import Widget
+from textual.widgets import Collapsible
 
 from core.discovery import METHODS
+from core.discovery.declarations.general import General as MethodGeneral
 from core.engine.evaluation_requests import Evaluate
 from core.engine.requests import Train
+from core.errors import SettingsError
 from core.evaluation import METRICS
+from core.evaluation.declarations.general import General as MetricGeneral
 from core.prompt import Prompt
-from core.specs import Setting
+from core.specs import Setting, declared
 from core.steering.terms import SteerTerm
 from melbo_tui.cli import build_parser
+from melbo_tui.commands import train
 from melbo_tui.commands.options import given_settings
 from melbo_tui.panes.train.form import TrainForm
 from melbo_tui.panes.train.own_fields import OwnFields
@@ -54,6 +64,96 @@ def test_every_option_by_its_flag_reaches_the_run(name: str) -> None:
     assert all(getattr(own, one) != setting.default for one, setting in options.items() if one in given)
 
 
+# Of every method and every metric: a text for each that is not its default, and what the request has then.
+GENERAL = {
+    "source": ("3", 3), "target": ("5", 5), "radius": ("2.5", 2.5), "vectors": ("7", 7), "steps": ("4", 4),
+    "tokens": ("all", "all"),
+    "ratio": ("0.4", 0.4), "seed": ("9", 9), "batch": ("2", 2), "init": ("@draws", "@draws"), "name": ("mine", "mine"),
+    "out": ("@out", "@out"), "force": ("yes", True), "sample_tokens": ("6", 6), "thought_tokens": ("11", 11),
+    "controls": ("1", 1),
+}  # fmt: skip
+OF_METRICS = {"controls": ("1", 1), "seed": ("9", 9), "tokens": ("6", 6), "thought_tokens": ("11", 11)}
+
+
+def _with_files(told: dict[str, tuple[str, object]], folder: Path) -> tuple[dict[str, str], dict[str, object]]:
+    """The texts and the values, `@draws` a file of draws in `folder` and `@out` one that is to be written there."""
+    save_file({"vectors": np.ones((9, 8), np.float32)}, folder / "draws")
+    names = {f"@{name}": str(folder / name) for name in ("draws", "out")}
+    texts = {name: names.get(text, text) for name, (text, _) in told.items()}
+    return texts, {name: names.get(str(value), value) for name, (_, value) in told.items()}
+
+
+def _words(texts: dict[str, str], settings: Mapping[str, Setting], last: bool = False) -> list[str]:
+    """Flags for the texts; by the `last` of its names where one has several."""
+    words: list[str] = []
+    for name, text in texts.items():
+        flag = (settings[name].flag, *settings[name].option.aliases)[-1 if last else 0]
+        words += [flag] if settings[name].kind is bool else [flag, text]
+    return words
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_every_general_option_of_a_method_by_its_flag(tmp_path: Path, last: bool) -> None:
+    assert GENERAL.keys() == declared(MethodGeneral).keys()
+    texts, values = _with_files(GENERAL, tmp_path)
+    request = train._request(_parsed(["train", "melbo", "--prompt", "x", *_words(texts, declared(MethodGeneral), last)]))
+    assert {name: getattr(request, name) for name in GENERAL} == values
+    assert Train.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert train._request(_parsed(["train", "melbo", "--prompt", "x"])) == Train((Prompt("x"),))
+    draws = train._request(_parsed(["train", "melbo", "--prompt", "x", "--init", texts["init"]]))
+    assert draws.vectors == 9, "as many as the file has rows"
+    old = train._request(_parsed("train contrast --prompt x --positive a --negative b --target 5 --vectors 1".split()))
+    assert (old.target, old.vectors) == (5, 1), "of no use, but scripts give them"
+
+
+async def test_every_general_option_of_a_method_has_a_field(library: Library, tmp_path: Path) -> None:
+    texts, values = _with_files(GENERAL, tmp_path)
+    async with opened(library) as (app, pilot, engine):
+        form = app.query_one(TrainForm)
+        assert form.request() == Train((Prompt(form._fields["prompt"].text),))
+        form.fill(texts)
+        await pilot.pause()
+        folded = {name for name in GENERAL if app.query_one("#more") in form._fields[name].ancestors}
+        assert folded == {name for name, setting in declared(MethodGeneral).items() if setting.option.advanced}
+        form.start()
+        await until(pilot, lambda: any(isinstance(one, Train) for one in engine.requests))
+        request = engine.last(Train)[1]
+        assert {name: getattr(request, name) for name in GENERAL} == values
+        form.fill({"vectors": "auto", "raw": "yes"})
+        assert (form.request().vectors, form.request().prompts[0].raw) == (9, True)
+        (tmp_path / "out").write_text("mine")
+        form.fill({"force": "no"})
+        with pytest.raises(SettingsError, match="there is such a file already"):
+            form.request()
+
+
+async def test_every_general_option_of_a_metric_by_its_flag_and_in_its_dialog(library: Library) -> None:
+    library.add([vector(0, "bomb-01", 7, stamp=STAMP)])
+    assert OF_METRICS.keys() == declared(MetricGeneral).keys()
+    words = _words({name: text for name, (text, _) in OF_METRICS.items()}, declared(MetricGeneral))
+    values = {name: value for name, (_, value) in OF_METRICS.items()}
+    assert given_settings(_parsed(["evaluate", "survey", "bomb-01", *words]), METRICS["survey"].general) == values
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("n", *"survey", "enter")
+        await until(pilot, lambda: "survey of bomb-01 on" in screen_text(app))
+        assert app.screen.query_one("#more", Collapsible).collapsed
+        fields = {name: app.screen.query_one(f"#field-{name}", Field) for name in OF_METRICS}
+        for name, (text, _) in OF_METRICS.items():
+            fields[name].text = text
+        fields["controls"].text = "1001"
+        await pilot.press("enter")
+        await until(pilot, lambda: "from 0 to 1,000 or auto is needed, not 1001" in " ".join(screen_text(app).split()))
+        await until(pilot, lambda: fields["controls"].has_focus_within)
+        assert not app.screen.query_one("#more", Collapsible).collapsed, "what is wrong under the fold is shown"
+        fields["controls"].text = "1"
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(one, Evaluate) for one in engine.requests))
+        request = engine.last(Evaluate)[1]
+        assert {name: getattr(request, name) for name in OF_METRICS} == values
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -85,7 +185,8 @@ async def test_every_option_of_a_method_has_a_field(name: str, library: Library)
         assert app.query_one("#more").collapsed  # type: ignore[attr-defined]
         form.fill({"method": name})
         await pilot.pause()
-        own = form._own[name]
+        own = form.own
+        assert own is not None
         assert list(own.fields) == list(options)
         await until(pilot, lambda: all(field.is_attached for field in own.fields.values()))
         texts = {one: _another(setting) for one, setting in options.items() if one != "orthogonal_effects"}

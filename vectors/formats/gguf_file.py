@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH
 from vectors.files.regular_files import open_regular
+from vectors.formats import Format
 from vectors.formats.raw import Reading, checked_size, made, write_out
 from vectors.plain_text import natural, one_line
 from vectors.vector import SteeringVector, VectorError, check_compatible
@@ -142,3 +143,6 @@ def _skip_value(file: BinaryIO, kind: int) -> None:
             _skip_value(file, of)
     else:
         _bytes(file, _SIZES[kind])
+
+
+FORMAT = Format("GGUF control vector", (".gguf",), read, write)

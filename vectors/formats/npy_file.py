@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vectors.formats import Format
 from vectors.formats.raw import Reading, check_shape, checked_size, rows_as_vectors, write_out
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
@@ -36,3 +37,6 @@ def write(path: Path, vectors: Sequence[SteeringVector], replace: bool = True) -
     data = io.BytesIO()
     np.save(data, np.stack([v.direction for v in vectors]), allow_pickle=False)
     write_out(path, data.getvalue(), replace)
+
+
+FORMAT = Format("NumPy array", (".npy",), read, write)

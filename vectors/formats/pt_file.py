@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vectors.formats import Format
 from vectors.formats.raw import MAX_NUMBERS, Reading, check_shape, checked_size, rows_as_vectors
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
@@ -111,3 +112,6 @@ def _screen(path: Path) -> None:
         raise
     except Exception as error:  # whatever a damaged pickle makes of the parser
         raise VectorError(f"{path.name}: its pickle is damaged ({one_line(str(error), 60)})") from error
+
+
+FORMAT = Format("PyTorch tensors", (".pt", ".pth", ".bin"), read)

@@ -12,7 +12,7 @@ from typing import Annotated
 from vectors.files.bounded import MAX_BLOCKS, Between, decoded
 from vectors.files.regular_files import read_regular
 from vectors.files.strict_json import loads
-from vectors.formats import pt_file
+from vectors.formats import Format, pt_file
 from vectors.formats.raw import Reading, made
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
@@ -41,3 +41,6 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
     direction = pt_file.read_single(path / _NUMBERS)
     settings: dict[str, object] = {"layer": about.layer, "position": about.pos}
     return [made(direction, block, "", path.resolve().name or "refusal", path, settings)]
+
+
+FORMAT = Format("refusal_direction", (), read)

@@ -21,6 +21,7 @@ from vectors.errors import NewerFormat
 from vectors.files.bounded import AtMost, Block, Id, Norm, Settings, Text, decoded
 from vectors.files.regular_files import open_regular
 from vectors.files.strict_json import dumps, loads
+from vectors.formats import Format
 from vectors.formats.raw import MAX_VECTORS, MissingBlock, Reading, check_shape, rows_as_vectors, write_out
 from vectors.plain_text import clean_name, one_line
 from vectors.vector import Origin, SteeringVector, VectorError
@@ -232,3 +233,6 @@ def _opened(path: Path) -> Iterator[Any]:
         raise VectorError(f"{path}: cannot be read ({error.strerror or error})") from error
     except SafetensorError as error:
         raise VectorError(f"{path.name}: not a safetensors file, or a damaged one ({one_line(str(error), 80)})") from error
+
+
+FORMAT = Format("safetensors", (".safetensors",), read, write)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH, AtMost, Between, Label, decoded
 from vectors.files.regular_files import read_regular
 from vectors.files.strict_json import loads
+from vectors.formats import Format
 from vectors.formats.raw import Reading, made
 from vectors.plain_text import natural, one_line
 from vectors.vector import SteeringVector, VectorError
@@ -59,3 +60,6 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
     if not found:
         raise VectorError(f"{path.name}: only has a direction for the embeddings, which no block puts out")
     return found
+
+
+FORMAT = Format("CAST", (".svec",), read)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from core.discovery import random
 from core.discovery.method import Stepping
 from core.discovery.objective import Problem
+from core.engine.given_files import read_draws
 from core.engine.requests import Train
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
 from core.steering.terms import SteerTerm, check_fits
-from vectors.formats import safetensors_file
 from vectors.vector import SteeringVector
 
 
@@ -25,8 +23,7 @@ def starting_draws(model: LanguageModel, request: Train) -> Tensor:
     """The raw draws [vectors, d_model]: from the file that was named, or Gaussian."""
     if request.init is None:
         return random.draws(request.count, model.d_model, request.seed)
-    path, _, tensor = request.init.partition(":")
-    rows = np.atleast_2d(safetensors_file.read_tensor(Path(path), tensor or "vectors"))
+    rows = read_draws(request.init)
     if rows.shape[1] != model.d_model or len(rows) < request.count:
         raise SettingsError(
             f"{request.init} holds {rows.shape[0]} rows of width {rows.shape[1]}",

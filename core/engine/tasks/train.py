@@ -44,7 +44,7 @@ from core.model.source import default_blocks
 from core.segment.objective_tokens import parse_tokens
 from core.segment.segment import Segment
 from core.steering.divergence import Likeness
-from vectors.plain_text import natural, stem_of
+from vectors.plain_text import clean_name, natural, stem_of
 from vectors.store.checkpoints import Checkpoint, Checkpoints
 from vectors.store.index import LibraryError
 from vectors.store.library import new_run_id
@@ -82,7 +82,7 @@ class _Run:
         self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
         self.run_id = self.left.run if self.left is not None else new_run_id()
         self.out = OutFile(request.out, self.run_id, request.force) if request.out is not None else None
-        self.stem = request.name or stem_of(request.prompts[0].text)
+        self.stem = clean_name(request.name) if request.name else stem_of(request.prompts[0].text)
         self.method = request.declaration
         self.base = base_vector(session, getattr(request.own(), "base", None))
         # A family lives where its base does.

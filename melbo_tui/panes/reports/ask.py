@@ -9,17 +9,17 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Input, Static
+from textual.widgets import Collapsible, Input, Static
 
 from core.errors import SettingsError
 from core.evaluation.metric import Metric
 from melbo_tui.widgets.dialog import Dialog
-from melbo_tui.widgets.field import Check, Field
-from melbo_tui.widgets.setting_field import applies, setting_field, values_of
+from melbo_tui.widgets.field import Check, Field, go_to
+from melbo_tui.widgets.setting_field import applies, option_fields, values_of
 from vectors.plain_text import printable
 
-# What does the work with the text and the settings; why it could not be done, or nothing.
-Begin = Callable[[str, dict[str, Any]], str]
+# What does the work with the text, the metric's own settings and those of every metric; why it could not, or nothing.
+Begin = Callable[[str, dict[str, Any], dict[str, Any]], str]
 
 
 class AskMetric(Dialog[None]):
@@ -48,7 +48,8 @@ class AskMetric(Dialog[None]):
         super().__init__()
         self._title, self._metric, self._hint, self._begin = title, metric, hint, begin
         self._on = Field("on", "Questions" if metric.questions else "Prompts", Input(start, compact=True), hint, check)
-        self._own = {name: setting_field(setting, check_vector) for name, setting in metric.options.items()}
+        self._options = {**metric.options, **metric.general}
+        self._fields = option_fields(self._options, check_vector)
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -56,7 +57,9 @@ class AskMetric(Dialog[None]):
             box.border_subtitle = "Enter measures · Tab to the next · Esc cancels"
             with VerticalScroll(can_focus=False):
                 yield self._on
-                yield from self._own.values()
+                yield from (field for name, field in self._fields.items() if not self._options[name].option.advanced)
+                with Collapsible(title="More settings", id="more"):
+                    yield from (field for name, field in self._fields.items() if self._options[name].option.advanced)
             yield Static(f"{self._metric.about}\n\n{self._hint}", id="explained", markup=False)
 
     def on_mount(self) -> None:
@@ -76,16 +79,16 @@ class AskMetric(Dialog[None]):
 
     @on(Input.Submitted)
     def _accepted(self) -> None:
-        options = self._metric.options
-        meant = [field for name, field in self._own.items() if applies(options[name], options, self._own)]
+        meant = [field for name, field in self._fields.items() if applies(self._options[name], self._options, self._fields)]
         for field in (self._on, *meant):
             if not field.check():
-                field.entry.focus()
+                go_to(field)
                 self._tell(field.wrong, True)
                 return
         try:
-            settings = values_of(options, self._own, lambda line: self.notify(line, markup=False))
-            wrong = self._begin(self._on.text.strip(), settings)
+            given = values_of(self._options, self._fields, lambda line: self.notify(line, markup=False))
+            general = {name: given.pop(name) for name in self._metric.general if name in given}
+            wrong = self._begin(self._on.text.strip(), given, general)
         except SettingsError as error:
             wrong = str(error)
         if wrong:

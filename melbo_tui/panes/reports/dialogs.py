@@ -70,14 +70,17 @@ def _ask(pane: Pane, name: str, metric: Metric, picked: list[Kept], measure: Mea
         except LibraryError as error:
             raise SettingsError(str(error)) from None
 
-    def begin(text: str, settings: dict[str, Any]) -> str:
-        return _begin(pane, name, picked, measure, text, settings)
+    def begin(text: str, settings: dict[str, Any], general: dict[str, Any]) -> str:
+        return _begin(pane, name, picked, measure, text, settings, general)
 
     pane.app.push_screen(AskMetric(f"{name} of {called(picked)} on", metric, start, hint, check, check_vector, begin))
 
 
-def _begin(pane: Pane, name: str, picked: list[Kept], measure: Measure, text: str, settings: dict[str, Any]) -> str:
-    """Asks the engine; `text` is a prompt, or a file of them or of questions. Gives why it could not, or nothing."""
+def _begin(
+    pane: Pane, name: str, picked: list[Kept], measure: Measure, text: str, settings: dict[str, Any], general: dict[str, Any]
+) -> str:
+    """Asks the engine; `text` is a prompt, or a file of them or of questions, `settings` are the metric's own, `general` those
+    that every metric has. Gives why it could not, or nothing."""
 
     def tell(line: str) -> None:
         """How a file was read, where there was a choice."""
@@ -91,7 +94,7 @@ def _begin(pane: Pane, name: str, picked: list[Kept], measure: Measure, text: st
         terms = tuple(SteerTerm(pane.host.library.load(entry.id)) for entry in picked)
         asked, answers = _read(METRICS[name], text, tell)
         prompts = tuple(Prompt(one, system=system, template=template) for one in asked)
-        request = Evaluate(name, terms, prompts, answers, settings=settings)
+        request = Evaluate(name, terms, prompts, answers, settings, **general)
     except (LibraryError, MelboError, VectorError) as error:
         return told(error)
     return measure(request, called(picked))

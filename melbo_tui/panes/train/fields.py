@@ -1,69 +1,49 @@
-"""The fields of a new run: what each is called, what it may hold, and what it means."""
+"""The fields of a new run that are the same for every method: what is asked how, and what every method can be told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Iterator, Mapping
 
 from textual.containers import Vertical
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input, Select
 
 from core.discovery import METHODS
-from core.discovery.method import Method
+from core.discovery.declarations.general import General
 from core.errors import SettingsError
-from core.limits import THOUGHT_TOKENS
 from core.prompt import Prompt
-from core.segment.objective_tokens import parse_tokens
+from core.specs import Setting, declared
 from core.template_arguments import parse_line
+from melbo_tui.panes.train.facts import DepthLine, PromptFacts
 from melbo_tui.widgets.field import Field, choice
 from melbo_tui.widgets.prompt_entry import PromptEntry
-from vectors.plain_text import clean_name, natural
+from melbo_tui.widgets.setting_field import setting_field
+from vectors.files.given_path import file_to_write, given_path
+from vectors.vector import VectorError
 
 
-def whole(low: int, high: int | None = None, auto: bool = False) -> Callable[[str], int | None]:
-    """A check for whole numbers from `low` to `high`; with `auto`, the word auto means None."""
+class MethodChoice(Field):
+    """The method; other packages' stand there once `offer_others` has found them."""
 
-    def read(text: str) -> int | None:
-        text = text.strip()
-        if auto and text in ("auto", ""):
-            return None
-        number = natural(text)
-        if number is None or number < low or (high is not None and number > high):
-            span = f"from {low} to {high}" if high is not None else f"of at least {low}"
-            raise SettingsError(f"a whole number {span}" + (" or auto" if auto else "") + " is needed")
-        return number
+    def __init__(self) -> None:
+        own = choice([(name, name) for name in METHODS.own])
+        super().__init__("method", "Method", own, METHODS["melbo"].summary, lambda name: METHODS.named(name, "method"))
 
-    return read
-
-
-def radius(text: str) -> float | None:
-    """`auto` as None, else a positive number. Raises SettingsError."""
-    if text.strip() in ("auto", ""):
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        raise SettingsError("auto or a positive number is needed") from None
-    if not 0 < value < float("inf"):
-        raise SettingsError("the radius must be positive")
-    return value
+    async def offer_others(self, chosen: str) -> None:
+        """Offers them too, found in a thread, for it takes longer than a frame; one of them that is `chosen` is taken."""
+        others = await asyncio.to_thread(lambda: list(METHODS.others))
+        if others:
+            assert isinstance(self.entry, Select)
+            now = self.text
+            with self.prevent(Select.Changed):
+                self.entry.set_options([(name, name) for name in METHODS])
+                self.entry.value = chosen if chosen in others else now
 
 
-def prompt_of(text: str) -> Prompt:
-    return Prompt(text.strip())
-
-
-def name_or_none(text: str) -> str | None:
-    return clean_name(text) if text.strip() else None
-
-
-def steps_explained(method: Method) -> str:
-    return f"How long each vector is trained. auto: {method.steps}."
-
-
-def first_fields(prompt: str) -> Iterator[Widget]:
+def first_fields(prompt: str, general: Mapping[str, Setting]) -> Iterator[Widget]:
     """What everybody looks at, with lines between that tell what the prompt and the blocks come to; `own` is for the
-    method's.
+    method's. `general`: the settings that every method has, as the chosen one explains them.
     """
     entry = PromptEntry(prompt, placeholder="What to ask the model")
     yield Field(
@@ -71,66 +51,20 @@ def first_fields(prompt: str) -> Iterator[Widget]:
         "Prompt",
         entry,
         "The one question that the vectors are trained on. Try one that the model refuses or answers always alike.",
-        prompt_of,
+        lambda text: Prompt(text.strip()),
     )
-    yield Static("", id="prompt-facts", markup=False)
-    yield Field(
-        "method",
-        "Method",
-        choice([(name, name) for name in METHODS.own]),
-        METHODS["melbo"].summary,
-        lambda name: METHODS.named(name, "method"),
-    )
+    yield PromptFacts()
+    yield MethodChoice()
     yield Vertical(id="own")
-    yield Field(
-        "source",
-        "Source",
-        Input("auto", compact=True),
-        "The block whose output is steered, counted from 0. Early blocks, about a quarter of the depth, work well.",
-        whole(0, auto=True),
-    )
-    yield Field(
-        "target",
-        "Target",
-        Input("auto", compact=True),
-        "The block whose output should change the most: after the steered one, about 0.7 of the depth.",
-        whole(0, auto=True),
-    )
-    yield Static("", id="depth", markup=False)
-    yield Field(
-        "radius",
-        "Radius",
-        Input("auto", compact=True),
-        "The norm of the vectors. auto measures up to which norm this model still responds in "
-        "proportion, and stays below. Larger: stranger, then broken text.",
-        radius,
-    )
-    yield Field(
-        "vectors",
-        "Vectors",
-        Input("16", compact=True),
-        "How many to look for. Each starts at its own random draw and finds its own way to change the model.",
-        whole(1, 100_000),
-    )
-    yield Field(
-        "steps",
-        "Steps",
-        Input("auto", compact=True),
-        steps_explained(METHODS["melbo"]),
-        whole(1, 1_000_000, auto=True),
-    )
+    for name, setting in declared(General).items():
+        if not setting.option.advanced:
+            yield _general_field(general.get(name, setting))
+        if name == "target":
+            yield DepthLine()
 
 
-def more_fields() -> Iterator[Widget]:
+def more_fields(general: Mapping[str, Setting]) -> Iterator[Widget]:
     """What most leave alone, of every method."""
-    yield Field(
-        "tokens",
-        "Tokens",
-        Input("last:6", compact=True),
-        "Which of the prompt's tokens the objective sees: last:K or all. The first token's huge activations can "
-        "drown the others', so the last ones are the default.",
-        parse_tokens,
-    )
     yield Field(
         "system",
         "System",
@@ -146,17 +80,30 @@ def more_fields() -> Iterator[Widget]:
         parse_line,
     )
     yield Field(
-        "thought_tokens",
-        "Thoughts",
-        Input(str(THOUGHT_TOKENS), compact=True),
-        "How many tokens a thinking model's thought may have in the samples. One that has not ended by then has no answer.",
-        whole(1, 100_000),
+        "raw",
+        "Chat",
+        choice([("in the chat template", "no"), ("none, raw text", "yes")]),
+        "Whether the prompt is put into the model's chat template, or given to the model as it stands.",
     )
-    yield Field("seed", "Seed", Input("0", compact=True), "The same seed finds the same vectors again.", whole(0))
-    yield Field(
-        "name",
-        "Names",
-        Input("", placeholder="from the prompt", compact=True),
-        "What the vectors are called before their numbers.",
-        name_or_none,
-    )
+    for name, setting in declared(General).items():
+        if setting.option.advanced:
+            yield _general_field(general.get(name, setting))
+
+
+def _general_field(setting: Setting) -> Field:
+    return setting_field(setting, {"init": _check_draws, "out": _check_out}.get(setting.name, str))
+
+
+def _check_draws(text: str) -> None:
+    try:
+        if not given_path(text.partition(":")[0]).is_file():
+            raise SettingsError("there is no such file")
+    except VectorError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _check_out(text: str) -> None:
+    try:
+        file_to_write(text, replace=True)  # whether one is replaced is said in another field
+    except VectorError as error:
+        raise SettingsError(str(error)) from None

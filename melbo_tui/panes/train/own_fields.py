@@ -9,7 +9,7 @@ from textual.containers import Vertical
 
 from core.discovery.method import Method
 from melbo_tui.widgets.field import Check, Field
-from melbo_tui.widgets.setting_field import applies, setting_field, values_of
+from melbo_tui.widgets.setting_field import applies, option_fields, values_of
 
 
 class OwnFields:
@@ -20,7 +20,7 @@ class OwnFields:
 
     def __init__(self, name: str, method: Method, texts: Mapping[str, str], check_vector: Check) -> None:
         self.name, self.options = name, method.options
-        self.fields = {one.name: setting_field(one, check_vector) for one in self.options.values()}
+        self.fields = option_fields(self.options, check_vector)
         self.fill({one: str(texts[key]) for one in self.fields for key in (one, self.key(one)) if key in texts})
         first = [field for one, field in self.fields.items() if not self.options[one].option.advanced]
         more = [field for one, field in self.fields.items() if self.options[one].option.advanced]

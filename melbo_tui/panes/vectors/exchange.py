@@ -14,13 +14,11 @@ from melbo_tui.widgets.dialogs import Ask
 from vectors import exchange
 from vectors.errors import FileTaken
 from vectors.files.given_path import file_to_write, given_path
-from vectors.formats import writer_of
+from vectors.formats import suffixes, writer_of
 from vectors.formats.raw import MissingBlock, Reading
 from vectors.plain_text import natural
 from vectors.store.library import Kept
 from vectors.vector import ModelStamp, VectorError
-
-_FORMATS = "safetensors, .pt, .npy, .gguf, .svec, .json recipes, or a refusal_direction folder"
 
 
 class ExchangingList(VectorList):
@@ -55,7 +53,8 @@ class ExchangingList(VectorList):
             if text is not None:
                 self.notify(f"{called(picked)} written to {Path(text).expanduser()}", markup=False)
 
-        hint = ".safetensors with all that is known, .gguf for llama.cpp and repeng, .npy, or .json for recipes"
+        written = ", ".join(suffixes("write"))
+        hint = f"{written}, or .json for recipes. .safetensors holds all that is known; llama.cpp and repeng read .gguf."
         question = Ask(f"Export {called(picked)} to", f"{picked[0].name}.safetensors", hint, check, write)
         self.app.push_screen(question, done)
 
@@ -95,7 +94,7 @@ class Importing:
             self._file = text
             return self._attempt()
 
-        self._ask("Import a file", "", _FORMATS, attempt)
+        self._ask("Import a file", "", f"{', '.join(suffixes('read'))}, .json recipes, or a refusal_direction folder", attempt)
 
     def _ask_block(self) -> None:
         def attempt(text: str) -> str:

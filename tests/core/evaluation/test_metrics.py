@@ -263,7 +263,8 @@ def test_vectors_without_a_prompt_ask_for_one(tiny: LanguageModel) -> None:
 @pytest.mark.parametrize(
     ("metric", "more", "words"),
     [("nothing", {}, "unknown"), ("kl", {"settings": {"top": 3}}, "no setting"), ("accuracy", {}, "questions"),
-     ("survey", {"tokens": 0}, "one new token"), ("survey", {"controls": -1}, "controls"), ("kl", {"seed": 1 << 70}, "seed"),
+     ("survey", {"tokens": 0}, "--max-new-tokens: a whole number from 1"),
+     ("survey", {"controls": -1}, "controls"), ("kl", {"seed": 1 << 70}, "seed"),
      ("examples", {"settings": {"top": 0}}, "--top: a whole number")],
 )  # fmt: skip
 def test_what_cannot_be_evaluated(tiny: LanguageModel, metric: str, more: dict[str, Any], words: str) -> None:

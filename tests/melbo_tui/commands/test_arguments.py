@@ -32,9 +32,11 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 def test_all_options_that_name_files_may_be_bytes() -> None:
     like_files = ("FILE", "DIR", "FOLDER")
     files = {action.dest for action in _options(build_parser()) if str(action.metavar).startswith(like_files)}
-    assert {"init", "setting_positive_file", "setting_against_file"} <= files
+    assert {"setting_init_path", "setting_out_path", "setting_positive_file", "setting_against_file"} <= files
     assert all(is_path(one) for one in files)
-    texts = "name names message prompt system text new add terms steer setting_base setting_positive filter".split()
+    texts = (
+        "name names message prompt system text new add terms steer setting_base setting_name setting_positive filter".split()
+    )
     assert not [one for one in texts if is_path(one)]
 
 
@@ -44,6 +46,7 @@ def test_all_options_that_name_files_may_be_bytes() -> None:
         ("chat", "--message", LATIN),
         ("chat", "--steer", f"{LATIN}=1", "--message", "x"),
         ("train", "melbo", "--prompt", "x", "--system", LATIN),
+        ("train", "melbo", "--prompt", "x", "--name", LATIN),
         ("train", "contrast", "--positive", LATIN, "--negative", "x"),
         ("vectors", "rename", "bomb-01", LATIN),
         ("vectors", "note", "bomb-01", LATIN),

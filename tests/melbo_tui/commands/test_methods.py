@@ -138,4 +138,4 @@ def test_the_atlas_by_its_command(run: CommandLine, library: Library) -> None:
     assert shown["values"][0][4][0] >= shown["values"][0][4][1] > 0
     assert shown["values"][4][0][0] is None
     assert "no unfinished atlas" in run("atlas", "--resume")[2]
-    assert "top must be" in run("atlas", "--prompt", "x", "--top", "0")[2]
+    assert "a whole number from 1 to 1,000,000 is needed, not 0" in run("atlas", "--prompt", "x", "--top", "0")[2]

@@ -48,7 +48,7 @@ def test_round_trips_of_any_numbers(tmp_path: Path, data: st.DataObject) -> None
     numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
     row = np.array(data.draw(st.lists(numbers, min_size=width, max_size=width)), dtype=np.float32)
     one = SteeringVector(row, data.draw(st.integers(1, 80)), Origin("x", ModelStamp("m", width, 4), 1), "a")
-    for known in FORMATS:
+    for known in FORMATS.values():
         if known.write is None or known.read is None:
             continue
         path = tmp_path / f"x{known.suffixes[0]}"

@@ -179,7 +179,7 @@ def test_any_damage_is_a_clear_error_or_harmless(tmp_path: Path, data: st.DataOb
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / f"bad{suffix}"
     path.write_bytes(bytes(raw[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else raw))
-    read = next(known.read for known in FORMATS if suffix in known.suffixes)
+    read = next(known.read for known in FORMATS.values() if suffix in known.suffixes)
     assert read is not None
     try:
         found = read(path, HOW)

@@ -8,7 +8,8 @@ from textual.widgets import Button, Static
 
 from core.engine.events import Progressed, TaskEnded, TaskPaused, VectorFound
 from core.engine.requests import MeasurePrompt, Reply, Train
-from melbo_tui.panes.train.form import TrainForm, depth_line
+from melbo_tui.panes.train.facts import depth_line
+from melbo_tui.panes.train.form import TrainForm
 from melbo_tui.panes.train.results import ResultsTable
 from melbo_tui.widgets.field import Field
 from tests.completions import generated
@@ -91,9 +92,9 @@ async def test_pause_cancel_and_the_end(library: Library) -> None:
     ("field", "text", "words"),
     [
         ("prompt", "   ", "empty"),
-        ("radius", "-1", "positive"),
-        ("radius", "big", "auto or a positive number"),
-        ("radius", "nan", "positive"),
+        ("radius", "-1", "a number above 0"),
+        ("radius", "big", "or auto is needed, not big"),
+        ("radius", "nan", "a number above 0"),
         ("vectors", "0", "from 1 to"),
         ("vectors", "1e9", "whole number"),
         ("steps", "-3", "whole number"),
@@ -102,6 +103,14 @@ async def test_pause_cancel_and_the_end(library: Library) -> None:
         ("target", "3", "does not come after"),
         ("tokens", "first:2", "names no tokens"),
         ("seed", "x", "whole number"),
+        ("seed", "9" * 30, "the seed must be"),
+        ("ratio", "1.5", "above 0 and below 1"),
+        ("batch", "0", "a whole number from 1"),
+        ("controls", "1001", "from 0 to 1,000"),
+        ("sample_tokens", "-1", "from 0 to 100,000"),
+        ("thought_tokens", "0", "at least one token"),
+        ("init", "/no/such/draws.safetensors", "no such file"),
+        ("out", "/no/such/folder/x.safetensors", "folder does not exist"),
     ],
 )
 async def test_wrong_entries_are_told_and_nothing_starts(library: Library, field: str, text: str, words: str) -> None:

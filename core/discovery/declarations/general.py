@@ -1,0 +1,242 @@
+"""What every method can be told, beside its own settings: the fields of a training run's request (core/engine/requests.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from core.errors import SettingsError
+from core.limits import MOST, THOUGHT_TOKENS, check_seed, check_thoughts
+from core.segment.objective_tokens import parse_tokens
+from core.specs import Declared, Option
+from vectors.files.bounded import MAX_BLOCKS
+from vectors.plain_text import clean_name
+
+# Trained vectors leave proportion sooner than the random directions that are measured: with Mack's 0.5 they break text.
+# At 0.28 most of them act and most of their completions are fluent, on all models that were tried (docs/findings.md).
+NONLINEARITY = 0.28
+
+WHERE, HOW, RESULTS = "where and how strongly", "how", "results"
+
+Tokens = Annotated[
+    str,
+    Option(
+        "positions the objective sees",
+        about="Which of the prompt's tokens the objective sees: last:K or all. The first token's huge activations can "
+        "drown the others', so the last ones are the default.",
+        metavar="all|last:K",
+        check=parse_tokens,
+        advanced=True,
+        group=WHERE,
+    ),
+]
+Seed = Annotated[
+    int,
+    Option(
+        "of what is drawn at random",
+        about="The same seed finds the same vectors again.",
+        metavar="N",
+        check=check_seed,
+        advanced=True,
+        group=HOW,
+    ),
+]
+ThoughtTokens = Annotated[
+    int,
+    Option(
+        "the most tokens of a thinking model's thought, before its answer",
+        label="Thoughts",
+        about="How many tokens a thinking model's thought may have before its answer. One that has not ended by then has no "
+        "answer.",
+        metavar="N",
+        low=1,
+        high=MOST["thought_tokens"],
+        check=check_thoughts,
+        advanced=True,
+        group=RESULTS,
+    ),
+]
+
+
+def _check_name(text: str) -> None:
+    try:
+        if text:
+            clean_name(text)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class General(Declared):
+    """`source`, `target` None: a quarter and 0.7 of the depth. `radius` None: calibrated, to a nonlinearity of `ratio`.
+
+    `vectors`, `steps`, `batch` None: as the method does by itself. `init` names a file of raw draws [n, d_model].
+    A sample's answer has at most `sample_tokens`, the thought before it at most `thought_tokens`.
+    `out` names a file for the vectors beside the library's; one that is there and not this run's is replaced with `force` only.
+    """
+
+    source: Annotated[
+        int | None,
+        Option(
+            "the block whose output is steered",
+            about="The block whose output is steered, counted from 0. Early blocks, about a quarter of the depth, work well.",
+            metavar="I",
+            default="0.235 of the depth",
+            low=0,
+            high=MAX_BLOCKS - 1,
+            group=WHERE,
+        ),
+    ] = None
+    target: Annotated[
+        int | None,
+        Option(
+            "the block whose output is compared",
+            about="The block whose output should change the most: after the steered one, about 0.7 of the depth.",
+            metavar="J",
+            default="0.71 of the depth",
+            low=0,
+            high=MAX_BLOCKS - 1,
+            group=WHERE,
+        ),
+    ] = None
+    radius: Annotated[
+        float | None,
+        Option(
+            "the vectors' norm",
+            about="The norm R of the vectors. Larger: stranger, then broken text.",
+            metavar="auto|R",
+            default="auto, calibrated where the method needs one",
+            above=0,
+            high=1e9,
+            group=WHERE,
+        ),
+    ] = None
+    vectors: Annotated[
+        int | None,
+        Option(
+            "how many",
+            about="How many to look for. Each starts at its own random draw and finds its own way to change the model.",
+            metavar="N",
+            default="the method's own number, or all rows of --init",
+            low=1,
+            high=MOST["vectors"],
+            group=HOW,
+        ),
+    ] = None
+    steps: Annotated[
+        int | None,
+        Option(
+            "of each vector",
+            about="How long each vector is trained.",
+            metavar="N",
+            default="the method's own number",
+            low=1,
+            high=MOST["steps"],
+            group=HOW,
+        ),
+    ] = None
+    tokens: Tokens = "last:6"
+    ratio: Annotated[
+        float,
+        Option(
+            "radius auto is the R at which the effects of random vectors are off from proportional by so much",
+            about="How far from proportional the effects of random vectors are at the norm that radius auto chooses. Larger: "
+            "longer vectors.",
+            metavar="X",
+            above=0,
+            below=1,
+            advanced=True,
+            group=WHERE,
+        ),
+    ] = NONLINEARITY
+    seed: Seed = 0
+    batch: Annotated[
+        int | None,
+        Option(
+            "vectors trained at once",
+            about="How many vectors are trained at once. auto: the method's own number; on a GPU 32, but for families.",
+            metavar="N",
+            default="the method's own; on a GPU 32, but for families",
+            aliases=("--block",),
+            low=1,
+            high=MOST["batch"],
+            advanced=True,
+            group=HOW,
+        ),
+    ] = None
+    init: Annotated[
+        str | None,
+        Option(
+            "a safetensors file of raw starting draws [n, d_model]",
+            label="Draws",
+            about="A safetensors file of raw starting draws [n, d_model]; FILE:TENSOR where the tensor is not called vectors. "
+            "Empty: Gaussian draws.",
+            metavar="FILE[:TENSOR]",
+            path=True,
+            advanced=True,
+            group=HOW,
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        Option(
+            "the vectors are called NAME-01, NAME-02 ...",
+            label="Names",
+            about="What the vectors are called before their numbers.",
+            metavar="NAME",
+            default="from the prompt",
+            check=_check_name,
+            advanced=True,
+            group=RESULTS,
+        ),
+    ] = None
+    out: Annotated[
+        str | None,
+        Option(
+            "the vectors and their losses are written there too",
+            label="Copy to",
+            about="A .safetensors file that the vectors and their losses are written to, beside the library. Empty: none.",
+            metavar="FILE.safetensors",
+            path=True,
+            advanced=True,
+            group=RESULTS,
+        ),
+    ] = None
+    force: Annotated[
+        bool,
+        Option(
+            "replace the file that --out names, where there is one",
+            label="Replace",
+            about="Whether a file that is there already under that name is replaced.",
+            names=("never a file", "the file"),
+            advanced=True,
+            group=RESULTS,
+        ),
+    ] = False
+    sample_tokens: Annotated[
+        int,
+        Option(
+            "the most tokens of a sample's answer, 0 for no samples",
+            label="Samples",
+            about="How many tokens the answer of a sample may have, under each vector. 0: no samples.",
+            metavar="N",
+            low=0,
+            high=MOST["sample_tokens"],
+            advanced=True,
+            group=RESULTS,
+        ),
+    ] = 40
+    thought_tokens: ThoughtTokens = THOUGHT_TOKENS
+    controls: Annotated[
+        int,
+        Option(
+            "random vectors to compare with",
+            label="Random",
+            about="How many random vectors of the same norm are sampled beside, to compare with.",
+            metavar="N",
+            low=0,
+            high=MOST["controls"],
+            advanced=True,
+            group=RESULTS,
+        ),
+    ] = 4
