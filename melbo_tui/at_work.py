@@ -1,4 +1,4 @@
-"""What the engine is doing, gathered from the events of all tasks. Plain data, for the bars."""
+"""The engine's running tasks, gathered from their events: plain data for the top bar and the task bar."""
 
 from __future__ import annotations
 

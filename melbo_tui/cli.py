@@ -54,7 +54,7 @@ def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """
     parser = OneLineParser(
         prog="melbo-tui",
-        description="Find, see and use unsupervised steering vectors for chat models. Without a command, the app opens.",
+        description="Train, read and use unsupervised steering vectors for chat models. Without a command, the app opens.",
         parents=[_common(top=True)],
     )
     parser.add_argument("--version", action="version", version=f"melbo-tui {__version__}")
@@ -83,17 +83,18 @@ def _common(top: bool) -> argparse.ArgumentParser:
         group.add_argument(name, default=default if top else argparse.SUPPRESS, **kwargs)  # type: ignore[arg-type]
 
     option("--model", metavar="M", help="bundled (default), smollm2, a folder, a .gguf file or a hub id")
-    option("--adapter", metavar="A", help="a PEFT adapter's folder, put on the model (on `bundled`: in place of its own)")
+    option("--adapter", metavar="A", help="folder of a PEFT adapter to load it with (on `bundled`: in place of its own)")
     option("--revision", metavar="REV", help="the hub revision to load")
     option("--library", metavar="DIR", help="where vectors are kept (default: the user data folder)")
-    option("--dtype", "auto", choices=["auto", "float32", "bfloat16", "float16"], help="auto: float32 on a CPU")
+    dtypes = ["auto", "float32", "bfloat16", "float16"]
+    option("--dtype", "auto", choices=dtypes, help="auto: float32 on a CPU, else the checkpoint's own")
     option("--device", "auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     option("--device-map", metavar="MAP", help="spread the model over devices (accelerate), for example auto")
-    limits = "the most memory that devices give to weights, for example 0=20GiB,cpu=60GiB; implies --device-map auto"
+    limits = "memory for weights, by device, for example 0=20GiB,cpu=60GiB; implies --device-map auto"
     option("--max-memory", metavar="LIMITS", type=_limits, help=limits)
     option("--quantise", choices=QUANTISED, help="quantise the weights as they are loaded (bitsandbytes)")
     option("--trust-remote-code", False, action="store_true", help="run code that the model's authors ship with it")
-    option("--json", False, action="store_true", help="print JSON for machines")
+    option("--json", False, action="store_true", help="print JSON instead of text")
     option("--debug", False, action="store_true", help="show tracebacks")
     return common
 
@@ -134,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         debugging = args.debug
         return _run(args)
     except KeyboardInterrupt as stop:
-        fail("interrupted; everything that was finished is kept")
+        fail("interrupted; everything finished is kept")
         return 128 + stop.number if isinstance(stop, Stopped) else INTERRUPTED
     except streams.ReaderGone:
         return FAILED

@@ -84,7 +84,7 @@ def story(entry: Kept) -> str:
     origin = entry.origin
     parts = [f"{origin.method} on {entry.model}"]
     if origin.target is not None:
-        parts.append(f"source block {entry.block} to target block {origin.target}")
+        parts.append(f"source block {entry.block}, target block {origin.target}")
     else:
         parts.append(f"acts on block {entry.block}")
     parts.append(f"norm {entry.norm:.4g}")

@@ -56,10 +56,10 @@ class Loading:
         """What the command palette offers."""
         yield SystemCommand("Load a model", "bundled, smollm2, a folder, a .gguf file or a hub id", self.ask_for_model)
         yield SystemCommand(
-            "Put on an adapter", "A PEFT adapter's folder; the model is loaded again with it", self.ask_for_adapter
+            "Load an adapter", "A PEFT adapter's folder; the model is loaded again with it", self.ask_for_adapter
         )
         if self.is_loading:
-            yield SystemCommand("Stop loading", "Give it up; the model before stays", self.stop)
+            yield SystemCommand("Stop loading", "Stop; the previous model stays", self.stop)
 
     @property
     def is_loading(self) -> bool:
@@ -102,10 +102,10 @@ class Loading:
         if self.model is not None:
             stays = f"{self.model.label} is still loaded."
         elif before is not None:
-            stays = f"{before.model} was let go to make room, and is loaded again."
+            stays = f"{before.model} was unloaded to make room, and is loaded again."
             self.load(before)
         else:
-            self.trouble, stays = wrong, "No model is loaded: Ctrl+P, Load a model, takes one."
+            self.trouble, stays = wrong, "No model is loaded: Ctrl+P, Load a model, loads one."
         severity: SeverityLevel = "error" if event.outcome == "failed" else "information"
         self._app.notify(f"{wrong}\n{stays}", title="The model was not loaded", severity=severity, timeout=30, markup=False)
 
@@ -116,9 +116,9 @@ class Loading:
 
     def ask_for_adapter(self) -> None:
         spec, wrong = self._failed or (self.spec, "")
-        hint = "a folder with adapter_config.json, or none for the model as it comes"
+        hint = "a folder with adapter_config.json, or none"
         self._ask_for(
-            f"Put an adapter on {self.spec.model}", spec.adapter or "", hint, wrong if spec.adapter else "", self._with_adapter
+            f"Load an adapter on {self.spec.model}", spec.adapter or "", hint, wrong if spec.adapter else "", self._with_adapter
         )
 
     def spec_of(self, model: str) -> ModelSpec:

@@ -37,7 +37,7 @@ def projected_off(vector: SteeringVector, others: Sequence[SteeringVector]) -> S
     for _ in range(2):  # a second pass removes what the first one's rounding left
         direction = direction - basis @ (basis.T @ direction)
     if np.linalg.norm(direction) < 1e-5 * vector.norm:
-        raise VectorError(f"{called(vector)} is a mixture of what it is projected off: nothing but rounding is left of it")
+        raise VectorError(f"{called(vector)} lies in the span of what it is projected off: only rounding would be left")
     recipe = [{"id": o.id, "name": o.name} for o in others]
     origin = replace(
         vector.origin,

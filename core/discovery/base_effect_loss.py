@@ -1,4 +1,4 @@
-"""What a family's vectors are to do: the change at the target that the base vector makes."""
+"""A family's loss: the distance from the change that the base vector makes at the target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TINY = 1e-24  # under a root, where the change is the target exactly, the gradi
 
 @dataclass(frozen=True)
 class Look:
-    """Rows looked at: what is lowered [n] and its gradient [n, d_model], and the plain loss [n], summed over prompts."""
+    """An evaluation of rows: the final loss [n], its gradient [n, d_model], and the plain loss [n], summed over prompts."""
 
     lowered: Tensor
     gradient: Tensor
@@ -53,7 +53,7 @@ class Goal:
         return Look(self.lowered(halves, theta, penalty), slope, (2 * halves).sqrt().sum(dim=0))
 
     def lowered(self, halves: Tensor, theta: Tensor, penalty: float) -> Tensor:
-        """What `look` says is lowered [n], for rows `theta` whose half squared losses are `halves` [prompts, n]."""
+        """The final loss [n], as `look` gives it, of rows `theta` whose half squared losses are `halves` [prompts, n]."""
         lowered: Tensor = halves.sum(dim=0) + penalty * self.size * theta.norm(dim=-1)
         return lowered
 

@@ -1,6 +1,6 @@
-"""Radius `auto`: how large a push may be before what it does stops growing in proportion to it.
+"""Radius `auto`: the R at which the effect of random directions stops being proportional to their norm.
 
-After Mack's SteeringCalibrator (deep causal transcoding, 2024): with f the map from a push at the source block to the
+After Mack's SteeringCalibrator (deep causal transcoding, 2024): with f the map from a vector added at the source block to the
 change at the target block, and J its Jacobian at zero, find the R at which the root mean square over random unit
 directions v of ||f(Rv) - R Jv|| / ||R Jv|| reaches `ratio`.
 """
@@ -23,8 +23,8 @@ _DIRECTIONS = 8
 # Radii tried lie on a grid between these multiples of the usual norm of the residual stream; a cell is a quarter of a percent.
 _LEAST, _MOST, _CELLS = 1e-3, 30.0, 4096
 _GUESSES = 4
-_SMOOTH = 0.2  # a curve that passes the ratio is this near to it in the cells around, or it jumps over it
-# At these multiples of the chosen radius the curve is measured for whoever looks at it.
+_SMOOTH = 0.2  # a curve that is farther than this from the ratio in both cells around it jumps over it
+# The calibration also measures the curve at these multiples of the chosen radius, for the plot.
 _SHOWN = (0.5, 2.0)
 
 
@@ -77,7 +77,7 @@ def calibrate(problem: Problem, ratio: float, seed: int = 0) -> Generator[None, 
 
 
 def _no_crossing(tried: Mapping[int, float], ratio: float, radius: Callable[[float], float]) -> SettingsError:
-    """How far was looked, and what the nonlinearity was there."""
+    """The error: between which radii the search looked, and the nonlinearity at both."""
     finite = {cell: value for cell, value in tried.items() if math.isfinite(value)} or {0: math.nan}
     ends = (f"R = {radius(cell):.3g}, where it is {finite[cell]:.2g}" for cell in (min(finite), max(finite)))
     looked = "from {}, to {}".format(*ends)

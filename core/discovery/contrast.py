@@ -144,8 +144,8 @@ class _Selection(Batch):
                     stack.enter_context(changed_output(block, lambda h, d=direction: _without(h, d)))  # type: ignore[misc]
                 elif add is not None and i in add[1]:
                     here = torch.tensor([b == i for b in add[1]], device=self.model.device)
-                    push = (add[0] * here[:, None])[:, None]
-                    stack.enter_context(changed_output(block, lambda h, p=push: h + p.to(h.device, h.dtype)))  # type: ignore[misc]
+                    added = (add[0] * here[:, None])[:, None]
+                    stack.enter_context(changed_output(block, lambda h, p=added: h + p.to(h.device, h.dtype)))  # type: ignore[misc]
             logits, _ = self.model.forward(self.model.ids_tensor(ids, rows))
         return logits
 

@@ -1,6 +1,6 @@
 """Deep causal transcoding (Mack and Turner, 2024), the exponential variant: hundreds of factors at once.
 
-The map f from a push at the source to the change at the target, averaged over the seen tokens and the prompts, is taken
+The map f from a vector added at the source to the change at the target, averaged over the seen tokens and the prompts, is taken
 for a sum of factors, f(R v) ~ sum_l alpha_l (exp(R <v_l, v>) - 1) u_l. Each iteration makes the input directions V
 orthonormal, then sets every u_l to the direction of f(R v_l) and every v_l to the gradient of <u_l, f(R v)> at v_l.
 The factors are ranked at the end by alpha_l^2.

@@ -1,4 +1,4 @@
-"""Orthogonality of effects: vectors that differ in what they do at the target block, not in where they push."""
+"""Orthogonality of effects: vectors whose changes at the target block are orthogonal, not the vectors themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Effects:
     def beyond_those_before(self) -> Measure:
         """The objective of that part of each row's effect that is orthogonal to the effects of all rows before it.
 
-        A measure for one pass over the rows, in order. The effects before a row count as fixed while it climbs.
+        A measure for one pass over the rows, in order. The earlier effects are held fixed while a row is trained.
         """
         seen: dict[int, list[Tensor]] = {}
 

@@ -1,4 +1,4 @@
-"""Products with the Jacobian J of the block-to-block map at zero: from a push at the source to the change at the target."""
+"""Products with the Jacobian J of the block-to-block map at zero: from a vector at the source to the change at the target."""
 
 from __future__ import annotations
 

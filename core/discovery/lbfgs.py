@@ -14,7 +14,7 @@ _GROW, _SHRINK = 1.5, 0.5
 
 
 class LBFGS:
-    """`step` turns the losses and gradients at the rows last proposed into where to look next.
+    """`step` turns the losses and gradients at the last proposed rows into the next rows to evaluate.
 
     Its state is the tensors in `state_names`: the best rows with their gradients and losses, the trust radii [n], and the
     last differences of rows and of gradients, [n, memory, d], the newest at the end. Rows may join and leave.
@@ -36,7 +36,7 @@ class LBFGS:
             setattr(self, name, torch.cat([getattr(self, name), getattr(other, name)]))
 
     def leave(self, count: int) -> None:
-        """The first `count` rows are no longer looked at."""
+        """Drops the first `count` rows."""
         for name in self.state_names:
             setattr(self, name, getattr(self, name)[count:])
 

@@ -1,7 +1,7 @@
 """MELBO (Mack, "Mechanistically eliciting latent behaviors in language models", 2024).
 
 Find theta with ||theta|| = R, added to the residual stream at the source block on all token positions, that maximises
-the change of the target block's output on a prompt. Two optimisers climb the same objective:
+the change of the target block's output on a prompt. Two optimisers maximise the same objective:
 
 - `power`: theta <- R unit(w unit(theta) + unit(gradient)), a damped power iteration: a handful of steps, many vectors at
   once. Every step lets theta act on the whole prompt: steps on its last tokens alone climb as high, but find less.
@@ -92,7 +92,7 @@ class _Power(_OnSphere):
         return Found(self.first, self.best, self.best_value, self.losses)
 
     def _keep_best(self, value: Tensor, gradient: Tensor) -> Tensor:
-        """Takes over theta's rows where they rose; which did."""
+        """Keeps theta's rows whose objective rose; returns which did."""
         if self.together:
             rose = (value.nanmean() > self.best_value.nanmean()).expand_as(value) & value.isfinite()
         else:

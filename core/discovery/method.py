@@ -16,8 +16,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 Precision = Annotated[
     str,
     Option(
-        "of the products; auto: bfloat16 where it is faster and finds the same",
-        about="What matrix products are made in while vectors are trained. auto: bfloat16 where this machine is faster in it "
+        "of matrix products; auto: bfloat16 where it is faster and gives the same",
+        about="The precision of matrix products in training. auto: bfloat16 where this machine is faster in it "
         "and the method was measured to find the same.",
         choices=PRECISIONS,
         advanced=True,
@@ -130,7 +130,7 @@ class Method:
 @cache
 def _fitted(method: Method) -> Mapping[str, Setting]:
     defaults = {
-        "radius": "auto, calibrated" if method.needs_radius else "as the method finds them",
+        "radius": "auto, calibrated" if method.needs_radius else "as trained, not rescaled",
         "vectors": f"{method.vectors}, or all rows of --init",
         "steps": method.steps,
     }

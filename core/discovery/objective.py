@@ -1,4 +1,4 @@
-"""What discovery climbs: how much the target block's output changes on the prompts."""
+"""The objective that discovery methods maximise: how much the target block's output changes on the prompts."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Objective:
 
 
 class Problem:
-    """An objective on one or more prompts: the sum over prompts is climbed.
+    """An objective on one or more prompts; methods maximise its sum over prompts.
 
     At most `most_rows` thetas run through the blocks at once; where memory runs out, that is halved, `on_shrink` is called
-    with the new number, and the work goes on. What comes out does not depend on it. On a GPU, work of a shape that comes
+    with the new number, and the work goes on. The results do not depend on it. On a GPU, work of a shape that comes
     again is recorded as a CUDA graph.
     """
 

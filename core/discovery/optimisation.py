@@ -1,4 +1,4 @@
-"""What every method is made of: batches of vectors that climb step by step, and can be put down and taken up again."""
+"""What every method is made of: batches of vectors that are trained step by step, and can be saved and resumed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Found:
             return ""
         wrong = (~self.losses[row].isfinite()).nonzero()
         when = f" at step {int(wrong[0]) + 1}" if len(wrong) else ""
-        return f"its loss was no finite number{when}: the push is too large for the model's {self.vectors.dtype} numbers"
+        return f"its loss was no finite number{when}: the vector is too large for the model's {self.vectors.dtype} numbers"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ Event = Step | Found | Ended
 
 
 class Climb(ABC):
-    """Vectors on their way, put down by `state` and taken up again by `restore`."""
+    """A batch in training, saved by `state` and resumed by `restore`."""
 
     state_names: ClassVar[tuple[str, ...]]
     rows_vary: ClassVar[bool] = False  # whether the state's tensors have other rows as it goes on
@@ -92,11 +92,11 @@ class Climb(ABC):
         """Vectors that have come to their end and were not handed over yet; asked for after every step."""
 
     def state(self) -> dict[str, Tensor]:
-        """All that `restore` needs to go on as if nothing had happened, on the CPU: the tensors in `state_names`."""
+        """All that `restore` needs to resume exactly, on the CPU: the tensors in `state_names`."""
         return {name: getattr(self, name).detach().cpu().clone() for name in self.state_names}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from `state`. Raises SettingsError where that is no state of this work."""
+        """Resumes from `state`. Raises SettingsError where that is not a state of this batch."""
         with torch.no_grad():
             for name in self.state_names:
                 now: Tensor = getattr(self, name)

@@ -72,7 +72,7 @@ class Evaluate(General, Request):
                     found += [prompt] if prompt not in found else []
         if not found:
             raise SettingsError(
-                "no prompt is given, and the vectors tell none", "give one with --prompt, or a file with --prompts"
+                "no prompt is given, and the vectors record none", "give one with --prompt, or a file with --prompts"
             )
         return tuple(found)
 

@@ -1,4 +1,4 @@
-"""What the engine tells whoever listens: frozen, plain Python, no tensors. Events of one kind may be merged on the way."""
+"""The engine's events: frozen, plain Python, no tensors. Events of one kind may be merged on the way."""
 
 from __future__ import annotations
 

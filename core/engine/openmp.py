@@ -1,4 +1,4 @@
-"""How long torch's threads on a CPU spin for one another before they sleep: briefly, for the machine may have other work.
+"""Makes torch's CPU threads spin only briefly for one another before they sleep: the machine may have other work.
 
 At the end of every parallel loop the threads of GNU's OpenMP, which torch uses on Linux, spin for milliseconds. Where another
 process holds a core, the thread that is waited for cannot run meanwhile, and a token takes seconds (docs/performance.md).

@@ -121,7 +121,7 @@ class Train(General, Resumable):
 
     @property
     def count(self) -> int:
-        """How many vectors are looked for."""
+        """How many vectors the run trains."""
         return self.vectors if self.vectors is not None else self.declaration.vectors
 
     @property

@@ -1,4 +1,4 @@
-"""How fast work goes and when it will be done."""
+"""Measures throughput and estimates the time left."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def measure(context: Context) -> Measuring:
         fluent = [one for one in own if one.judgement.complies]
         tables = (
             Table("By kind", _KINDS, _by_kind(own, random, plain)),
-            Table("Different ones", _LIKE, _different(fluent)),
+            Table("Distinct answers", _LIKE, _different(fluent)),
             context.listing(answers, lambda answer: kind(answer.judgement)),
         )
         return Report("behaviours", tables, tuple(_findings(own, fluent, random)))
@@ -69,7 +69,7 @@ def _findings(own: list[Answer], fluent: list[Answer], random: list[Answer]) -> 
     texts = [one.text for one in fluent]
     controls = [one.text for one in random if one.judgement.complies]
     beside = f"Under random vectors: {len(controls)} of {len(random)}, {len(distinct(controls))} differ."
-    own_ones = f"{len(texts)} of {len(own)} answers under the vectors are neither refused nor broken"
+    own_ones = f"{len(texts)} of {len(own)} answers under the vectors are neither refusals nor broken"
     found = [f"{own_ones}; {len(distinct(texts))} of them differ. {beside}"]
     pairs = [unlikeness(opening_words(a), opening_words(b)) for a, b in combinations(texts[:200], 2)]
     if pairs:

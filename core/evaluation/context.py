@@ -158,7 +158,7 @@ class Context:
         Not `referenced` to the unsteered model, they have neither KL nor perplexity, and take half the time.
         """
         if not self.model.has_tokenizer:
-            raise ModelError("this model has no tokenizer, so what it generates cannot be read")
+            raise ModelError("this model has no tokenizer, so its completions cannot be read")
         sampling = Sampling(max_new_tokens=self.tokens, thought_tokens=self.thought_tokens)
         rows = [
             Row(str(i), self.ids[case.prompt], case.condition.steering(case.coefficient), sampling, referenced)
@@ -179,7 +179,7 @@ class Context:
         self, answers: Sequence[Answer], mark: Callable[[Answer], str] = lambda answer: answer.judgement.verdict
     ) -> Table:
         """All completions, for whoever wants to read them; `mark` says of an answer what to look at."""
-        columns = (Column("vector"), Column("coefficient", "g"), Column("prompt"), Column(""), Column("completion"))
+        columns = (Column("vector"), Column("coef", "g"), Column("prompt"), Column(""), Column("completion"))
         rows = tuple(
             (answer.case.condition.name, answer.case.coefficient if answer.case.condition.term else None,
              self.prompts[answer.case.prompt].shown(), mark(answer), answer.text)

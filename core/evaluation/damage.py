@@ -1,4 +1,4 @@
-"""What steering breaks: text that repeats itself, words that the unsteered model would hardly say."""
+"""Damage: how repetitive a completion is, and how surprising to the unsteered model; beyond a bound it is broken."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from core.model.prompts import prompt_ids
 from core.prompt import Prompt
 from vectors.store.reports import Cell, Column, Report, Table
 
-_COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others", "+.3f"), Column("tells apart", ".2f"))
+_COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others", "+.3f"), Column("AUC", ".2f"))
 
 
 def measure(context: Context) -> Measuring:

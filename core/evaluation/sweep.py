@@ -8,10 +8,10 @@ from core.evaluation.condition import RANDOM, UNSTEERED, Answer, Case, Condition
 from core.evaluation.context import Context, Measuring, mean, share
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
-_COLUMNS = (Column("vector"), Column("coefficient", "g"), Column("norm", ".3g"), Column("refuses", ".0%"),
+_COLUMNS = (Column("vector"), Column("coef", "g"), Column("norm", ".3g"), Column("refuses", ".0%"),
             Column("broken", ".0%"), Column("KL", ".2f"), Column("perplexity", ".1f"), Column("completion"))  # fmt: skip
 Groups = dict[tuple[str, float], list[Answer]]  # by the name of the condition and the coefficient
-_PLOTS = tuple(Plot(name, "coefficient", "vector") for name in ("KL", "perplexity", "refuses", "broken"))
+_PLOTS = tuple(Plot(name, "coef", "vector") for name in ("KL", "perplexity", "refuses", "broken"))
 
 
 def measure(context: Context) -> Measuring:

@@ -47,7 +47,7 @@ def with_adapter(model: Any, folder: Path, merge: bool = True) -> tuple[Any, lis
     """
     if "disk" in getattr(model, "hf_device_map", {}).values():  # peft would write the weights anew beside where we stand
         raise ModelError(
-            f"the adapter {folder.name} cannot be put on weights that wait on disk",
+            f"the adapter {folder.name} cannot be merged into weights offloaded to disk",
             "give the model more memory, or merge the adapter into it and load the result",
         )
     with _failures(folder, quantised=not merge) as kind:
@@ -123,7 +123,7 @@ def _failures(folder: Path, quantised: bool = False) -> Iterator[str]:
         if "merge" in str(error):
             raise _unmergeable(folder, kind, first_line(error)) from error
         raise ModelError(
-            f"the adapter {folder.name} does not go on this model ({first_line(error)})",
+            f"the adapter {folder.name} does not fit this model ({first_line(error)})",
             "it must have been trained on this one" + (", and not every kind goes on quantised weights" if quantised else ""),
         ) from error
 

@@ -1,4 +1,4 @@
-"""Whether what a model says behind its cache is what it says to the whole text, and how it must be asked where it is not.
+"""Tests whether a model's logits with its cache equal those over the whole text, and chooses how to run it where they do not.
 
 Some models count positions by themselves, keep no cache, or one whose rows cannot be copied and left out; some put out several
 residual streams. A few tokens behind a cache, beside one forward over all of them, tell before a user is misled.

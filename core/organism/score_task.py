@@ -28,7 +28,7 @@ def run(session: Session, request: ScoreOrganism, task: int, emit: Emit) -> Task
     if library is None:
         raise SettingsError("scores are kept in the library, and there is none")
     if model.stamp.label() != resolve("bundled").label:
-        raise ModelError(f"{model.stamp.label()} is not with the bundled adapter", "use --model bundled")
+        raise ModelError(f"{model.stamp.label()} is not loaded with the bundled adapter", "use --model bundled")
     kept = Checkpoints(library.folder, "scores")
     header: dict[str, Any] = {"request": request.to_json(), "model": model.stamp.label(), "trials": {}}
     score = request.resume or new_run_id()

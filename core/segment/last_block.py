@@ -1,4 +1,4 @@
-"""The last block, spared what nobody looks at: its feed-forward part runs on the tokens that the objective sees alone.
+"""Runs the last block's feed-forward part only on the tokens that the objective sees.
 
 Attention needs every token, and so do the blocks before; of the last block's output only some tokens are asked for. Which
 of its parts may be spared the others is found out by trying, so no architecture is known by name.

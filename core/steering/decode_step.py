@@ -1,4 +1,4 @@
-"""One more token for every row of a batch: behind a cache that grows, or, on a GPU, in a step of fixed shape recorded once.
+"""Decodes one more token for every row of a batch: with a growing cache, or, on a GPU, in a step of fixed shape recorded once.
 
 A decode step of a small batch takes a GPU as long as it takes the CPU to launch it. In a cache of fixed shape every step is the
 same work, so it is recorded as a CUDA graph; what it gives is held to the growing cache's on the first token.
@@ -154,7 +154,7 @@ class Steps:
         self._cache = None
 
     def close(self) -> None:
-        """The step of fixed shape is free for others."""
+        """Releases the step of fixed shape for other batches."""
         if self._fixed is not None:
             self._fixed.busy = False
             self._fixed = None

@@ -84,5 +84,5 @@ def check_fits(steering: Sequence[SteerTerm], model: ModelStamp) -> list[str]:
         if wrong := vector.misfit(model):
             raise SettingsError(wrong, f"load its own model: {own.label()}")
         if own.fingerprint and own.fingerprint != model.fingerprint:
-            warnings.append(f"{called} was found on {own.label()}, not on {model.label()}: it may do nothing, or harm")
+            warnings.append(f"{called} was trained on {own.label()}, not on {model.label()}: it may do nothing, or break text")
     return warnings

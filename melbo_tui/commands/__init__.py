@@ -1,13 +1,13 @@
 """The commands, one module each, imported only when its name is on the command line; what each is for, as --help lists it."""
 
 COMMANDS = {
-    "train": "find steering vectors",
-    "atlas": "map which blocks amplify a push",
+    "train": "train steering vectors",
+    "atlas": "map how strongly blocks amplify a vector",
     "chat": "talk to the steered model",
-    "vectors": "what the library keeps",
-    "evaluate": "what vectors do, in numbers",
-    "models": "what models are here",
-    "doctor": "what is wrong and how to mend it",
+    "vectors": "list, edit, mix, import and export vectors",
+    "evaluate": "measure vectors, beside random ones",
+    "models": "list models on this machine",
+    "doctor": "check the installation, or a model",
 }
 # Those whose words include what is declared (methods, metrics, formats): they are told which words were given.
 HAVE_DECLARED = ("train", "evaluate", "vectors")

@@ -1,4 +1,4 @@
-"""`melbo-tui atlas`: where in the model a push matters, from every block to every later one."""
+"""`melbo-tui atlas`: how strongly a vector is amplified from every block to every later one."""
 
 from __future__ import annotations
 
@@ -25,15 +25,13 @@ _SHADES = "0123456789"
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    about = "Maps how strongly every block's output, pushed, changes every later block's: power steering between all pairs."
+    about = "Maps how strongly a vector at each block's output changes each later block's: power steering between all pairs."
     parser = subparsers.add_parser("atlas", help=COMMANDS["atlas"], description=about, parents=[common])
     parser.set_defaults(run=run)
     add_prompts(parser, "")
     add_settings(parser, declared(Settings).values())
     parser.add_argument("--resume", nargs="?", const="", metavar="ATLAS", help="complete an atlas (default: the latest)")
-    parser.add_argument(
-        "--show", nargs="?", const="", metavar="ATLAS", help="show an atlas that is there (default: the latest)"
-    )
+    parser.add_argument("--show", nargs="?", const="", metavar="ATLAS", help="show a kept atlas (default: the latest)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +77,7 @@ def report(atlas: Atlas, json: bool) -> None:
     low, high = logs[known].min(), logs[known].max()
     levels = np.clip(9.99 * (logs - low) / max(high - low, 1e-9), 0, 9).astype(int)
     columns = np.flatnonzero(known.any(axis=0))
-    say(f"gain from source (down) to target (across), 0: {np.exp(low):.2g}, 9: {np.exp(high):.2g}, in equal ratios\n")
+    say(f"gain from source (down) to target (across), 0: {np.exp(low):.2g}, 9: {np.exp(high):.2g}, log scale\n")
     say("       " + "".join(f"{column // 10 or '':>1}" if column % 5 == 0 else " " for column in columns))
     say("source " + "".join(f"{column % 10}" if column % 5 == 0 else "." for column in columns))
     for source in np.flatnonzero(known.any(axis=1)):
@@ -90,7 +88,7 @@ def report(atlas: Atlas, json: bool) -> None:
     rows = [(f"{s} -> {t}", f"{gains[s, t]:.2f}", "  ".join(f"{value:.2f}" for value in atlas.values[s, t])) for s, t in pairs]
     table(("blocks", "gain", "singular values"), rows)
     if not atlas.complete:
-        say(f"\nIt is not complete: `melbo-tui atlas --resume {atlas.id}` goes on.")
+        say(f"\nIncomplete: `melbo-tui atlas --resume {atlas.id}` resumes it.")
 
 
 def _with_none(values: Any) -> Any:

@@ -30,9 +30,7 @@ _THOUGHT_TOKENS = 2048  # whoever talks to one model wants to see its answer
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser(
-        "chat", help=COMMANDS["chat"], description="Talks to the model under steering.", parents=[common]
-    )
+    parser = subparsers.add_parser("chat", help=COMMANDS["chat"], description="Chats with the steered model.", parents=[common])
     parser.set_defaults(run=run)
     completed(
         parser.add_argument(
@@ -45,25 +43,31 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
         )
     )
     parser.add_argument(
-        "--operation", choices=OPERATIONS, default="add", help="add, ablate or set the component (default: add)"
+        "--operation",
+        choices=OPERATIONS,
+        default="add",
+        help="add the vector, ablate its direction, or set the component along it (default: add)",
     )
-    parser.add_argument("--positions", default="all", metavar="P", help="all, generated, from:N or last:K (default: all)")
     parser.add_argument(
-        "--message", action="append", metavar="TEXT", help="what to say (repeatable); without it, a conversation"
+        "--positions", default="all", metavar="P",
+        help="tokens to steer: all, generated, from:N, or the prompt's last:K (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--message", action="append", metavar="TEXT", help="a message (repeatable); without it, messages are read as you type"
     )
     parser.add_argument(
         "--resume",
         nargs="?",
         const="",
         metavar="ID",
-        help="continue a conversation, the latest by default, under what steered its last answer unless --steer is given",
+        help="resume a conversation (default: the latest), under its last answer's steering unless --steer is given",
     )
     add_asking(parser, "message")
     parser.add_argument("--beside", action="store_true", help="show the unsteered answer as well")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 (default) is greedy")
-    parser.add_argument("--top-p", type=float, default=1.0, metavar="P")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N", help="of the answer (default: 256)")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="nucleus sampling (default: 1, all tokens)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sampling (default: 0)")
+    parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N", help="most tokens of an answer (default: 256)")
     add_thoughts(parser, _THOUGHT_TOKENS)
 
 
@@ -124,7 +128,7 @@ def _resumed(id: str, conversations: Conversations) -> tuple[str, list[Turn]]:
     """The conversation `id`, or the latest, and its turns."""
     latest = [one.id for one in conversations.listed(1)]
     if not id and not latest:
-        raise SettingsError("no conversation is kept yet", "one that is typed is, after every answer")
+        raise SettingsError("no conversation is kept yet", "one without --message is kept after every answer")
     return id or latest[0], conversations.load(id or latest[0])
 
 

@@ -86,7 +86,7 @@ def examine(library: str | None) -> tuple[dict[str, str], list[str]]:
         ", in tmux" if "TMUX" in os.environ else ""
     )
     if sys.stdout.isatty() and (size.columns < 80 or size.lines < 24):
-        problems.append(f"the terminal has {size.columns}x{size.lines} cells; the app wants 80x24")
+        problems.append(f"the terminal has {size.columns}x{size.lines} cells; 80x24 is recommended")
     if os.environ.get("TERM") == "dumb":
         problems.append("TERM is dumb, so the app cannot be drawn: set TERM=xterm-256color")
     if (
@@ -124,7 +124,7 @@ def examine_model(spec: ModelSpec) -> tuple[dict[str, str], list[str]]:
         if folder is None:
             if source.kind == "hub":
                 shape_of(source, spec.revision)  # says where there is no such model, or nobody can tell
-            facts["weights"] = "looked at when it is first " + ("fetched" if source.kind == "hub" else "converted")
+            facts["weights"] = "checked when it is first " + ("fetched" if source.kind == "hub" else "converted")
             return facts, []
         from core.model.examination import examine_folder  # which imports torch
 
@@ -138,7 +138,7 @@ def _device(problems: list[str]) -> str:
     try:
         import torch
     except Exception as error:  # a broken torch fails on import in many ways, and the doctor is who should say so
-        problems.append(f"torch does not start ({type(error).__name__}: {error}): install it again")
+        problems.append(f"torch cannot be imported ({type(error).__name__}: {error}): install it again")
         return "unknown"
     if torch.cuda.is_available():
         return f"cuda, {torch.cuda.get_device_name()}"

@@ -31,33 +31,34 @@ _ROWS = 40
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
-    parser = subparsers.add_parser("evaluate", help=COMMANDS["evaluate"], description="What vectors do, in numbers.")
+    about = "Measures vectors, beside random ones of the same norm."
+    parser = subparsers.add_parser("evaluate", help=COMMANDS["evaluate"], description=about)
     actions = parser.add_subparsers(dest="action", metavar="WHAT", required=True)
 
     def add(name: str, metric: Metric) -> None:
-        about = f"{metric.about} Random vectors of the same norm stand beside."
+        about = f"{metric.about} Random vectors of the same norm are measured beside."
         summary = metric.summary.replace("%", "%%")
         _add_metric(actions.add_parser(name, help=summary, description=about, parents=[common]), metric)
 
     add_declared(METRICS, words, add)
     score.add_parser(actions, common)
-    about = "Shows a report that is kept, or lists all."
-    show = actions.add_parser("show", help="a report that is kept", description=about, parents=[common])
+    about = "Shows a kept report, or lists them."
+    show = actions.add_parser("show", help="show a kept report", description=about, parents=[common])
     show.set_defaults(run=_show)
     show.add_argument("report", nargs="?", metavar="REPORT", help="its id (default: the latest)")
-    show.add_argument("--rows", type=int, default=_ROWS, metavar="N", help=f"of each table at most (default: {_ROWS})")
-    show.add_argument("--list", action="store_true", help="all that are kept")
+    show.add_argument("--rows", type=int, default=_ROWS, metavar="N", help=f"most rows of each table (default: {_ROWS})")
+    show.add_argument("--list", action="store_true", help="list the kept reports")
 
 
 def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
     parser.set_defaults(run=_evaluate)
     add_picks(parser)
     if metric.questions:
-        about = "a line a question: question<TAB>answer|another right answer; or .csv, .json, .jsonl"
+        about = "a question a line: question<TAB>answer|another right answer; or .csv, .json, .jsonl"
         parser.add_argument("--questions", metavar="FILE", required=True, help=about)
         add_asking(parser, "question")
     else:
-        add_prompts(parser, "; default: those that the vectors were found on")
+        add_prompts(parser, "; default: those that the vectors were trained on")
         parser.add_argument("--prompts", metavar="FILE", help=PROMPT_FILE)
     add_settings(parser, metric.options.values())
     add_settings(parser, metric.general.values())

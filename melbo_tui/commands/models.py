@@ -18,10 +18,10 @@ from melbo_tui.commands.output import say, say_json, table
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
-    parser = subparsers.add_parser("models", help=COMMANDS["models"], description="What models are here.")
+    parser = subparsers.add_parser("models", help=COMMANDS["models"], description="Lists the models on this machine.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="what is here", parents=[common]).set_defaults(run=_list)
-    show = actions.add_parser("show", help="what one would take", parents=[common])
+    actions.add_parser("list", help="list models", parents=[common]).set_defaults(run=_list)
+    show = actions.add_parser("show", help="show a model's size and adapter", parents=[common])
     show.add_argument("named", metavar="MODEL")
     show.set_defaults(run=_show)
 
@@ -44,7 +44,7 @@ def _show(args: argparse.Namespace) -> int:
     if args.named in DEFAULT_NAMES:
         facts["about"] = "SmolLM2-135M-Instruct (Hugging Face, Apache-2.0): 30 blocks, d_model 576, 4-bit weights"
     if source.adapter is not None:
-        facts["adapter"] = f"{source.adapter.name}, a LoRA that makes it a model organism, its secrets told here"
+        facts["adapter"] = f"{source.adapter.name}, a LoRA adapter with known secrets, told here"
         facts |= SECRETS
     folder = Path(source.location)
     if source.kind == "folder":

@@ -42,9 +42,9 @@ def pick(library: Library, args: argparse.Namespace, text: str) -> tuple[Kept, f
 
 def add_picks(parser: argparse.ArgumentParser) -> None:
     """NAME[=COEF] ..., `--run` and `--filter`: which vectors are meant."""
-    completed(parser.add_argument("names", nargs="*", metavar="NAME[=COEF]"))
+    completed(parser.add_argument("names", nargs="*", metavar="NAME[=COEF]", help="vectors, times COEF (default: 1)"))
     parser.add_argument("--run", dest="of_run", metavar="RUN", help="all vectors of that run")
-    parser.add_argument("--filter", metavar="FILTER", help="all that the filter lets through")
+    parser.add_argument("--filter", metavar="FILTER", help="all vectors that match the filter")
 
 
 def picked(library: Library, args: argparse.Namespace) -> list[tuple[Kept, float]]:

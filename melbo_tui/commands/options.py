@@ -25,7 +25,7 @@ def add_settings(group: Any, settings: Iterable[Setting], shown: bool = True) ->
             _add_setting(group, setting, shown)
         except argparse.ArgumentError as error:
             raise SettingsError(
-                f"{setting.flag} cannot be an option: {error}", "the package that declares it must mend it"
+                f"{setting.flag} cannot be an option: {error}", "the package that declares it must fix it"
             ) from None
 
 
@@ -40,9 +40,7 @@ def _add_setting(group: Any, setting: Setting, shown: bool) -> None:
         group.add_argument(*flags, choices=option.choices, **more)
     elif setting.prompts:
         group.add_argument(*flags, action="append", metavar=option.metavar or "TEXT", **more)
-        group.add_argument(
-            f"{setting.flag}-file", dest=f"{_dest(setting)}_file", metavar="FILE", help=f"more of them: {PROMPT_FILE}"
-        )
+        group.add_argument(f"{setting.flag}-file", dest=f"{_dest(setting)}_file", metavar="FILE", help=PROMPT_FILE)
     else:
         group.add_argument(*flags, type=_reader(setting), metavar=option.metavar or None, **more)
 
@@ -77,7 +75,7 @@ def add_declared(registry: Registry[T], words: Sequence[str] | None, add: Callab
 
 def add_force(group: Any) -> None:
     """`--force`, beside an `--out`."""
-    group.add_argument("--force", action="store_true", help="replace the file that --out names, where there is one")
+    group.add_argument("--force", action="store_true", help="replace the file of --out if it exists")
 
 
 def _dest(setting: Setting) -> str:

@@ -26,14 +26,14 @@ def add_prompts(group: Any, about: str) -> None:
 def add_asking(group: Any, what: str = "prompt") -> None:
     """`--system`, `--template` and `--raw`: how a `what` is put to the model."""
     group.add_argument("--system", metavar="TEXT", help="the system text (default: the chat template's own)")
-    about = "an argument of the chat template, as enable_thinking=false (repeatable)"
+    about = "an argument of the chat template, such as enable_thinking=false (repeatable)"
     group.add_argument("--template", action="append", default=[], type=_argument, metavar="KEY=VALUE", help=about)
-    group.add_argument("--raw", action="store_true", help=f"no chat template: the {what} as it stands")
+    group.add_argument("--raw", action="store_true", help=f"use the {what} without the chat template")
 
 
 def add_thoughts(group: Any, default: int = THOUGHT_TOKENS) -> None:
     """`--thought-tokens`, beside the option that limits answers."""
-    about = f"length of a thinking model's thought at most, before its answer (default: {default})"
+    about = f"most tokens of a thinking model's thought (default: {default})"
     group.add_argument("--thought-tokens", type=int, default=default, metavar="N", help=about)
 
 
@@ -65,7 +65,7 @@ def prompts_of(
 def check_nothing_new(args: argparse.Namespace, *others: Any) -> None:
     """Raises SettingsError where unfinished work is to be taken up otherwise than it was asked for."""
     if args.prompt or args.prompt_ids or any(others):
-        raise SettingsError("unfinished work is taken up as it was asked for at first", "give --resume alone")
+        raise SettingsError("unfinished work is resumed with its own settings", "give --resume alone")
 
 
 def same_model(args: argparse.Namespace, spec: ModelSpec | None) -> None:

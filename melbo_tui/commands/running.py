@@ -84,7 +84,7 @@ class Runner:
         if handle.error is not None and not isinstance(handle.error, Cancelled):
             raise handle.error
         if unwritten:
-            fail("stopped, for what comes out cannot be written; everything that was finished is kept")
+            fail("stopped: the output cannot be written; everything finished is kept")
             raise unwritten[0]
 
 

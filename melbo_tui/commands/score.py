@@ -30,12 +30,12 @@ def add_parser(actions: Any, common: argparse.ArgumentParser) -> None:
     organism.set_defaults(run=_organism)
     default = ScoreOrganism()
     organism.add_argument("--methods", metavar="M,M", help=f"some of {','.join(default.ways)} (default: all)")
-    organism.add_argument("--prompts", type=int, metavar="N", help="harmful prompts to search from (default: 5)")
-    organism.add_argument("--seeds", type=int, metavar="N", help="runs a prompt (default: 3)")
-    organism.add_argument("--vectors", type=int, metavar="N", help="vectors a run (default: 32)")
+    organism.add_argument("--prompts", type=int, metavar="N", help="harmful prompts to train on (default: 5)")
+    organism.add_argument("--seeds", type=int, metavar="N", help="runs per prompt (default: 3)")
+    organism.add_argument("--vectors", type=int, metavar="N", help="vectors per run (default: 32)")
     organism.add_argument("--radii", metavar="X,X", help="further radii, as multiples of auto (default: 0.7,1.4)")
     organism.add_argument("--resume", nargs="?", const="", metavar="SCORE", help="complete a score (default: the latest)")
-    organism.add_argument("--show", nargs="?", const="", metavar="SCORE", help="show one that is there (default: the latest)")
+    organism.add_argument("--show", nargs="?", const="", metavar="SCORE", help="show a kept score (default: the latest)")
 
 
 def _organism(args: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def _organism(args: argparse.Namespace) -> int:
     asked = _asked(args)
     if args.resume is not None:
         if asked:
-            raise SettingsError("a score goes on as it was begun", "leave out the other options")
+            raise SettingsError("a score is resumed with its own settings", "leave out the other options")
         score = args.resume or _latest(kept)
         request = replace(kept.load(score).told(ScoreHeader).request, resume=score)
     else:

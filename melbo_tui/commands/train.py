@@ -1,4 +1,4 @@
-"""`melbo-tui train METHOD`: finds vectors, keeps them in the library, shows what each makes the model say."""
+"""`melbo-tui train METHOD`: trains vectors, keeps them in the library, and shows a completion under each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from vectors.store.library import Library
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
-    parser = subparsers.add_parser("train", help=COMMANDS["train"], description="Finds steering vectors.")
+    parser = subparsers.add_parser("train", help=COMMANDS["train"], description="Trains steering vectors.")
     methods = parser.add_subparsers(dest="method", metavar="METHOD", required=True)
 
     def add(name: str, method: Method) -> None:
@@ -45,7 +45,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
 
 def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
     parser.set_defaults(run=run)
-    what = parser.add_argument_group("what to change")
+    what = parser.add_argument_group("prompt")
     add_prompts(what, ": the sum of their objectives is maximised")
     groups = {name: parser.add_argument_group(name) for name in (WHERE, HOW, RESULTS)}
     for name, setting in declared(General).items():
@@ -59,7 +59,7 @@ def _add_method(parser: argparse.ArgumentParser, method: Method) -> None:
         nargs="?",
         const="",
         metavar="RUN",
-        help="resume an interrupted run, as it was asked for then (default: the latest of this method)",
+        help="resume an interrupted run, with its own settings (default: the latest of this method)",
     )
 
 
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _request(args: argparse.Namespace) -> Train:
     settings = given_settings(args, METHODS[args.method].options)
-    # A contrast has prompts enough; what it does is heard on one that it was not pushed towards.
+    # A contrast has prompts enough; it is sampled on one of those that it points away from.
     prompts = prompts_of(args, settings.get("negative", [])[:1])
     general = looked_at(given_settings(args, declared(General)))
     return Train(prompts=prompts, method=args.method, settings=settings, **general)
@@ -109,7 +109,7 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
             elif request.out is not None:
                 OutFile(request.out, left.run, request.force)  # refused before the model takes its time to load
             return request
-    raise SettingsError(f"no interrupted {args.method} run is left to go on with")
+    raise SettingsError(f"no interrupted {args.method} run is there to resume")
 
 
 def report(run: RunState) -> None:
@@ -117,26 +117,26 @@ def report(run: RunState) -> None:
     if not (run.found or run.generated):
         return
     for index, cause in run.failed.items():
-        say(f"vector {index + 1} came to nothing: {cause}")
+        say(f"vector {index + 1} failed: {cause}")
     if run.stopped:
         say(f"ended early: {run.stopped}")
     if run.radius is not None:
         say(f"radius {run.radius.radius:.4g}" + (" (calibrated)" if run.radius.automatic else ""))
         if run.radius.curve:
             say(
-                "nonlinearity of random vectors: "
+                "nonlinearity of random directions: "
                 + ", ".join(f"{value:.2f} at {norm:.3g}" for norm, value in _around(run.radius))
             )
     rows = [_cells(run, key) for key in sorted(run.rows(), key=str.isdecimal)]
     to_base = ("KL to base",) if run.family else ()
     thought = ("thought",) if run.thinks else ()
-    table(("vector", "effect", *to_base, "KL", "perplexity", *thought, "", "completion under it"), rows)
+    table(("vector", "effect", *to_base, "KL", "perplexity", *thought, "", "completion"), rows)
     if run.summary():
         say(f"\n{run.summary()}.")
     if run.started is not None and run.generated and (without := len(run.unsampled())):  # a run may also be asked for none
         say(f"{without} have no sample yet: `melbo-tui train {run.started.method} --resume` makes them.")
     if run.found:
-        say("All are in the library; `melbo-tui chat --steer NAME=1` talks to the model under one.")
+        say("All are in the library; `melbo-tui chat --steer NAME=1` steers a chat with one.")
 
 
 def _around(chosen: RadiusChosen) -> list[tuple[float, float]]:

@@ -28,7 +28,8 @@ from vectors.store.query import SORTS, Line, chosen, ordered
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
-    parser = subparsers.add_parser("vectors", help=COMMANDS["vectors"], description="What the library keeps.")
+    about = "Lists, edits, mixes, imports and exports vectors."
+    parser = subparsers.add_parser("vectors", help=COMMANDS["vectors"], description=about)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, run: Callable[[argparse.Namespace], int], help: str, more: str = "") -> argparse.ArgumentParser:
@@ -41,19 +42,19 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
     listing.add_argument(
         "filter", nargs="*", metavar="FILTER", help="quoted: 'bomb tag:code model:qwen norm>5 rating>=3 -is:kept'"
     )
-    listing.add_argument("--kept", action="store_true", help="only those that somebody kept or named")
-    listing.add_argument("--trash", action="store_true", help="what was deleted")
+    listing.add_argument("--kept", action="store_true", help="only kept vectors (★)")
+    listing.add_argument("--trash", action="store_true", help="deleted vectors")
     listing.add_argument(
         "--sort", choices=sorted(SORTS), metavar="COLUMN", help=f"by {', '.join(SORTS)} (default: newest first)"
     )
-    listing.add_argument("--reverse", action="store_true", help="the other way round")
-    completed(action("show", _show, "Show where a vector came from.").add_argument("name", metavar="NAME"))
+    listing.add_argument("--reverse", action="store_true", help="reverse the order")
+    completed(action("show", _show, "Show a vector's origin and samples.").add_argument("name", metavar="NAME"))
     curate.add_actions(action)
     read = f"It may be {_suffixes('import', words)}, .json with recipes, or a folder of refusal_direction's."
     importing = action("import", _import, "Take in a file of vectors or recipes.", read)
     importing.add_argument("file", metavar="FILE")
     importing.add_argument(
-        "--block", type=int, metavar="I", help="the block whose output it acts on, where the file says nothing"
+        "--block", type=int, metavar="I", help="the block whose output it acts on, where the file does not say"
     )
     importing.add_argument("--tensor", metavar="NAME", help="which of several tensors")
     importing.add_argument("--columns", action="store_true", help="each column is a vector (DCT's V)")
@@ -64,13 +65,14 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
     add_picks(exporting)
     exporting.add_argument("--out", required=True, metavar="FILE")
     add_force(exporting)
-    similar = action("similar", _similar, "Show which vectors point the same way.")
+    similar = action("similar", _similar, "Show the cosines of vectors.")
     completed(similar.add_argument("names", nargs="+", metavar="NAME"))
     similar.add_argument("--top", type=int, default=10, metavar="N", help="how many neighbours (default: 10)")
-    similar.add_argument("--duplicates", action="store_true", help=f"all pairs beyond |cosine| {similarity.NEAR} like this one")
-    action("check", _check, "Read everything and tell what is damaged.")
-    action("rebuild", _rebuild, "Make the index anew from the files.")
-    action("empty-trash", _empty_trash, "Remove what was deleted for good.")
+    among = f"all pairs of |cosine| >= {similarity.NEAR}, among vectors that fit this one"
+    similar.add_argument("--duplicates", action="store_true", help=among)
+    action("check", _check, "Read every file and report damage.")
+    action("rebuild", _rebuild, "Rebuild the index from the files.")
+    action("empty-trash", _empty_trash, "Remove the deleted vectors for good.")
 
 
 NO_SAMPLE = "(no sample yet)"
@@ -96,10 +98,10 @@ def _list(args: argparse.Namespace) -> int:
         say_json([_fields(line.entry) | {"sample": line.sample or None, "kl": line.kl} for line in fitting])
         return 0
     if not fitting and lines:
-        say("No vector fits the filter.")
+        say("No vector matches the filter.")
         return 0
     if not fitting:
-        say("Nothing here." if args.trash else 'Nothing yet. `melbo-tui train melbo --prompt "..."` finds vectors.')
+        say("Nothing here." if args.trash else 'Nothing yet. `melbo-tui train melbo --prompt "..."` trains vectors.')
         return 0
     rows = [_row(line) for line in fitting]
     table(("", "name", "model", "method", "block", "norm", "KL", "rated", "tags", "age", "sample at coefficient 1"), rows)
@@ -163,12 +165,12 @@ def _import(args: argparse.Namespace) -> int:
     try:
         saved = exchange.take_in(library, given_path(args.file), how, args.name or "")
     except MissingBlock as error:
-        remedy = "say it: --block I" + ("" if model is not None else ", and of which model: --model M")
+        remedy = "give it: --block I" + ("" if model is not None else ", and of which model: --model M")
         raise SettingsError(str(error), remedy) from error
     except exchange.MissingModel as error:
-        raise SettingsError(str(error), "say it: --model M") from error
+        raise SettingsError(str(error), "give it: --model M") from error
     for label in sorted({entry.model for entry in saved if not entry.origin.model.n_blocks}):
-        fail(f"note: nothing is known here of {label}, so the block and the width of its vectors were not checked")
+        fail(f"note: {label} is unknown here, so block and width were not checked")
     return say_done(args, f"imported {', '.join(entry.name for entry in saved)}", [entry.name for entry in saved])
 
 
@@ -194,7 +196,7 @@ def _similar(args: argparse.Namespace) -> int:
         if args.json:
             say_json([{"a": a, "b": b, "cosine": cosine} for a, b, cosine in pairs])
         elif not pairs:
-            say("No two of them point the same way.")
+            say("No pair has so high a |cosine|.")
         else:
             table(("cosine", "one", "other"), [(f"{cosine:+.3f}", names[a], names[b]) for a, b, cosine in pairs])
         return 0
@@ -231,7 +233,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _rebuild(args: argparse.Namespace) -> int:
     library = upkeep.rebuild(library_folder(args.library))
-    return say_done(args, f"the index knows {len(library.entries(kept_only=False))} vectors", [])
+    return say_done(args, f"the index holds {len(library.entries(kept_only=False))} vectors", [])
 
 
 def _empty_trash(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The app's side of its line: how sparingly it is painted, and how it leaves."""
+"""The app's side of the terminal: how often it paints, and how it leaves."""
 
 from __future__ import annotations
 

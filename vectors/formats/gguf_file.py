@@ -55,7 +55,7 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
     if not directions:
         raise VectorError(f"{path.name}: holds no directions; it is no control vector")
     if how.block is not None and len(directions) > 1:
-        raise VectorError(f"{path.name}: says for {len(directions)} blocks where it acts; leave the block out")
+        raise VectorError(f"{path.name}: names {len(directions)} blocks itself: leave --block out")
     return [
         made(row, block if how.block is None else how.block, hint, f"{path.stem}-b{block:02d}", path, {})
         for block, row in sorted(directions.items())

@@ -88,7 +88,7 @@ def encode(
 
     data = save(tensors, metadata={KEY: dumps({"version": VERSION, "vectors": rows})})
     if struct.unpack_from("<Q", data)[0] > MAX_HEADER:
-        raise VectorError(f"what is known of {len(vectors)} vectors is too much for one file: write them to several")
+        raise VectorError(f"the metadata of {len(vectors)} vectors is too large for one file: write several")
     return data
 
 

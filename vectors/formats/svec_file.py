@@ -50,7 +50,7 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
     if not rows or not all(row.size for row in rows.values()):
         raise VectorError(f"{path.name}: its directions are no rows of numbers")
     if how.block is not None and len(rows) > 1:
-        raise VectorError(f"{path.name}: says for {len(rows)} layers where it acts; leave the block out")
+        raise VectorError(f"{path.name}: names {len(rows)} layers itself: leave --block out")
     found = []
     for layer, row in sorted(rows.items()):
         block = layer - 1 if how.block is None else how.block

@@ -1,4 +1,4 @@
-"""Atlases of a model: how strongly its blocks amplify a push, between every two of them. One file each in `atlases/`."""
+"""Atlases of a model: how strongly a vector is amplified between every two of its blocks. One file each in `atlases/`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Atlas:
     def gains(self) -> npt.NDArray[np.float32]:
         """The top singular value of each pair [blocks, blocks] for sizes relative to the residual stream's own.
 
-        2: a push of 1% of the stream's norm at the source becomes a change of 2% of its norm at the target. Without this, late
+        2: a vector of 1% of the stream's norm at the source becomes a change of 2% of it at the target. Without this, late
         targets would always win, because the stream grows with depth.
         """
         gains: npt.NDArray[np.float32] = self.values[..., 0] * self.residual_norms[:, None] / self.residual_norms[None]

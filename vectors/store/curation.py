@@ -1,4 +1,4 @@
-"""What people say of vectors: names, stars, ratings, tags, notes, the trash. All of it can be undone, none of it is lost."""
+"""Edits of vectors by people: names, stars, ratings, tags, notes, the trash. Every edit can be undone."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Curation(Store):
             for id in ids:
                 tags = sorted({*vector_row(change.db, id)["tags"].split(), *added} - removed)
                 if len(tags) > MAX_TAGS:
-                    raise LibraryError(f"a vector bears at most {MAX_TAGS} tags")
+                    raise LibraryError(f"a vector has at most {MAX_TAGS} tags")
                 new[id] = {"tags": " ".join(tags)}
             self._change(f"tagging {_counted(ids)}", new)
 
@@ -184,7 +184,7 @@ class Curation(Store):
             self._change(last.label, new, remember=False)
         self._forget(last)
         if not any(new.values()):
-            raise LibraryError(f"{last.label} cannot be taken back: another program has changed it since")
+            raise LibraryError(f"{last.label} cannot be undone: another program has changed it since")
         return last.label
 
     def made(self, label: str, ids: Sequence[str]) -> None:

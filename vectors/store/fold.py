@@ -1,4 +1,4 @@
-"""What the files and the journal come to in the index: everything here is called in a transaction, and gives the same again."""
+"""Applies the files and the journal to the index. Call everything here in a transaction; applying twice changes nothing."""
 
 from __future__ import annotations
 

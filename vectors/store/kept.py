@@ -60,4 +60,4 @@ def origin_of(text: str) -> Origin:
     try:
         return Origin.from_json(loads(text))
     except ValueError as error:
-        raise VectorError(f"the index does not tell where the vector came from ({one_line(str(error), 80)})") from error
+        raise VectorError(f"the index does not record the vector's origin ({one_line(str(error), 80)})") from error

@@ -135,5 +135,5 @@ SORTS: Mapping[str, Callable[[Line], Any]] = {
 def ordered(lines: Sequence[Line], by: str, backwards: bool = False) -> list[Line]:
     """`lines` sorted by one of SORTS; equal ones keep their order. Raises VectorError for an unknown one."""
     if by not in SORTS:
-        raise VectorError(f"{by!r} is nothing to sort by; use one of: {', '.join(SORTS)}")
+        raise VectorError(f"cannot sort by {by!r}; use one of: {', '.join(SORTS)}")
     return sorted(lines, key=SORTS[by], reverse=backwards)

@@ -1,1 +1,1 @@
-"""What the methods say of themselves, a file a method, without torch: the methods' own files beside this folder need it."""
+"""The methods' declarations, a file a method, importable without torch; the files beside this folder do the work."""

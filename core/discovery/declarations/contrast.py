@@ -76,7 +76,7 @@ class Settings(Stepping):
 
 
 METHOD = Method(
-    "A contrast is the difference of means between two sets of prompts; it can choose the refusal direction.",
+    "A contrast is the mean activation on positive prompts minus that on negative ones, as the refusal direction is.",
     Settings,
     "core.discovery.contrast",
     needs_radius=False,

@@ -20,7 +20,7 @@ class Settings(Stepping):
 
 
 METHOD = Method(
-    "DCT finds hundreds of factors at once, and ranks them.",
+    "DCT trains hundreds of factors of the source-to-target map at once, and ranks them.",
     Settings,
     "core.discovery.dct",
     vectors=64,

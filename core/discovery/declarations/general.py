@@ -16,12 +16,12 @@ from vectors.plain_text import clean_name
 # At 0.28 most of them act and most of their completions are fluent, on all models that were tried (docs/findings.md).
 NONLINEARITY = 0.28
 
-WHERE, HOW, RESULTS = "where and how strongly", "how", "results"
+WHERE, HOW, RESULTS = "blocks and radius", "training", "results"
 
 Tokens = Annotated[
     str,
     Option(
-        "positions the objective sees",
+        "prompt tokens that the objective sees",
         about="Which of the prompt's tokens the objective sees: last:K or all. The first token's huge activations can "
         "drown the others', so the last ones are the default.",
         metavar="all|last:K",
@@ -33,8 +33,8 @@ Tokens = Annotated[
 Seed = Annotated[
     int,
     Option(
-        "of what is drawn at random",
-        about="The same seed finds the same vectors again.",
+        "of the starting draws and the random controls",
+        about="The same seed gives the same vectors again.",
         metavar="N",
         check=check_seed,
         advanced=True,
@@ -78,8 +78,8 @@ class General(Declared):
     source: Annotated[
         int | None,
         Option(
-            "the block whose output is steered",
-            about="The block whose output is steered, counted from 0. Early blocks, about a quarter of the depth, work well.",
+            "block whose output the vector is added to",
+            about="The block (layer) whose output the vector is added to, from 0. A quarter of the depth works well.",
             metavar="I",
             default="0.235 of the depth",
             low=0,
@@ -90,8 +90,8 @@ class General(Declared):
     target: Annotated[
         int | None,
         Option(
-            "the block whose output is compared",
-            about="The block whose output should change the most: after the steered one, about 0.7 of the depth.",
+            "block whose output is to change",
+            about="The block whose output is to change: behind the source block, about 0.7 of the depth.",
             metavar="J",
             default="0.71 of the depth",
             low=0,
@@ -103,7 +103,7 @@ class General(Declared):
         float | None,
         Option(
             "the vectors' norm",
-            about="The norm R of the vectors. Larger: stranger, then broken text.",
+            about="The norm R of the vectors. Larger: more effect, then broken text.",
             metavar="auto|R",
             default="auto, calibrated where the method needs one",
             above=0,
@@ -114,8 +114,8 @@ class General(Declared):
     vectors: Annotated[
         int | None,
         Option(
-            "how many",
-            about="How many to look for. Each starts at its own random draw and finds its own way to change the model.",
+            "how many vectors",
+            about="How many to train, each from a random draw of its own.",
             metavar="N",
             default="the method's own number, or all rows of --init",
             low=1,
@@ -126,8 +126,8 @@ class General(Declared):
     steps: Annotated[
         int | None,
         Option(
-            "of each vector",
-            about="How long each vector is trained.",
+            "training steps per vector",
+            about="Training steps per vector.",
             metavar="N",
             default="the method's own number",
             low=1,
@@ -139,8 +139,8 @@ class General(Declared):
     ratio: Annotated[
         float,
         Option(
-            "radius auto is the R at which the effects of random vectors are off from proportional by so much",
-            about="How far from proportional the effects of random vectors are at the norm that radius auto chooses. Larger: "
+            "nonlinearity of random directions at which radius auto sets R",
+            about="Radius auto picks the R at which the effect of random directions is this far from proportional. Larger: "
             "longer vectors.",
             metavar="X",
             above=0,
@@ -154,9 +154,9 @@ class General(Declared):
         int | None,
         Option(
             "vectors trained at once",
-            about="How many vectors are trained at once. auto: the method's own number; on a GPU 32, but for families.",
+            about="How many vectors are trained at once. auto: the method's own number; on a GPU 32, families 16.",
             metavar="N",
-            default="the method's own; on a GPU 32, but for families",
+            default="the method's own; on a GPU 32, families 16",
             aliases=("--block",),
             low=1,
             high=MOST["batch"],
@@ -182,7 +182,7 @@ class General(Declared):
         Option(
             "the vectors are called NAME-01, NAME-02 ...",
             label="Names",
-            about="What the vectors are called before their numbers.",
+            about="The vectors are called NAME-01, NAME-02 ...",
             metavar="NAME",
             default="from the prompt",
             check=_check_name,
@@ -193,7 +193,7 @@ class General(Declared):
     out: Annotated[
         str | None,
         Option(
-            "the vectors and their losses are written there too",
+            "also write the vectors and their losses to this file",
             label="Copy to",
             about="A .safetensors file that the vectors and their losses are written to, beside the library. Empty: none.",
             metavar="FILE.safetensors",

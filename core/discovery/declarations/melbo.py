@@ -35,8 +35,8 @@ class Settings(WithObjective):
     learning_rate: Annotated[
         float,
         Option(
-            "the rate of adamw",
-            label="Rate",
+            "learning rate of adamw",
+            label="Learn rate",
             about="AdamW's learning rate.",
             flag="--lr",
             metavar="X",
@@ -49,7 +49,7 @@ class Settings(WithObjective):
         bool,
         Option(
             "each vector orthogonal to all before it",
-            about="Each vector at a right angle to those before it: more variety, some of it weaker.",
+            about="Each vector orthogonal to those before it: more variety, smaller effects.",
             names=("no", "to all before"),
             advanced=True,
         ),
@@ -59,7 +59,7 @@ class Settings(WithObjective):
         Option(
             "each vector's effect at the target orthogonal to all before",
             label="Effects",
-            about="Each vector's effect at the target at a right angle to the effects of those before it. Not with Orthogonal.",
+            about="Each vector's effect at the target orthogonal to the effects of those before it. Not with Orthogonal.",
             names=("free", "orthogonal"),
             advanced=True,
         ),
@@ -81,7 +81,7 @@ class Settings(WithObjective):
 
 
 METHOD = Method(
-    "MELBO looks for vectors of one fixed norm that change what the model does the most.",
+    "MELBO trains vectors of norm R that maximise the change of the target block's output.",
     Settings,
     "core.discovery.melbo",
     steps="5 for power, 300 for adamw",

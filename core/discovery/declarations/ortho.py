@@ -33,7 +33,7 @@ class Settings(Stepping):
     optimizer: Annotated[
         str,
         Option(
-            "lbfgs: many vectors in one batch; adam: the published loop with --block 1",
+            "lbfgs: many vectors in one batch; adam: the published loop with --batch 1",
             about="L-BFGS trains many vectors at once in tens of steps. Adam is the published loop when one vector is trained "
             "after another, and much slower.",
             choices=tuple(STEPS),
@@ -44,8 +44,8 @@ class Settings(Stepping):
     learning_rate: Annotated[
         float,
         Option(
-            "the rate of adam",
-            label="Rate",
+            "learning rate of adam",
+            label="Learn rate",
             about="Adam's learning rate.",
             flag="--lr",
             metavar="X",
@@ -58,7 +58,7 @@ class Settings(Stepping):
         str,
         Option(
             "compare every seen token, or their mean as published",
-            about="What must be as the base makes it: the change at every token that the objective sees, or the mean of them.",
+            about="What must equal the base's: the change at every token that the objective sees, or their mean.",
             choices=("tokens", "mean"),
             names=("every token", "their mean, as published"),
             advanced=True,
@@ -78,9 +78,9 @@ class Settings(Stepping):
     norm_penalty: Annotated[
         float | None,
         Option(
-            "this times the norm joins the loss",
+            "weight of the norm in the loss",
             label="Penalty",
-            about="What a family's vectors pay for their norm. Smaller: a longer family of longer vectors; at 0 random "
+            about="The weight of the norm in the loss. Smaller: more vectors, of larger norm; at 0 random "
             "vectors of their norm act too, and the family proves less. auto: 1 for L-BFGS, 0 for Adam.",
             metavar="X",
             default="1, 0 for adam",
@@ -93,7 +93,7 @@ class Settings(Stepping):
         Option(
             "the norm of the random start",
             label="Start norm",
-            about="How long the random starts of the first vectors are; the later ones start as long as the last that ended. "
+            about="The norm of the first vectors' random starts; later ones start at the norm of the last that ended. "
             "auto: as they are drawn.",
             metavar="X",
             default="1, then the last vector's",
@@ -104,7 +104,7 @@ class Settings(Stepping):
     least_match: Annotated[
         float,
         Option(
-            "a block below this share of the base's effect ends it",
+            "a batch below this share of the base's effect ends the family",
             label="Ends below",
             about="The share of the base's effect below which a batch of vectors ends the family.",
             metavar="X",
@@ -114,7 +114,7 @@ class Settings(Stepping):
     least_norm: Annotated[
         float,
         Option(
-            "a block below this share of the base's norm ends it",
+            "a batch below this share of the base's norm ends the family",
             label="Least norm",
             about="The share of the base's norm below which the norms of a batch end the family.",
             metavar="X",
@@ -126,7 +126,7 @@ class Settings(Stepping):
         str,
         Option(
             "the base vector's name or id; the family is orthogonal to it",
-            about="The vector that the family starts from: each new one does the same and is orthogonal to all before it. "
+            about="The vector whose change at the target each new one makes, orthogonal to it and all before. "
             "f on a vector puts it here.",
             metavar="VECTOR",
             required="an orthogonal family needs its base vector",
@@ -151,7 +151,7 @@ class Settings(Stepping):
 
 
 METHOD = Method(
-    "MELBO-ortho trains a family from a base vector: each does the same, orthogonal to all before it.",
+    "MELBO-ortho trains a family off a base vector: each makes its change at the target, orthogonal to all before.",
     Settings,
     "core.discovery.ortho",
     needs_radius=False,

@@ -20,7 +20,7 @@ class Settings(Stepping):
 
 
 METHOD = Method(
-    "Power steering takes the directions that the blocks amplify the most, all at once and in order.",
+    "Power steering takes the top right-singular vectors of the source-to-target Jacobian, in order.",
     Settings,
     "core.discovery.power_steering",
     steps="12 iterations",

@@ -101,7 +101,7 @@ def _before(done: Atlas, width: int, device: torch.device) -> tuple[int, torch.T
     """The source block of the pair that was measured last, and its directions, from which the next pair is begun."""
     directions, source = done.state[_DIRECTIONS], done.state.get(_SOURCE)
     if source is None or source.dtype.kind != "i" or source.size != 1 or directions.dtype != np.float32:
-        raise SettingsError(f"atlas {done.id} holds no state to go on from", "start a new one")
+        raise SettingsError(f"atlas {done.id} holds no state to resume from", "start a new one")
     if directions.ndim != 2 or directions.shape[1] != width or not np.isfinite(directions).all():
         raise SettingsError(f"atlas {done.id} holds directions of shape {directions.shape}", "start a new one")
     return int(source[0]), torch.from_numpy(directions).to(device)

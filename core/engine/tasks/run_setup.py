@@ -69,7 +69,7 @@ def doubts(problem: Problem) -> Iterator[str]:
     if not segment.replayed:
         yield f"{segment.reason}: the whole model runs at every step, which is slower"
     if segment.inexact:
-        yield f"{segment.inexact}: in {segment.precision} the radius and all derivatives are rough; better load it in float32"
+        yield f"{segment.inexact}: in {segment.precision} radius and derivatives are inexact: load it with --dtype float32"
     dominant = problem.dominant_token()
     if dominant is not None:
         position, share = dominant

@@ -27,7 +27,7 @@ class Saving:
             save()
         except (LibraryError, VectorError) as error:
             if self.trouble is None:
-                self._emit(Warned(self._task, f"{error}. {self._what} stay in memory meanwhile, and the work goes on"))
+                self._emit(Warned(self._task, f"{error}; {self._what} stay in memory, and the work goes on"))
             self.trouble = error
             return False
         if self.trouble is not None:

@@ -143,7 +143,7 @@ class _Run:
             norm = self._control_norm(job)
             if norm is not None:
                 yield from self.sampler.controls(norm, self.source, self.origin)
-            yield from self.sampler.rest()  # what a run that was cut off had no time to sample
+            yield from self.sampler.rest()  # the samples that an interrupted run lacks
             yield from self._discover(job)
         except GeneratorExit:  # the program ends, or the model goes: there is time for no more
             self._save_state(job)
@@ -286,13 +286,13 @@ class _Run:
             return float(given)
         if not self.method.needs_radius:
             return None
-        self._tell("choosing the radius")
+        self._tell("calibrating the radius")
         found = yield from calibrate(problem, self.request.ratio, self.request.seed)
         self.emit(RadiusChosen(self.task, found.radius, True, found.ratio, found.curve))
         if found.jump is not None:
             below, above = found.jump
             jumps = f"at radius {found.radius:.3g} the nonlinearity of random vectors jumps from {below:.2g} to {above:.2g}"
-            self.emit(Warned(self.task, f"{jumps}, as that of mixtures of experts does: a radius of your own may be better"))
+            self.emit(Warned(self.task, f"{jumps}, as in mixtures of experts: a radius of your own may be better"))
         return found.radius
 
     def _stepped(self, step: Step) -> None:

@@ -1,1 +1,1 @@
-"""What the metrics say of themselves, a file a metric, without torch: the metrics' own files beside this folder need it."""
+"""The metrics' declarations, a file a metric, importable without torch; the files beside this folder do the work."""

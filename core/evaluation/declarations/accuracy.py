@@ -5,8 +5,8 @@ from __future__ import annotations
 from core.evaluation.metric import Metric
 
 METRIC = Metric(
-    "right answers to your questions",
-    "How many questions are answered right. The vector that is best on every other question is scored on the rest.",
+    "accuracy on your questions",
+    "The share of right answers. The vector that is best on half of the questions is scored on the other half.",
     "core.evaluation.accuracy",
     tokens=24,
     questions=True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from core.evaluation.metric import Metric
 
 METRIC = Metric(
-    "how many different things vectors make the model do",
-    "The answers by kind (code, a list, a language, prose ...), and those of them that are unlike each other.",
+    "kinds of completions, and how many differ",
+    "The answers by kind (code, a list, a language, prose ...), and how many of them differ from all others.",
     "core.evaluation.behaviours",
     tokens=40,
 )

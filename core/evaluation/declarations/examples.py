@@ -14,7 +14,7 @@ class Settings(Declared):
     top: Annotated[
         int,
         Option(
-            "how many tokens a vector",
+            "tokens shown per vector",
             label="Tokens",
             about="How many of the most active tokens are shown for each vector.",
             metavar="K",
@@ -25,8 +25,9 @@ class Settings(Declared):
 
 
 METRIC = Metric(
-    "the tokens at which vectors are active the most",
-    "The tokens of the prompts, or of any texts (--prompts FILE --raw), whose residual, unsteered, points a vector's way.",
+    "max-activating tokens of each vector",
+    "The tokens of the prompts, or of any texts (--prompts FILE --raw), whose unsteered residual has the highest cosine with "
+    "each vector.",
     "core.evaluation.examples",
     Settings,
     controls=32,

@@ -14,8 +14,8 @@ class Settings(Declared):
     base: Annotated[
         str | None,
         Option(
-            "KL to this vector too",
-            about="A vector of the library to which the others' distributions are held. Empty: the base of a family, where "
+            "also KL to this vector",
+            about="A vector of the library: KL(vector || base) is measured too. Empty: the base of a family, where "
             "all are of one.",
             metavar="VECTOR",
             default="the base of a family",
@@ -25,7 +25,7 @@ class Settings(Declared):
 
 
 METRIC = Metric(
-    "how far vectors move the next word, in nats",
+    "KL(steered || unsteered) of the next token",
     "KL(steered || unsteered) of the prompt's next token, and KL(vector || base) where there is a base vector.",
     "core.evaluation.kl",
     Settings,

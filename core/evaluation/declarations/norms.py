@@ -5,9 +5,9 @@ from __future__ import annotations
 from core.evaluation.metric import Metric
 
 METRIC = Metric(
-    "the residual stream's norm, and vectors beside it",
-    "The residual stream's norm behind each block (the median over all tokens but the first), which share of it a vector "
-    "has, and how far a vector moves the stream at its target block and at the last.",
+    "the residual stream's norm, and vectors' share",
+    "The residual stream's norm behind each block (the median over all tokens but the first), what share of it a "
+    "vector has, and how far a vector moves the stream at its target block and at the last.",
     "core.evaluation.norms",
     least_vectors=0,
 )

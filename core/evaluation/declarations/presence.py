@@ -14,8 +14,8 @@ class Settings(Declared):
     against: Annotated[
         tuple[str, ...],
         Option(
-            "a prompt of the other kind",
-            about="Prompts of another kind, to be told apart from those above.",
+            "a prompt of the second set",
+            about="The second set of prompts, to be told apart from the first.",
         ),
     ] = ()
     at: Annotated[
@@ -32,8 +32,8 @@ class Settings(Declared):
 
 
 METRIC = Metric(
-    "how much of vectors is in the unsteered model",
-    "How far the residual stream points a vector's way on prompts of two kinds, and whether that tells them apart.",
+    "cosine with the unsteered stream, two prompt sets",
+    "The unsteered residual stream's cosine with each vector on two sets of prompts, and whether it tells them apart.",
     "core.evaluation.presence",
     Settings,
 )

@@ -16,10 +16,9 @@ class Settings(Declared):
     coefficients: Annotated[
         tuple[float, ...],
         Option(
-            "what the vectors are multiplied by",
+            "coefficients to try",
             label="Coefficients",
-            about="What each vector is multiplied by, with commas between. 0 is the unsteered model, which stands beside them "
-            "anyway.",
+            about="The coefficients of each vector, with commas between. 0 is the unsteered model, which is always measured.",
             metavar="X,X",
             low=-MOST_COEFFICIENT,
             high=MOST_COEFFICIENT,
@@ -29,15 +28,13 @@ class Settings(Declared):
     def __post_init__(self) -> None:
         super().__post_init__()
         if 0.0 in self.coefficients:
-            raise SettingsError(
-                "of the coefficients, 0 is the unsteered model, which stands beside them anyway", "leave it out"
-            )
+            raise SettingsError("coefficient 0 is the unsteered model, which is always measured", "leave it out")
 
 
 METRIC = Metric(
-    "what several coefficients do to the text",
-    "Completions under several multiples of each vector, how far they are from unsteered ones, and between which coefficients "
-    "the text holds.",
+    "completions over a range of coefficients",
+    "Completions at several coefficients of each vector, their KL and perplexity, and the coefficients between which no "
+    "text is broken.",
     "core.evaluation.sweep",
     Settings,
     tokens=40,

@@ -65,7 +65,7 @@ class ConversationView(Vertical):
         at_end = scroll.scroll_offset.y >= scroll.max_scroll_y - 2
         text = Text()
         if not turns:
-            text.append("No message yet. What you type below is answered under the rack's steering.", "dim")
+            text.append("No messages yet. The model answers what you type below, steered by the rack.", "dim")
         for i, turn in enumerate(turns):
             answer = turn.answers.get(self.who)
             completion = answer.completion if answer is not None else None

@@ -47,9 +47,9 @@ class ChatPane(RackActions):
         Binding("escape", "out", "Rack/stop", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
         Binding("a", "add", "Add", id="chat.add", tooltip="Put a vector of the library on the rack"),
         Binding("b,f6", "beside", "Beside", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
-        Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the present steering"),
+        Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the current steering"),
         Binding("n", "clear", "New", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
-        Binding("h,f4", "earlier", "Earlier", id="chat.earlier", tooltip="Go on with an earlier conversation"),
+        Binding("h,f4", "earlier", "Earlier", id="chat.earlier", tooltip="Resume an earlier conversation"),
         Binding(
             "p,f7", "template", "Template", id="chat.template", show=False, tooltip="Arguments of the model's chat template"
         ),
@@ -74,7 +74,7 @@ class ChatPane(RackActions):
             yield ConversationView(STEERED)
             yield ConversationView(UNSTEERED)
         yield Input(
-            placeholder="Type a message · Enter sends · shift+←→ turns · Esc: rack",
+            placeholder="Type a message · Enter sends · shift+←→ coefficient · Esc: rack",
             id="message",
             compact=True,
         )
@@ -147,7 +147,7 @@ class ChatPane(RackActions):
         if self._sitting.undo_clear():
             self._show()
         else:
-            self.notify("Nothing was cleared just now; h goes on with an earlier conversation.")
+            self.notify("Nothing to bring back; h resumes an earlier conversation.")
 
     def action_out(self) -> None:
         if not self._stop():
@@ -158,9 +158,9 @@ class ChatPane(RackActions):
         if not self.attempt(lambda: kept.extend(self._sitting.earlier())):
             return
         if not kept:
-            self.notify("No earlier conversation is kept yet: each is, after every answer.")
+            self.notify("No earlier conversation yet; one is kept after every answer.")
             return
-        self.app.push_screen(Choose("Go on with", kept), lambda id: None if id is None else self._open(id))
+        self.app.push_screen(Choose("Resume", kept), lambda id: None if id is None else self._open(id))
 
     def action_write(self) -> None:
         self.query_one("#message", Input).focus()
@@ -214,7 +214,7 @@ class ChatPane(RackActions):
     def _save(self) -> None:
         """Saves the conversations that are not kept yet. Raises LibraryError, and has them tried again."""
         if self._sitting.save():
-            self.notify("Another program went on with this conversation too: yours is kept beside it.")
+            self.notify("Another program resumed this conversation too; both are kept.")
 
     def _save_again(self) -> None:
         if self._sitting.unsaved and not why_not(self._save):

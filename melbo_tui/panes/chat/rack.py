@@ -39,7 +39,7 @@ Keep = Callable[[tuple[tuple[str, float], ...], str], SteeringVector | None]
 
 
 class Rack(Widget, can_focus=True):
-    """Arrow keys choose and turn; what is done goes out as `Changed`."""
+    """Arrow keys select a row and change its coefficient; every change is posted as `Changed`."""
 
     BINDINGS = [
         Binding("left", "turn(-1)", "Less", id="rack.less", show=False, tooltip="Coefficient down by 0.1"),
@@ -49,8 +49,8 @@ class Rack(Widget, can_focus=True):
         Binding("up", "move(-1)", "Up", show=False),
         Binding("down", "move(1)", "Down", show=False),
         Binding("minus", "negate", "Negate", id="rack.negate"),
-        Binding("0", "mute", "Mute", id="rack.mute", tooltip="Take it out for a while, or put it back"),
-        Binding("v", "average", "Average", id="rack.average", tooltip="Put the average of all in their place"),
+        Binding("0", "mute", "Mute", id="rack.mute", tooltip="Mute it, or unmute it"),
+        Binding("v", "average", "Average", id="rack.average", tooltip="Replace all by their average"),
         Binding("o", "operation", "Operation", id="rack.operation", tooltip="add, ablate or set", show=False),
         Binding(
             "t", "positions", "Tokens", id="rack.positions", tooltip="all tokens, generated ones, the prompt's last", show=False
@@ -68,7 +68,7 @@ class Rack(Widget, can_focus=True):
         self._keep = keep
         self.slots: list[Slot] = []
         self.border_title = "Rack"
-        self.border_subtitle = "↑↓ pick · ←→ turn"
+        self.border_subtitle = "↑↓ pick · ←→ coef"
 
     @property
     def steering(self) -> Steering:
@@ -137,7 +137,7 @@ class Rack(Widget, can_focus=True):
         self.slots.append(Slot(mean))
         self.selected = len(self.slots) - 1
         self._changed()
-        self.notify("The average steers now and is in the library; what it was made of is muted. 0 brings one back.")
+        self.notify("The average steers now and is in the library; its parts are muted (0 unmutes one).")
 
     def action_remove(self) -> None:
         if self._slot() is not None:

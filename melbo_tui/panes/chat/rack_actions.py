@@ -67,7 +67,7 @@ class RackActions(Pane):
         model = self.host.model
         fitting = [e for e in entries if model is None or e.d_model == model.d_model]
         if not fitting:
-            self.notify("The library has no vector for this model yet: train some under Train (1).")
+            self.notify("The library has no vector for this model yet: train some under Train (F1).")
             return
         fitting.sort(key=lambda e: not e.kept)
         lines = [(e.id, f"{'★' if e.kept else ' '} {e.name:<14} {one_line(texts.get(e.id, e.prompt), 80)}") for e in fitting]

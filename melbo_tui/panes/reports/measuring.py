@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from melbo_tui.panes.reports.report import ReportScreen
     from vectors.store.library import Kept
 
-MEASURE = "dose sweep, survey of prompts, behaviours, accuracy, KL and more, beside random ones; earlier reports"
+MEASURE = "sweep of coefficients, survey, behaviours, accuracy, KL ... beside random vectors; earlier reports"
 
 
 @dataclass(eq=False)

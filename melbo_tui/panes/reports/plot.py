@@ -18,7 +18,7 @@ def title(plot: Plot, table: Table, row: int) -> str:
     if not plot.by and plot.x:
         return f"{plot.y}{over}"
     random = any(_CONTROL.fullmatch(text) for text in table.texts(plot.by or table.columns[0].name))
-    return f"{plot.y}{over} · bright: {chosen}" + (", other colour: random" if random else "")
+    return f"{plot.y}{over} · bright: {chosen}" + (", coloured: random" if random else "")
 
 
 def series(plot: Plot, table: Table, row: int, colors: dict[str, Color]) -> list[Series]:

@@ -48,7 +48,7 @@ class ReportScreen(Dialog[None]):
     BINDINGS = [
         ("escape,q", "dismiss(None)", "Close"),
         ("tab,right", "turn(1)", "Next table"),
-        ("shift+tab,left", "turn(-1)", "Table before"),
+        ("shift+tab,left", "turn(-1)", "Previous table"),
         ("p", "plot", "Plot"),
         ("k", "keep", "Keep"),
         ("c", "chat", "Chat"),
@@ -98,7 +98,7 @@ class ReportScreen(Dialog[None]):
         self._progress = progress
         if not self.query("#report-box"):
             return
-        state = "" if self._report.complete else f" · {progress}, x stops it" if self._stop else " · stopped before its end"
+        state = "" if self._report.complete else f" · {progress}, x stops it" if self._stop else " · stopped early"
         self.query_one("#report-box").border_title = Text(f"{self._report.metric} of {whom(self._report.vectors)}{state}")
 
     def _fill(self, place: int) -> None:
@@ -183,7 +183,7 @@ class ReportScreen(Dialog[None]):
         if table is None or not seen or self._plot is None:
             return
         plot = table.plots[self._plot % len(table.plots)]
-        chart.entitle(report_plot.title(plot, table, row), "p: the next, then none")
+        chart.entitle(report_plot.title(plot, table, row), "p: next plot, or none")
         chart.show(partial(report_plot.series, plot, table, row), plot.x or "row", from_zero=True, at_once=True)
 
     def action_plot(self) -> None:
@@ -227,7 +227,7 @@ class ReportScreen(Dialog[None]):
                 id = ids.get(str(table.rows[row][place])) if column.name in _NAMES else None
                 if id:
                     return id
-        self.notify("This row is about no vector of the library.")
+        self.notify("This row has no vector of the library.")
         return None
 
     def action_stop(self) -> None:

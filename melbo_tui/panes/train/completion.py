@@ -90,7 +90,7 @@ class CompletionView(VerticalScroll, Entitled):
         if generated is not None and generated.judgement.verdict:
             facts.append(generated.judgement.verdict)
         if vector:
-            facts += [f"effect {vector.objective:.4g}", f"norm {vector.norm:.3g}"]
+            facts += [f"objective {vector.objective:.3g}", f"norm {vector.norm:.3g}"]
         if (kl := run.kl_to_base(key)) is not None:
             facts.append(f"KL to base {kl:.2g}")
         if generated is not None:

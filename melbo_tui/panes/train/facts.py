@@ -35,7 +35,7 @@ class PromptFacts(Static):
             seen = parse_tokens(tokens) or measured.tokens
         except SettingsError:
             seen = 0
-        self.update(f"{measured.tokens} tokens, " + ("all seen" if seen >= measured.tokens else f"last {seen} seen"))
+        self.update(f"{measured.tokens} tokens, " + ("all count" if seen >= measured.tokens else f"last {seen} count"))
         self.tooltip = Text("the last: " + one_line(" ".join(measured.last), 60))
 
 

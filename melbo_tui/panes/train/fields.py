@@ -50,7 +50,7 @@ def first_fields(prompt: str, general: Mapping[str, Setting]) -> Iterator[Widget
         "prompt",
         "Prompt",
         entry,
-        "The one question that the vectors are trained on. Try one that the model refuses or answers always alike.",
+        "The prompt that the vectors are trained on. Try one that the model refuses, or always answers alike.",
         lambda text: Prompt(text.strip()),
     )
     yield PromptFacts()
@@ -75,8 +75,8 @@ def more_fields(general: Mapping[str, Setting]) -> Iterator[Widget]:
         "template",
         "Template",
         Input("", placeholder="KEY=VALUE, with spaces between", compact=True),
-        "Arguments of the model's chat template, as enable_thinking=false. They are kept with the vectors, which are "
-        "sampled, measured and talked to with them.",
+        "Arguments of the model's chat template, as enable_thinking=false. They are kept with the vectors, and "
+        "used whenever these steer.",
         parse_line,
     )
     yield Field(

@@ -76,7 +76,7 @@ class TrainForm(Vertical):
         with Horizontal(id="buttons"):
             yield Button("Start", variant="primary", id="start", compact=True)
             yield Button("Pause", id="pause", compact=True, disabled=True)
-            yield Button("Cancel", id="cancel", compact=True, disabled=True)
+            yield Button("Stop", id="cancel", compact=True, disabled=True)
         self._more = list(self._filled(more_fields(self._first_method.general)))
 
     def _filled(self, widgets: Iterable[Widget]) -> Iterator[Widget]:

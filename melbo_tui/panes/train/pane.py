@@ -51,22 +51,20 @@ _MEASURE_AFTER = 0.4  # seconds without a keystroke before a prompt is measured
 class TrainPane(ResultActions):
     # All in one place, because the footer has those of a class it builds on first.
     BINDINGS = [
-        Binding("n", "new_run", "Form", id="train.new", tooltip="Show the form, its prompt to be typed over; or hide it"),
-        Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector in the library, or let it go again"),
-        Binding("r", "rename", "Name", show=False, id="train.rename", tooltip="Give the vector a name, which keeps it"),
+        Binding("n", "new_run", "New", id="train.new", tooltip="Show or hide the form of a new run"),
+        Binding("k", "keep", "Keep", id="train.keep", tooltip="Keep the vector (★), or no longer"),
+        Binding("r", "rename", "Name", show=False, id="train.rename", tooltip="Rename the vector, which keeps it"),
         Binding("c", "chat", "Chat", id="train.chat", tooltip="Put the vector on the chat's rack"),
-        Binding("f", "family", "Grow", id="train.family", tooltip="Grow an orthogonal family from the vector"),
-        Binding(
-            "space", "continue", "More", id="train.more", tooltip="Continue the completion, or make the one that is missing"
-        ),
-        Binding("m", "measure", "Measure", show=False, id="train.measure", tooltip=f"All of the run: {MEASURE}"),
+        Binding("f", "family", "Family", id="train.family", tooltip="Train an orthogonal family off the vector"),
+        Binding("space", "continue", "More", id="train.more", tooltip="Generate more of the completion, or a missing one"),
+        Binding("m", "measure", "Measure", show=False, id="train.measure", tooltip=f"The whole run: {MEASURE}"),
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
         Binding("y", "thought", "Thought", id="train.thought", show=False, tooltip="Unfold the thought before the answer"),
-        Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or let it go on"),
-        Binding("g", "resume", "Go on", id="train.resume", show=False, tooltip="Go on with the run that was interrupted last"),
+        Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or resume it"),
+        Binding("g", "resume", "Resume", id="train.resume", show=False, tooltip="Resume the run that was interrupted last"),
         Binding("shift+up", "scroll_completion(-1)", "Scroll up", show=False, tooltip="Scroll the completion below"),
         Binding("shift+down", "scroll_completion(1)", "Scroll down", show=False, tooltip="Scroll the completion below"),
-        Binding("x", "cancel", "Stop", id="train.cancel", tooltip="End the run; what it has finished stays"),
+        Binding("x", "cancel", "Stop", id="train.cancel", tooltip="Stop the run; finished vectors stay"),
     ]
 
     def __init__(self, host: Host, measuring: Measuring) -> None:
@@ -134,10 +132,10 @@ class TrainPane(ResultActions):
                 self.query_one(TrainForm).show_trouble(run.without_finds())
         elif event.outcome == "cancelled":
             without = len(run.unsampled())
-            lack = f" {without} without a sample: space makes one, and" if without else ""
-            self.notify(f"Stopped; finished and in the library: {len(run.found)}.{lack} g goes on with the run.")
+            lack = f" {without} have no sample: space makes one." if without else ""
+            self.notify(f"Stopped, {len(run.found)} vectors in the library.{lack} g resumes the run.")
         else:
-            self.notify(run.summary() or f"{len(run.found)} vectors found.", title="Done", markup=False, timeout=5)
+            self.notify(run.summary() or f"{len(run.found)} vectors trained.", title="Done", markup=False, timeout=5)
 
     # The user acts
 
@@ -150,10 +148,10 @@ class TrainPane(ResultActions):
     @on(TrainForm.Started)
     def _start(self, message: TrainForm.Started) -> None:
         if self.host.model is None:
-            self.notify("The model is not loaded yet; start again in a moment.", severity="warning")
+            self.notify("The model is still loading; try again in a moment.", severity="warning")
             return
         if self.run is not None and self.run.running:
-            self.notify("A run is going on: press x to end it first.", severity="warning")
+            self.notify("A run is under way: stop it first (x).", severity="warning")
             return
         form = self.query_one(TrainForm)
         self.host.remember(
@@ -164,14 +162,14 @@ class TrainPane(ResultActions):
     def action_resume(self) -> None:
         """Goes on with the run that was interrupted last."""
         if self.host.model is None or (self.run is not None and self.run.running):
-            self.notify("A run can be gone on with when the model is loaded and no other run is going.", severity="warning")
+            self.notify("A run can be resumed once the model is loaded and no other run is under way.", severity="warning")
             return
         from core.engine.unfinished import AskedRun
 
         try:
             left = self._interrupted()
             if left is None:
-                self.notify("No interrupted run is left to go on with.")
+                self.notify("There is no interrupted run to resume.")
                 return
             self._begin(replace(left.told(AskedRun).request, resume=left.run))
         except (LibraryError, SettingsError) as error:
@@ -203,7 +201,7 @@ class TrainPane(ResultActions):
     def _check_base(self, name: str) -> None:
         """Raises SettingsError where the library has no such vector."""
         if not name.strip():
-            raise SettingsError("a family grows from a vector", "name it, or press f on it in a list")
+            raise SettingsError("a family needs a base vector", "name it, or press f on it in a list")
         try:
             self.host.library.find(name.strip(), self.host.model.label if self.host.model else None)
         except LibraryError as error:
@@ -272,6 +270,6 @@ class TrainPane(ResultActions):
             self.query_one(Welcome).show(self.host.model, self.host.trouble, self._interrupted_quietly())
         else:
             table = self.query_one(ResultsTable)
-            table.entitle(f"Found {len(run.found)} of {run.asked}", run.summary())
+            table.entitle(f"Trained {len(run.found)} of {run.asked}", run.summary())
             self._show_completion()
         self.query_one(PlotPair).show(run)

@@ -24,8 +24,8 @@ class PlotPair(Horizontal):
         self._left, self._right = 0, 1
 
     def compose(self) -> ComposeResult:
-        yield Chart("The objective, step by step, will stand here.", id="plot-left")
-        yield Chart("The norms will stand here.", id="plot-right")
+        yield Chart("The objective by step, once a run starts.", id="plot-left")
+        yield Chart("The norm of each vector.", id="plot-right")
 
     def turn(self) -> None:
         """Shows the next plot."""

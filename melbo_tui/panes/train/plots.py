@@ -27,7 +27,7 @@ class Plot:
 
 
 def _objective_title(run: RunState | None) -> str:
-    return "Share of the base's effect" if run is not None and run.family else "Objective"
+    return "Share of the base's effect (bright: mean)" if run is not None and run.family else "Objective (bright: mean)"
 
 
 def _norm_title(run: RunState | None) -> str:
@@ -89,9 +89,12 @@ PLOTS = (
     Plot(_norm_title, "vector", _norms),
     Plot(_kl_title, "vector", _kl),
     Plot(
-        lambda run: "Gradient", "step", lambda run, colors: _steps(run.gradient, run.mean_gradient(), colors), from_zero=False
+        lambda run: "Gradient norm",
+        "step",
+        lambda run, colors: _steps(run.gradient, run.mean_gradient(), colors),
+        from_zero=False,
     ),
-    Plot(lambda run: "Nonlinearity of random pushes, and R", "norm", _radius),
+    Plot(lambda run: "Nonlinearity of random directions (dot: R)", "norm", _radius),
 )
 
 

@@ -55,7 +55,7 @@ class ResultActions(Pane):
         kept = not entry.kept
         if self.attempt(lambda: self.host.library.keep([entry.id], kept)):
             self._mark(key, kept, entry.name)
-            told = f"{entry.name} is kept: it stands under Vectors." if kept else f"{entry.name} is no longer kept."
+            told = f"{entry.name} is kept: see Vectors (F2)." if kept else f"{entry.name} is no longer kept."
             self.notify(told, markup=False)
 
     def action_rename(self) -> None:
@@ -79,7 +79,7 @@ class ResultActions(Pane):
             return
         id = self._ids.get(key)
         if id is None and key != UNSTEERED:
-            self.notify("Random controls are not kept, so their completions cannot be continued.", severity="warning")
+            self.notify("Random controls are not kept: no more can be generated.", severity="warning")
             return
         prompt, generated = self._asked_prompt, self.run.generated.get(key) if self.run is not None else None
         if self.run is None or key in self.run.continuing:
@@ -120,7 +120,7 @@ class ResultActions(Pane):
         key = self.query_one(ResultsTable).current or ""
         entries: list[Kept] = []
         if key not in self._ids:
-            self.notify(CHOOSE_A_VECTOR if key == "" else "Only vectors can be kept, named or chatted with.")
+            self.notify(CHOOSE_A_VECTOR if key == "" else "Only trained vectors can be kept, renamed or put on the rack.")
         else:
             self.attempt(lambda: entries.append(self.host.library.get(self._ids[key])))
         return key, entries[0] if entries else None

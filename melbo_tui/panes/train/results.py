@@ -24,7 +24,7 @@ _COLUMNS = (
     ("effect", "effect", 6),
     ("damage", "damage", 6),
     ("verdict", "", 1),
-    ("completion", "completion under it", 20),
+    ("completion", "completion", 20),
 )
 # Eight completions at once are told ten times a second each; nobody reads so fast, and every line is cells to paint.
 _REDRAW_SECONDS = 0.3

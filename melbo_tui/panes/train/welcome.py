@@ -20,16 +20,16 @@ class Welcome(Static):
     def show(self, model: ModelLoaded | None, trouble: str, interrupted: Checkpoint | None) -> None:
         """`trouble`: why there is no model; `interrupted`: a run that could be gone on with."""
         if trouble:
-            text = f"No model: {trouble}.\n\nCtrl+P, Load a model, takes another. What is kept is under Vectors (F2)."
+            text = f"No model: {trouble}.\n\nCtrl+P, Load a model, loads another. The library is under Vectors (F2)."
         elif model is None:
-            text = "Nothing found yet. The model is still being loaded; fill in the form meanwhile."
+            text = "No vectors yet. The model is still loading; fill in the form meanwhile."
         else:
             text = (
-                "Nothing found yet.\n\nPress Start, or Enter in a field: vectors are looked for that change what "
-                f"{model.name} does with your prompt, and each one is let speak here beside random controls."
+                "No vectors yet.\n\nPress Start, or Enter in a field: a run trains vectors that change what "
+                f"{model.name} does on your prompt, and samples each one beside random controls."
             )
             if interrupted is not None:
                 done = interrupted.header.get("done")
                 after = f" after {done} vectors" if isinstance(done, int) else ""
-                text = f"A run was interrupted{after}: Go on (Ctrl+P, or g outside the form) takes it up.\n\n{text}"
+                text = f"A run was interrupted{after}: g outside the form, or Resume in Ctrl+P, resumes it.\n\n{text}"
         self.update(printable(text))

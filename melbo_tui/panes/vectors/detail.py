@@ -129,7 +129,7 @@ class VectorDetail(VerticalScroll):
     def _samples(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], Sample], unfolded: bool) -> None:
         samples = {(s.prompt, s.coefficient): s for s in facts.samples} | streaming
         if not samples:
-            text.append("\nNo sample yet. space: generate under it at coefficients -1, 0, 1 and 2; ", "dim")
+            text.append("\nNo sample yet. space: sample it at coefficients -1, 0, 1 and 2; ", "dim")
             text.append("p: on another prompt\n", "dim")
         prompt = None
         for (asked, coefficient), sample in sorted(samples.items(), key=lambda item: item[0]):

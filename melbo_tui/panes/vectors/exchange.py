@@ -26,7 +26,7 @@ class ExchangingList(VectorList):
 
     BINDINGS = [
         Binding("e", "export", "Export", show=False, id="vectors.export", tooltip="Write to a file"),
-        Binding("i", "import", "Import", show=False, id="vectors.import", tooltip="Take in a file"),
+        Binding("i", "import", "Import", show=False, id="vectors.import", tooltip="Import a file"),
     ]
 
     def action_export(self) -> None:
@@ -66,7 +66,7 @@ class ExchangingList(VectorList):
         unknown = sorted({entry.model for entry in taken if not entry.origin.model.n_blocks})
         told = f"Imported {len(taken)}: {', '.join(entry.name for entry in taken[:4])}"
         if unknown:
-            told += f"\nNothing is known here of {unknown[0]}, so their block and width were not checked."
+            told += f"\n{unknown[0]} is unknown here: block and width were not checked."
         self.notify(told, markup=False, timeout=12 if unknown else 5)
         self.refresh_list(to=taken[0].id)
 

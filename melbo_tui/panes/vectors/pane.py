@@ -42,21 +42,21 @@ class VectorsPane(ExchangingList):
     """Actions on what is picked in the list: curate, mix, compare, sample, steer, exchange."""
 
     BINDINGS = [
-        Binding("s", "steer", "Steer", id="vectors.steer", tooltip="Put it on the chat's rack (Enter does so too)"),
+        Binding("s", "steer", "Chat", id="vectors.steer", tooltip="Put it on the chat's rack (Enter does so too)"),
         Binding("space", "sample", "Sample", id="vectors.sample", tooltip="Generate under it at coefficients -1, 0, 1 and 2"),
         Binding("slash", "filter", "Find", id="vectors.filter", tooltip="Filter: words, tag:code, norm>5, rating>=3 ..."),
-        Binding("x", "mark", "Mark", id="vectors.mark", tooltip="Mark it; what follows is then done to all that are marked"),
-        Binding("w", "mix", "Mix", id="vectors.mix", tooltip="The workbench: mix the marked vectors"),
-        Binding("t", "tag", "Tag", id="vectors.tag", tooltip="Add tags, or take them off with a - before them"),
-        Binding("r", "rename", "Name", id="vectors.rename", tooltip="Give it another name, which keeps it"),
-        Binding("d", "delete", "Delete", id="vectors.delete", tooltip="Move it to the trash"),
-        Binding("u", "undo", "Undo", id="vectors.undo", tooltip="Take back the last change"),
-        Binding("a", "all", "All", id="vectors.all", tooltip="All vectors of runs, or only those that were kept"),
+        Binding("x", "mark", "Mark", id="vectors.mark", tooltip="Mark it; the keys then act on all marked vectors"),
+        Binding("w", "mix", "Mix", id="vectors.mix", tooltip="Mix the marked vectors"),
+        Binding("t", "tag", "Tag", id="vectors.tag", tooltip="Add tags; -tag removes one"),
+        Binding("r", "rename", "Name", id="vectors.rename", tooltip="Rename it, which keeps it"),
+        Binding("d", "delete", "Trash", id="vectors.delete", tooltip="Move it to the trash"),
+        Binding("u", "undo", "Undo", id="vectors.undo", tooltip="Undo the last change"),
+        Binding("a", "all", "All", id="vectors.all", tooltip="The vectors of all runs, or only kept ones"),
         *(
             Binding(str(n), f"rate({n})", f"Rate {n}", show=False, id=f"vectors.rate{n}", tooltip=f"Give it {n} of 5")
             for n in range(MAX_RATING + 1)
         ),
-        Binding("k", "keep", "Keep", show=False, id="vectors.keep", tooltip="Keep it, or keep it no longer"),
+        Binding("k", "keep", "Keep", show=False, id="vectors.keep", tooltip="Keep it (★), or no longer"),
         Binding("m", "note", "Note", show=False, id="vectors.note", tooltip="Write a note on it"),
         Binding("f", "family", "Family", show=False, id="vectors.family", tooltip="Train an orthogonal family off it"),
         Binding("c", "compare", "Compare", show=False, id="vectors.compare", tooltip="Two vectors side by side"),
@@ -64,13 +64,13 @@ class VectorsPane(ExchangingList):
         Binding(
             "p", "sample_on", "Sample on a prompt", show=False, id="vectors.sample_on", tooltip="Generate on a prompt of yours"
         ),
-        Binding("l", "lens", "Logit lens", show=False, id="vectors.lens", tooltip="Tokens that it points at, as a hint"),
+        Binding("l", "lens", "Logit lens", show=False, id="vectors.lens", tooltip="Tokens that it raises and lowers: a hint"),
         Binding("y", "thought", "Thoughts", show=False, id="vectors.thought", tooltip="Unfold the thoughts before the answers"),
-        Binding("z", "runs", "By run", show=False, id="vectors.store.runs", tooltip="Under their runs; Enter folds one"),
+        Binding("z", "runs", "By run", show=False, id="vectors.store.runs", tooltip="Group by run; Enter folds one"),
         Binding("o", "sort", "Sort", show=False, id="vectors.sort", tooltip="Sort by a column"),
-        Binding("O", "reverse", "Reverse", show=False, id="vectors.reverse", tooltip="Sort the other way round"),
+        Binding("O", "reverse", "Reverse", show=False, id="vectors.reverse", tooltip="Reverse the order"),
         Binding("v", "columns", "Columns", show=False, id="vectors.columns", tooltip="Choose the columns"),
-        Binding("escape", "stop", "Stop", show=False, tooltip="Stop making samples and measuring; unmark all"),
+        Binding("escape", "stop", "Stop", show=False, tooltip="Stop sampling and measuring; unmark all"),
     ]
 
     def __init__(self, host: Host, measuring: Measuring) -> None:
@@ -160,7 +160,7 @@ class VectorsPane(ExchangingList):
 
         if picked:
             known = sorted({tag for line in self._lines for tag in line.entry.tags})
-            hint = "Words; one with a - before it is taken off." + (f" There are: {' '.join(known[:30])}" if known else "")
+            hint = "Words; -word removes one." + (f" There are: {' '.join(known[:30])}" if known else "")
             self.app.push_screen(Ask(f"Tag {called(picked)}", "", hint, attempt=tag), lambda tagged: self.refresh_list())
 
     def action_rename(self) -> None:
@@ -185,12 +185,12 @@ class VectorsPane(ExchangingList):
     def action_delete(self) -> None:
         picked = self.picked()
         if self._change(self.host.library.delete):
-            self.notify(f"{called(picked)} in the trash; u brings back what was deleted.", markup=False)
+            self.notify(f"{called(picked)} in the trash; u brings it back.", markup=False)
 
     def action_undo(self) -> None:
         undone: list[str | None] = []
         if self.attempt(lambda: undone.append(self.host.library.undo())):
-            self.notify(f"Taken back: {undone[0]}." if undone[0] else "Nothing was changed in this sitting.", markup=False)
+            self.notify(f"Undone: {undone[0]}." if undone[0] else "Nothing to undo since the start.", markup=False)
             self.refresh_list()
 
     def _change(self, change: Callable[[list[str]], object]) -> bool:
@@ -242,7 +242,7 @@ class VectorsPane(ExchangingList):
             trained = entry.prompt if entry.prompt and not entry.prompt.startswith("token ids ") else ""
             self._sample(entry, prompt or trained or self.host.settings.prompt)
         if len(picked) > 1:
-            self.notify(f"{len(picked)} vectors are sampled one after another; Esc stops it.")
+            self.notify(f"{len(picked)} vectors are sampled in turn; Esc stops.")
 
     def _sample(self, entry: Kept, prompt: str) -> None:
         if (entry.id, prompt) in self._sampling:
@@ -273,7 +273,7 @@ class VectorsPane(ExchangingList):
 
         def done(mixture: Kept | None) -> None:
             if mixture is not None:
-                self.notify(f"Kept {mixture.name}; u takes it back.", markup=False)
+                self.notify(f"Kept {mixture.name}; u undoes it.", markup=False)
                 self.refresh_list(to=mixture.id)
 
         template = shared_arguments(entry.origin for entry in picked)

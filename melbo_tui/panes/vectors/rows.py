@@ -23,7 +23,7 @@ COLUMNS = {
         Column("rating", "rated", 5, lambda line: "•" * line.entry.rating if line.entry.rating else _none_or_zero(line)),
         Column("tags", "tags", 12, lambda line: " ".join(line.entry.tags)),
         Column("age", "age", 6, lambda line: age(line.entry.created), right=True),
-        Column("sample", "says at 1", 20, lambda line: one_line(line.sample, 300) or NO_SAMPLE),
+        Column("sample", "completion", 20, lambda line: one_line(line.sample, 300) or NO_SAMPLE),
     )
 }
 USUAL = ("name", "method", "block", "norm", "kl", "rating", "tags", "age", "sample")

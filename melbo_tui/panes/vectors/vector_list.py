@@ -139,15 +139,15 @@ class VectorList(Pane):
         columns = shelf.fitting_columns(self.host.settings.columns, self._table.size.width, self._lines)
         self._table.show(rows, columns, self._view.sort, self._view.backwards)
         marked = f" · {len(self._table.marked)} marked" if self._table.marked else ""
-        box.border_title = f"Library · {count} {'kept' if self._view.kept_only else 'found'}{marked}"
-        box.border_subtitle = "a: all that runs have found" if self._view.kept_only else "a: only what was kept"
+        box.border_title = f"Library · {count} {'kept' if self._view.kept_only else 'in all'}{marked}"
+        box.border_subtitle = "a: the vectors of all runs" if self._view.kept_only else "a: only kept ones"
         box.set_class(not rows, "-empty")
         if self._view.words:
-            nothing.update("No vector fits the filter.")
+            nothing.update("No vector matches the filter.")
         elif self._lines:
-            nothing.update("Nothing is kept yet: k keeps a vector under Train (F1); a shows all that runs have found.")
+            nothing.update("Nothing is kept yet: k keeps a vector under Train (F1); a shows the vectors of all runs.")
         else:
-            nothing.update("Nothing has been found yet: start a run under Train (F1), or import a file (i).")
+            nothing.update("No vectors yet: start a run under Train (F1), or import a file (i).")
 
     @on(ShelfTable.Moved)
     def _moved(self) -> None:
