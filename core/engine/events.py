@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from core.evaluation.judging import judge
 from vectors.completion import Completion, Judgement
 from vectors.vector import model_label
 
@@ -229,6 +228,8 @@ class Generated(Event):
     @cached_property
     def judgement(self) -> Judgement:
         """That of the completion so far; made where it is read, since most events are merged into later ones unread."""
+        from core.evaluation.judging import judge  # with the rules, which the first frame does without
+
         return judge(self.completion)
 
     def merged_with(self, later: Event) -> Event | None:

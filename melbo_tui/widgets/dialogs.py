@@ -135,8 +135,8 @@ class Choose(Dialog[str | None]):
     @on(Input.Submitted)
     def _first(self) -> None:
         options = self.query_one(OptionList)
-        if options.option_count:
-            self.dismiss(options.get_option_at_index(options.highlighted or 0).id)
+        if options.highlighted is not None:
+            self.dismiss(options.get_option_at_index(options.highlighted).id)
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
@@ -152,6 +152,8 @@ class Choose(Dialog[str | None]):
         fitting = [(key, line) for key, line in self._options if all(word in line.lower() for word in wanted)]
         options.add_options([Option(Text(line, no_wrap=True, overflow="ellipsis"), id=key) for key, line in fitting[:200]])
         options.highlighted = 0 if fitting else None
+        if not fitting:
+            options.add_option(Option(Text("nothing matches", "dim"), disabled=True))
 
 
 class PickMany(Dialog[list[str] | None]):

@@ -9,11 +9,11 @@ from textual.widget import Widget
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
-_PALETTE = "-command-palette"
+_PALETTE, _HELP = "-command-palette", "app.guide"
 
 
 class KeyFooter(Footer):
-    """Textual's cuts the last key that begins on the line. The palette's stands always, and knows all the others.
+    """Textual's cuts the last key that begins on the line. The palette's and the help's stand always, and know all the others.
 
     Textual's also makes its keys anew whenever the focus moves, and holds on to all that it ever made: each key follows the
     footer's `compact`, and followers that are gone are only forgotten when that changes. Here they are at once.
@@ -27,15 +27,19 @@ class KeyFooter(Footer):
         keys: list[Widget] = list(super().compose())
         self._width = self.app.size.width
         left = self._width + 1  # nothing stands behind the last one's gap
-        left -= sum(_cells(key) + 1 for key in keys if key.has_class(_PALETTE))
+        left -= sum(_cells(key) + key.has_class(_PALETTE) for key in keys if _always(key))
         for key in keys:
-            left -= 0 if key.has_class(_PALETTE) else _cells(key)
-            if left >= 0 or key.has_class(_PALETTE):
+            left -= 0 if _always(key) else _cells(key)
+            if left >= 0 or _always(key):
                 yield key
 
     async def on_resize(self, event: Resize) -> None:
         if self.app.size.width != self._width:
             await self.recompose()
+
+
+def _always(key: Widget) -> bool:
+    return key.has_class(_PALETTE) or (isinstance(key, FooterKey) and key.action == _HELP)
 
 
 def _cells(key: Widget) -> int:

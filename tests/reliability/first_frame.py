@@ -26,7 +26,7 @@ from tests.isolation import isolate
 from tests.reliability.terminal import Terminal
 
 # What a person needs to see to begin: the panes' tabs, the form with its prompt and its buttons, what stands beside it.
-SCREEN = ("F1 Train", "F2 Vectors", "F3 Chat", "New run", "Prompt", "Method", "Radius", "Start", "Cancel", "Nothing found yet")
+SCREEN = ("F1 Train", "F2 Vectors", "F3 Chat", "New run", "Prompt", "Method", "Radius", "Start", "Stop", "No vectors yet")
 COLUMNS, ROWS = 120, 40
 _TREE = Path(__file__).parents[2]
 # As the installed script does: `python -m` would look the package up a second time.

@@ -44,7 +44,7 @@ class _Reply:
 
 class ChatPane(RackActions):
     BINDINGS = [
-        Binding("escape", "out", "Rack/stop", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
+        Binding("escape", "out", "Rack", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
         Binding("a", "add", "Add", id="chat.add", tooltip="Put a vector of the library on the rack"),
         Binding("b,f6", "beside", "Beside", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
         Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the current steering"),

@@ -12,13 +12,16 @@ _CONTROL = re.compile(r"random( \d+)?( block \d+)?")
 
 
 def title(plot: Plot, table: Table, row: int) -> str:
-    """What is on the axes, and what the colours are."""
-    chosen = table.texts(plot.by or table.columns[0].name)[row] if row < len(table.rows) else ""
+    """What is on the axes, and what the colours of what is drawn are."""
     over = f" by {plot.x}" if plot.x else ""
     if not plot.by and plot.x:
         return f"{plot.y}{over}"
-    random = any(_CONTROL.fullmatch(text) for text in table.texts(plot.by or table.columns[0].name))
-    return f"{plot.y}{over} · bright: {chosen}" + (", coloured: random" if random else "")
+    groups, ys = table.texts(plot.by or table.columns[0].name), table.numbers(plot.y)
+    chosen = groups[row] if row < len(groups) else ""
+    drawn = {group for group, y in zip(groups, ys, strict=True) if y is not None}
+    colors = [f"bright: {chosen}"] if chosen in drawn else []
+    colors += ["coloured: random"] if any(_CONTROL.fullmatch(group) for group in drawn) else []
+    return f"{plot.y}{over}" + (f" · {', '.join(colors)}" if colors else "")
 
 
 def series(plot: Plot, table: Table, row: int, colors: dict[str, Color]) -> list[Series]:

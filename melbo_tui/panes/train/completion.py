@@ -89,10 +89,11 @@ class CompletionView(VerticalScroll, Entitled):
         facts = [name]
         if generated is not None and generated.judgement.verdict:
             facts.append(generated.judgement.verdict)
-        if vector:
-            facts += [f"objective {vector.objective:.3g}", f"norm {vector.norm:.3g}"]
-        if (kl := run.kl_to_base(key)) is not None:
-            facts.append(f"KL to base {kl:.2g}")
         if generated is not None:
             facts += [*figures(generated.completion), f"repeats {generated.judgement.repetition:.0%}"]
+        if (kl := run.kl_to_base(key)) is not None:
+            facts.append(f"KL to base {kl:.2g}")
+        if vector:
+            facts.append(f"objective {vector.objective:.4g}")
+            facts += [f"norm {vector.norm:.3g}"] if run.family else []  # of others it is R
         return " · ".join(facts)

@@ -72,6 +72,7 @@ class TrainPane(ResultActions):
         self.set_class(True, "-form-shown")  # before its widgets are there, each of which would be styled anew
         self._typing: Timer | None = None
         self._handle: Handle | None = None  # of `run`
+        self._going: tuple[bool | None, ...] = (False, False)  # what of a run the footer offers to stop and to pause
 
     def compose(self) -> ComposeResult:
         settings = self.host.settings
@@ -261,8 +262,19 @@ class TrainPane(ResultActions):
         if isinstance(event, PromptMeasured):
             self.query_one(TrainForm).show_measured(event)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # The footer is short: what only a run can be told stands there while one is under way.
+        running = self.run is not None and self.run.running
+        if action == "pause":
+            return running
+        return action != "cancel" or running or any(not handle.done for handle in self._more)
+
     def _show_run(self) -> None:
         run = self.run
+        going = self.check_action("cancel", ()), self.check_action("pause", ())
+        if going != self._going:
+            self._going = going
+            self.refresh_bindings()
         self.set_class(run is not None, "-has-run")
         self.set_class(run is None or self.has_class("-form-open"), "-form-shown")
         self.query_one(TrainForm).show_running(run is not None and run.running, run is not None and run.paused)

@@ -21,7 +21,6 @@ from melbo_tui.panes.train.completion import CompletionView
 from melbo_tui.panes.train.results import ResultsTable
 from melbo_tui.run_state import RunState
 from vectors.completion import STOPPED, Completion
-from vectors.store.curation import Sample
 
 if TYPE_CHECKING:
     from core.engine.handle import Handle
@@ -166,6 +165,8 @@ class ResultActions(Pane):
         self._show_row(key)
 
     def _keep_sample(self, key: str, completion: Completion) -> None:
+        from vectors.store.curation import Sample  # with the library, which the first frame does without
+
         if key in self._ids and self._asked_prompt is not None:
             sample = Sample(self._asked_prompt.shown(), 1.0, completion)
             self.attempt(lambda: self.host.library.add_sample(self._ids[key], sample))

@@ -10,7 +10,6 @@ from rich.text import Text
 from textual.binding import Binding
 
 from core.engine.events import CONTROL
-from core.evaluation.damage import USUAL
 from melbo_tui.charts import bar
 from melbo_tui.formatting import answer_of, short_name
 from melbo_tui.run_state import RunState
@@ -106,6 +105,8 @@ class ResultsTable(ListTable):
         return " ".join(part for part in (lack, text) if part) or "…"
 
     def _cells(self, run: RunState, key: str) -> dict[str, Text]:
+        from core.evaluation.damage import USUAL  # with the metrics, which the first frame does without
+
         generated = run.generated.get(key)
         colors = self.app.theme_variables
         vector = run.vector(key)

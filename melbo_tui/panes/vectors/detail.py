@@ -99,6 +99,7 @@ class VectorDetail(VerticalScroll):
             self._about(text, entry, facts)
             self._samples(text, facts, streaming, unfolded)
             self._around(text, facts)
+            self._settings(text, entry)
         self.query_one("#detail-text", Static).update(text)
 
     def _about(self, text: Text, entry: Kept, facts: Facts) -> None:
@@ -115,12 +116,6 @@ class VectorDetail(VerticalScroll):
         text.append(story(entry) + "\n", "dim")
         if facts.recipe:
             text.append("= " + facts.recipe + "\n")
-        told = {k: v for k, v in entry.origin.settings.items() if k not in _QUIET and v is not None and v is not False}
-        settings = [name if value is True else f"{name} {value}" for name, value in told.items()]
-        if template := arguments_of(entry.origin):
-            settings.append(f"template {written(template)}")
-        if settings:
-            text.append(one_line(", ".join(settings), 400) + "\n", "dim")
         if facts.losses:
             text.append(f"loss {facts.losses[0]:.4g} ", "dim")
             text.append(sparkline(facts.losses, 24), theme["primary"])
@@ -143,6 +138,17 @@ class VectorDetail(VerticalScroll):
             marks = [verdict] if (verdict := judge(completion).verdict) not in ("", NO_ANSWER) else []
             text.append("".join(f"  {fact}" for fact in [*marks, *figures(completion)]) + "\n", "dim")
 
+    def _settings(self, text: Text, entry: Kept) -> None:
+        """The settings that are not the method's own defaults."""
+        told = {k: v for k, v in entry.origin.settings.items() if k not in _QUIET and v is not None and v is not False}
+        usual = _defaults(entry.origin.method)
+        settings = [name if value is True else f"{name} {value}" for name, value in told.items() if usual.get(name) != value]
+        if template := arguments_of(entry.origin):
+            settings.append(f"template {written(template)}")
+        if settings:
+            text.append("settings  ", "bold")
+            text.append(one_line(", ".join(settings), 400) + "\n", "dim")
+
     def _around(self, text: Text, facts: Facts) -> None:
         if facts.neighbours:
             text.append("\nnearest  ", "bold")
@@ -152,3 +158,12 @@ class VectorDetail(VerticalScroll):
                 text.append(f"{title}  ", "bold")
                 text.append(" ".join(f"{token} {value:+.1f}" for token, value in tokens[:8]) + "\n")
             text.append("the logit lens, a hint only: it leaves out all later blocks\n", "dim")
+
+
+def _defaults(method: str) -> dict[str, object]:
+    """What the settings of a run of `method` are where nobody gave any; none of a method that is not known here."""
+    from core.discovery import METHODS  # with the declarations, which the first frame does without
+
+    if method not in METHODS:
+        return {}
+    return {name: setting.default for name, setting in METHODS[method].options.items()}

@@ -146,7 +146,7 @@ def test_a_sweep_goes_through_the_doses(session: Session) -> None:
     vector = SteerTerm(found_vector(session.model))
     report = report_of(session, "sweep", vector, prompts=PROMPTS[:1], tokens=4, settings={"coefficients": "2, -1,1e-9"})
     rows = rows_called(report.tables[0], "found")
-    assert [row["coefficient"] for row in rows] == [-1, 1e-9, 2]
+    assert [row["coef"] for row in rows] == [-1, 1e-9, 2]
     assert [row["norm"] for row in rows] == pytest.approx([4, 4e-9, 8])
     plain = rows_called(report.tables[0], "unsteered")[0]
     assert rows[1]["completion"] == plain["completion"]
@@ -190,7 +190,7 @@ def test_up_to_which_coefficient_no_completion_is_broken(session: Session, monke
     _scripted(monkeypatch, answered)
     report = report_of(session, "sweep", SteerTerm(found_vector(session.model)))
     assert report.findings == ("found: no completion is broken from coefficient -0.5 to 1.5.",)
-    broken = {row["coefficient"]: row["broken"] for row in rows_called(report.tables[0], "found")}
+    broken = {row["coef"]: row["broken"] for row in rows_called(report.tables[0], "found")}
     assert broken == {-2: 0, -1: 1, -0.5: 0, 0.5: 0, 1: 0, 1.5: 0, 2: 1}
 
 
