@@ -124,6 +124,15 @@ class SteeringVector:
         return int(self.direction.size)
 
     @property
+    def blocks(self) -> tuple[int, ...]:
+        """The blocks at whose outputs it acts, rising."""
+        return (self.block,)
+
+    def at(self, block: int) -> Direction:
+        """Its direction [d_model] at the output of `block`, one of `blocks`."""
+        return self.direction
+
+    @property
     def norm(self) -> float:
         return float(np.linalg.norm(self.direction.astype(np.float64)))
 

@@ -67,13 +67,14 @@ class RowSteering:
     """
 
     def __init__(self, model: LanguageModel, rows: Sequence[Steering], prompt_length: int, begin: int = 0) -> None:
-        self.blocks = sorted({term.vector.block for row in rows for term in row})
+        depth = len(model.blocks)
+        self.blocks = sorted({block for row in rows for term in row for block in term.acts_at(depth)})
         self.position: Tensor | None = None
         self.rows = len(rows)
         self._seen = begin
         self._whole_text = not model.decoding.cached
         self._changes = [
-            _RowTerms.of([[t for t in row if t.vector.block == i] for row in rows], prompt_length) for i in self.blocks
+            _RowTerms.of([[t for t in row if i in t.acts_at(depth)] for row in rows], i, prompt_length) for i in self.blocks
         ]
         self._at = [model.blocks[i] for i in self.blocks]
 
@@ -126,9 +127,9 @@ class _RowTerms:
     end: Tensor
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[SteerTerm]], prompt_length: int) -> _RowTerms:
+    def of(cls, rows: Sequence[Sequence[SteerTerm]], block: int, prompt_length: int) -> _RowTerms:
         width = next(term.vector.d_model for terms in rows for term in terms)
-        everywhere = all(t.operation == "add" and t.positions.kind == "all" for terms in rows for t in terms)
+        everywhere = all(t.operation == "add" and t.tokens.kind == "all" for terms in rows for t in terms)
         slots = 1 if everywhere else max(map(len, rows))
         found = cls(
             everywhere,
@@ -139,14 +140,14 @@ class _RowTerms:
         for row, terms in enumerate(rows):
             for slot, term in enumerate(terms):
                 if everywhere:
-                    found.direction[row, 0] += term.coefficient * torch.from_numpy(term.vector.direction.copy())
+                    found.direction[row, 0] += term.coefficient * torch.from_numpy(term.direction_at(block).copy())
                 else:
-                    found._put(row, slot, term, prompt_length)
+                    found._put(row, slot, term, block, prompt_length)
         return found
 
-    def _put(self, row: int, slot: int, term: SteerTerm, prompt_length: int) -> None:
-        vector = torch.from_numpy(term.vector.direction.copy())
-        first, end = term.positions.span(prompt_length)
+    def _put(self, row: int, slot: int, term: SteerTerm, block: int, prompt_length: int) -> None:
+        vector = torch.from_numpy(term.direction_at(block).copy())
+        first, end = term.tokens.spans(prompt_length)[0]
         self.first[row, slot], self.end[row, slot] = first, _NEVER if end is None else end
         if term.operation == "add":
             self.direction[row, slot], self.shift[row, slot] = vector, term.coefficient

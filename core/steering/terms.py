@@ -1,62 +1,46 @@
-"""What to do to the residual stream: vectors with coefficients on chosen positions. Data; core/steering/hooks.py acts on it."""
+"""What to do to the residual stream: an expression's terms with their vectors. Data; core/steering/hooks.py acts on it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
+from vectors.expression import OPERATIONS, Blocks, Expression, KeptGate, KeptTerm, Tokens
+from vectors.expression.blocks import OWN_BLOCKS
+from vectors.expression.tokens import ALL_TOKENS
 from vectors.files.bounded import MOST_COEFFICIENT
-from vectors.plain_text import natural, one_line
-from vectors.vector import ModelStamp, SteeringVector
+from vectors.plain_text import one_line
+from vectors.vector import Direction, ModelStamp, SteeringVector, called
 
 if TYPE_CHECKING:
-    from vectors.store.conversations import Term
-
-OPERATIONS = ("add", "ablate", "set")
+    from vectors.expression import Gate, Term
 
 
 @dataclass(frozen=True)
-class Positions:
-    """Which tokens are steered: `all`; `generated` ones only; `from` absolute position n on; the `last` n of the prompt."""
+class SteerGate:
+    """Opens for tokens whose projection w.h / |w|^2 on the vector w, at w's block, is above (or below) the threshold."""
 
-    kind: str = "all"
-    n: int = 0
-
-    def span(self, prompt_length: int) -> tuple[int, int | None]:
-        """First steered position and the one after the last (None: no end), for a prompt of `prompt_length` tokens."""
-        if self.kind == "generated":
-            return prompt_length, None
-        if self.kind == "from":
-            return self.n, None
-        if self.kind == "last":
-            return max(prompt_length - self.n, 0), prompt_length
-        return 0, None
-
-    @classmethod
-    def parse(cls, text: str) -> Positions:
-        """`all`, `generated`, `from:N` or `last:K`. Raises SettingsError."""
-        kind, _, number = text.partition(":")
-        n = natural(number)
-        if text in ("all", "generated"):
-            return cls(text)
-        if n is not None and (kind == "from" or (kind == "last" and n > 0)):
-            return cls(kind, n)
-        raise SettingsError(f"{text!r} names no positions", "use all, generated, from:N or last:K")
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.n}" if self.kind in ("from", "last") else self.kind
+    vector: SteeringVector
+    threshold: float = 0.0
+    above: bool = True
 
 
 @dataclass(frozen=True)
 class SteerTerm:
-    """One vector at work: `add` coefficient x vector; `ablate` its direction; `set` that component to coefficient x norm."""
+    """One vector v at work, with coefficient c, on a token's residual stream h; u is v / |v|.
+
+    `add`: h + c v; `keep-norm`: that, at h's norm; `set`: u's component of h becomes c |v|; `ablate`: the share c of it is
+    removed. It acts at the outputs of `blocks`, at `tokens`, and of these where `gate` is open. Raises SettingsError.
+    """
 
     vector: SteeringVector
     coefficient: float = 1.0
     operation: str = "add"
-    positions: Positions = field(default_factory=Positions)
+    tokens: Tokens = ALL_TOKENS
+    blocks: Blocks = OWN_BLOCKS
+    gate: SteerGate | None = None
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:
@@ -64,25 +48,72 @@ class SteerTerm:
         if not abs(self.coefficient) <= MOST_COEFFICIENT:
             raise SettingsError(f"the coefficient {self.coefficient:g} is too large: nothing is left of the model")
 
+    def acts_at(self, n_blocks: int) -> tuple[int, ...]:
+        """The blocks, of a model of `n_blocks`, at whose outputs it acts, rising. Of a vector over many blocks `blocks` takes a
+        part; a vector of a single block acts with its direction at each.
+        """
+        own = self.vector.blocks
+        chosen = (block for block in range(n_blocks) if self.blocks.includes(block, own))
+        return tuple(block for block in chosen if len(own) == 1 or block in own)
+
+    def direction_at(self, block: int) -> Direction:
+        """What acts at the output of `block`, [d_model]."""
+        return self.vector.at(block) if block in self.vector.blocks else self.vector.direction
+
 
 Steering = tuple[SteerTerm, ...]
 
 
-def terms_of(steering: Steering) -> tuple[Term, ...]:
-    """A steering as it is kept with the answers that were given under it."""
-    from vectors.store.conversations import Term
+def resolved(expression: Expression, load: Callable[[Term | Gate], SteeringVector]) -> Steering:
+    """The terms of `expression`, with the vectors that `load` gives for them and their gates; what it raises goes through."""
+    terms = []
+    for term in expression:
+        vector = load(term)
+        gate = None if term.gate is None else SteerGate(load(term.gate), term.gate.threshold, term.gate.above)
+        terms.append(SteerTerm(vector, term.coefficient, term.operation, term.tokens, term.blocks, gate))
+    return tuple(terms)
 
-    return tuple(Term(t.vector.id, t.vector.name, t.coefficient, t.operation, str(t.positions)) for t in steering)
+
+def kept_terms(steering: Steering) -> tuple[KeptTerm, ...]:
+    """A steering as it is kept in files, by the vectors' ids."""
+    return tuple(
+        KeptTerm(t.vector.id, t.vector.name, t.coefficient, t.operation, str(t.tokens), str(t.blocks), _kept_gate(t.gate))
+        for t in steering
+    )
+
+
+def _kept_gate(gate: SteerGate | None) -> KeptGate | None:
+    return None if gate is None else KeptGate(gate.vector.id, gate.vector.name, gate.threshold, gate.above)
 
 
 def check_fits(steering: Sequence[SteerTerm], model: ModelStamp) -> list[str]:
-    """Warnings about vectors of another model of the same width; raises SettingsError where a vector cannot be added."""
+    """Warnings about vectors of another model of the same width; raises SettingsError where a term cannot act on `model`."""
     warnings = []
     for term in steering:
-        vector, own = term.vector, term.vector.origin.model
-        called = vector.name or vector.id or "the vector"
-        if wrong := vector.misfit(model):
-            raise SettingsError(wrong, f"load its own model: {own.label()}")
-        if own.fingerprint and own.fingerprint != model.fingerprint:
-            warnings.append(f"{called} was trained on {own.label()}, not on {model.label()}: it may do nothing, or break text")
+        gates = () if term.gate is None else (term.gate.vector,)
+        for vector in (term.vector, *gates):
+            own = vector.origin.model
+            if wrong := vector.misfit(model):
+                raise SettingsError(wrong, f"load its own model: {own.label()}")
+            if own.fingerprint and own.fingerprint != model.fingerprint:
+                trained = f"{called(vector)} was trained on {own.label()}, not on {model.label()}"
+                warnings.append(f"{trained}: it may do nothing, or break text")
+        _check_blocks(term, model)
     return warnings
+
+
+def _check_blocks(term: SteerTerm, model: ModelStamp) -> None:
+    if not model.n_blocks:
+        return
+    blocks, last = term.acts_at(model.n_blocks), model.n_blocks - 1
+    if not blocks or (term.blocks.kind == "range" and term.blocks.last > last):
+        raise SettingsError(
+            f"{called(term.vector)} does not act at blocks {term.blocks}; {model.name} has blocks 0 to {last}",
+            "name blocks that the model has, and of a vector over many blocks its own",
+        )
+    if term.gate is not None and term.gate.vector.block > blocks[0]:
+        raise SettingsError(
+            f"the gate {called(term.gate.vector)} is read at block {term.gate.vector.block}, behind block {blocks[0]}, where "
+            f"{called(term.vector)} acts",
+            "take a gate of the same block or an earlier one",
+        )

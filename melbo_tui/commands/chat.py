@@ -12,7 +12,7 @@ from core.engine.requests import Reply, ReplyRow
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.limits import check_sampling
-from core.steering.terms import OPERATIONS, Positions, SteerTerm, terms_of
+from core.steering.terms import SteerTerm, kept_terms
 from melbo_tui.commands import COMMANDS
 from melbo_tui.commands.naming import completed
 from melbo_tui.commands.output import completion_json, fail, note, say, say_json
@@ -21,6 +21,7 @@ from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.commands.streams import complain, write
 from melbo_tui.formatting import thought_for
 from vectors.completion import Completion
+from vectors.expression import OPERATIONS, Tokens
 from vectors.plain_text import printable
 from vectors.store.conversations import STEERED, UNSTEERED, Conversations, Turn, messages_for
 from vectors.store.index import LibraryError
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     template_of(args)
     check_sampling(args.temperature, args.top_p, args.max_new_tokens, args.seed, args.thought_tokens)
     library = open_library(args)
-    positions = Positions.parse(args.positions)
+    positions = Tokens.parse(args.positions)
     conversations = Conversations(library.folder)
     id, turns = _resumed(args.resume, conversations) if args.resume is not None else (new_run_id(), [])
     for name, _ in args.steer:
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if turns and not steering:
         steering = tuple(
-            SteerTerm(library.load(term.id), term.coefficient, term.operation, Positions.parse(term.positions))
+            SteerTerm(library.load(term.id), term.coefficient, term.operation, Tokens.parse(term.positions))
             for term in turns[-1].steering
         )
     who = {STEERED: steering} if steering else {UNSTEERED: steering}
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
             for key, terms in who.items()
         )  # fmt: skip
         answers = _answer(args, runner, rows)
-        turns.append(Turn(message, terms_of(steering), {who: one.completion for who, one in answers.items()}))
+        turns.append(Turn(message, kept_terms(steering), {who: one.completion for who, one in answers.items()}))
         if kept:
             try:
                 id, trouble = conversations.save(id, turns), None

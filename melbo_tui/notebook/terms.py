@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.steering.terms import Positions, SteerTerm
+from core.steering.terms import SteerTerm
+from vectors.expression import Tokens
 from vectors.vector import SteeringVector
 
 
@@ -38,7 +39,7 @@ class Steering:
         """
         self.terms: tuple[SteerTerm, ...] = ()
         if vector is not None:
-            self.terms = (SteerTerm(vector, float(coefficient), operation, Positions.parse(positions)),)
+            self.terms = (SteerTerm(vector, float(coefficient), operation, Tokens.parse(positions)),)
 
     def __add__(self, other: Steering) -> Steering:
         both = Steering()
@@ -47,7 +48,7 @@ class Steering:
 
     def __repr__(self) -> str:
         shown = (
-            f"{term.coefficient:g} {term.vector.name or term.vector.id or 'a vector'} ({term.operation}, {term.positions})"
+            f"{term.coefficient:g} {term.vector.name or term.vector.id or 'a vector'} ({term.operation}, {term.tokens})"
             for term in self.terms
         )
         return f"<Steering: {' + '.join(shown) or 'none'}>"

@@ -22,9 +22,10 @@ from core.engine.session import Session
 from core.evaluation import METRICS
 from core.model.language_model import LanguageModel
 from core.prompt import Prompt
-from core.steering.terms import Positions, SteerTerm
+from core.steering.terms import SteerTerm
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from tests.vectors.making import vector
+from vectors.expression import Tokens
 from vectors.store.library import Library
 
 REAL = os.environ.get("MELBO_TUI_TEST_DEVICE")
@@ -125,9 +126,7 @@ def test_a_run_is_taken_up_there(tmp_path: Path) -> None:
 )
 def test_chat_there(tmp_path: Path, operation: str, positions: str, temperature: float) -> None:
     session = _session(tmp_path, GPU)
-    terms = (
-        SteerTerm(vector(0, "base", 1, d_model=32, stamp=session.model.stamp), 2.0, operation, Positions.parse(positions)),
-    )
+    terms = (SteerTerm(vector(0, "base", 1, d_model=32, stamp=session.model.stamp), 2.0, operation, Tokens.parse(positions)),)
     rows = tuple(
         ReplyRow(key, (("user", "Hi"),), s, temperature, 0.9, max_new_tokens=10) for key, s in (("a", terms), ("b", ()))
     )

@@ -34,8 +34,9 @@ from tests.completions import generated
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine
 from tests.vectors.making import vector
 from vectors.completion import Completion
+from vectors.expression import KeptTerm
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import Conversations, Term, Turn
+from vectors.store.conversations import Conversations, Turn
 from vectors.store.library import Library, Sample
 from vectors.store.reports import Column, Report, Reports, Table
 
@@ -50,7 +51,7 @@ def stock(folder: Path, text: str) -> Library:
         library.note(entry.id, text)
         library.tag([entry.id], [text])
         library.add_sample(entry.id, Sample(text, 1.0, Completion(text, thought=text)))
-    term = Term(saved[0].id, _DOOR, 1.0, _DOOR, _DOOR)
+    term = KeptTerm(saved[0].id, _DOOR, 1.0, _DOOR, _DOOR)
     turn = Turn(_DOOR, (term,), {"steered": Completion(_DOOR, _DOOR), _DOOR: Completion(_DOOR)})
     Conversations(folder).save("talk-1", [turn, turn])
     table = Table(_DOOR, (Column(_DOOR), Column("KL", ".2f")), ((_DOOR, 1.0), (_DOOR, 2.0)))

@@ -21,11 +21,12 @@ from core.organism.score_table import sum_up
 from core.prompt import Prompt
 from tests.vectors.making import STAMP, vector
 from vectors.completion import Completion
+from vectors.expression import KeptTerm
 from vectors.recipe import Recipe
 from vectors.store import similarity, upkeep
 from vectors.store.atlases import Atlas, Atlases
 from vectors.store.checkpoints import Checkpoints
-from vectors.store.conversations import STEERED, Conversations, Term, Turn
+from vectors.store.conversations import STEERED, Conversations, Turn
 from vectors.store.index import LibraryError
 from vectors.store.library import Library, Sample
 from vectors.store.reports import Column, Plot, Report, Reports, Table
@@ -50,7 +51,7 @@ def fill(folder: Path) -> Library:
         library.note(first, "a note")
         library.add_sample(first, Sample("prompt", 1.0, Completion("text", mean_kl=0.5, perplexity=2.0, thought="thought")))
         library.save_mixture(Recipe(((saved[0].id, 0.5), (saved[1].id, -1.0)), 3.0), f"mix {run}")
-        steering = (Term(first, "v", 1.0),)
+        steering = (KeptTerm(first, "v", 1.0),)
         earlier = (Turn("hello", steering, {STEERED: Completion("before")}),)
         Conversations(folder).save(f"talk-{run}", [Turn("hello", steering, {STEERED: Completion("hi", "hm")}, earlier)])
         table = Table("t", (Column("vector"), Column("KL", ".2f")), (("v", 0.5), ("w", None)), (Plot("KL", "vector"),))

@@ -14,8 +14,9 @@ from core.engine.events import Generated
 from melbo_tui.charts import sparkline
 from melbo_tui.formatting import answer_of
 from melbo_tui.widgets.thought import thought
+from vectors.expression import KeptTerm
 from vectors.plain_text import one_line
-from vectors.store.conversations import STEERED, Term, Turn
+from vectors.store.conversations import STEERED, Turn
 
 
 @dataclass
@@ -24,7 +25,7 @@ class LiveTurn:
     before."""
 
     message: str
-    steering: tuple[Term, ...] = ()
+    steering: tuple[KeptTerm, ...] = ()
     answers: dict[str, Generated] = field(default_factory=dict)
     earlier: tuple[Turn, ...] = ()
 
@@ -33,7 +34,7 @@ class LiveTurn:
         completions = {who: one.completion for who, one in self.answers.items()}
         return Turn(self.message, self.steering, completions, self.earlier)
 
-    def asked_again(self, steering: tuple[Term, ...]) -> LiveTurn:
+    def asked_again(self, steering: tuple[KeptTerm, ...]) -> LiveTurn:
         """The same message, to be answered anew; the answers before are not forgotten."""
         before = (replace(self.kept(), earlier=()),) if self.answers else ()
         return LiveTurn(self.message, steering, earlier=(*self.earlier, *before))
@@ -104,7 +105,7 @@ class ConversationView(Vertical):
         figures.update(Text(" · ".join(parts)))  # a second line where the pane is narrow
 
 
-def recipe(terms: Sequence[Term]) -> str:
+def recipe(terms: Sequence[KeptTerm]) -> str:
     """A steering in a line: `1.5 bomb-03 - 0.5 calm-02`."""
     if not terms:
         return "unsteered"

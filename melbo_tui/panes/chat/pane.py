@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from core.engine.events import Event, Generated, ModelLoaded, TaskEnded, Warned
 from core.engine.requests import Reply, ReplyRow
-from core.steering.terms import terms_of
+from core.steering.terms import kept_terms
 from core.template_arguments import written
 from melbo_tui.attempts import why_not
 from melbo_tui.panes.chat.conversation import ConversationView, LiveTurn, recipe
@@ -129,7 +129,7 @@ class ChatPane(RackActions):
         if not self.turns:
             self.notify("Nothing has been asked yet.")
         elif self._may_ask():
-            self._submit(self.turns.pop().asked_again(terms_of(self.query_one(Rack).steering)))
+            self._submit(self.turns.pop().asked_again(kept_terms(self.query_one(Rack).steering)))
 
     def action_beside(self) -> None:
         self._beside = not self._beside
@@ -168,7 +168,7 @@ class ChatPane(RackActions):
     def _ask(self, message: str) -> bool:
         if not self._may_ask():
             return False
-        self._submit(LiveTurn(message, terms_of(self.query_one(Rack).steering)))
+        self._submit(LiveTurn(message, kept_terms(self.query_one(Rack).steering)))
         return True
 
     def _may_ask(self) -> bool:
@@ -231,7 +231,7 @@ class ChatPane(RackActions):
         unsteered.display = self._beside
         self.set_class(self._beside, "-beside")
         # Content, not a string: names are other people's words and must not be read as markup.
-        title = f"Steered · {recipe(terms_of(rack.steering))}" if rack.steering else "Unsteered (the rack is empty)"
+        title = f"Steered · {recipe(kept_terms(rack.steering))}" if rack.steering else "Unsteered (the rack is empty)"
         steered.border_title = Content(f"{title} · {written(self.template)}" if self.template else title)
         steered.border_subtitle = "F5 again · F6 alone" if self._beside else "F5 again · F6 beside"
         waiting = self._reply is not None and self._reply.turns is self.turns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 from textual import events
@@ -12,12 +12,14 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from core.steering.terms import Positions, Steering, SteerTerm
+from core.steering.terms import Steering, SteerTerm
+from vectors.expression import Tokens
+from vectors.expression.tokens import ALL_TOKENS
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector
 
 _STEP, _BIG_STEP, _SPAN = 0.1, 0.5, 3.0
-_POSITIONS = (Positions("all"), Positions("generated"), Positions("last", 1))
+_TOKENS = (ALL_TOKENS, Tokens("generated"), Tokens("last", (1,)))
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,10 @@ class Slot:
     coefficient: float = 1.0
     muted: bool = False
     operation: str = "add"
-    positions: Positions = field(default_factory=Positions)
+    tokens: Tokens = ALL_TOKENS
 
     def term(self) -> SteerTerm:
-        return SteerTerm(self.vector, self.coefficient, self.operation, self.positions)
+        return SteerTerm(self.vector, self.coefficient, self.operation, self.tokens)
 
 
 # Keeps a mixture, from (id, coefficient) terms and a name, and gives it as the library has it; None where it cannot be.
@@ -52,9 +54,7 @@ class Rack(Widget, can_focus=True):
         Binding("0", "mute", "Mute", id="rack.mute", tooltip="Mute it, or unmute it"),
         Binding("v", "average", "Average", id="rack.average", tooltip="Replace all by their average"),
         Binding("o", "operation", "Operation", id="rack.operation", tooltip="add, ablate or set", show=False),
-        Binding(
-            "t", "positions", "Tokens", id="rack.positions", tooltip="all tokens, generated ones, the prompt's last", show=False
-        ),
+        Binding("t", "tokens", "Tokens", id="rack.tokens", tooltip="all tokens, generated ones, the prompt's last", show=False),
         Binding("x,delete", "remove", "Remove", id="rack.remove"),
     ]
 
@@ -116,11 +116,11 @@ class Rack(Widget, can_focus=True):
             order = ("add", "ablate", "set")
             self._put(replace(slot, operation=order[(order.index(slot.operation) + 1) % 3]))
 
-    def action_positions(self) -> None:
+    def action_tokens(self) -> None:
         slot = self._slot()
         if slot is not None:
-            at = _POSITIONS.index(slot.positions) if slot.positions in _POSITIONS else -1
-            self._put(replace(slot, positions=_POSITIONS[(at + 1) % len(_POSITIONS)]))
+            at = _TOKENS.index(slot.tokens) if slot.tokens in _TOKENS else -1
+            self._put(replace(slot, tokens=_TOKENS[(at + 1) % len(_TOKENS)]))
 
     def action_average(self) -> None:
         """Replaces the vectors by the average of coefficient x vector; their recipe is kept with it."""
@@ -168,7 +168,7 @@ class Rack(Widget, can_focus=True):
             text.append("  " + slider(slot.coefficient, width - 10), "dim" if slot.muted else colors["primary"])
             text.append(f" {slot.coefficient:+.1f}\n", style)
             where = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
-            facts = f"{slot.vector.block} · {slot.operation} · {where.get(str(slot.positions), str(slot.positions))}"
+            facts = f"{slot.vector.block} · {slot.operation} · {where.get(str(slot.tokens), str(slot.tokens))}"
             facts = ("muted · " if slot.muted else "") + ("block " if len(facts) + 8 <= width else "") + facts
             text.append("  " + one_line(facts, width - 2) + "\n", "dim")
         return text

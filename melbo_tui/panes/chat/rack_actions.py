@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.errors import SettingsError
-from core.steering.terms import Positions
 from core.template_arguments import arguments_of, parse_line, written
 from melbo_tui.panes.chat.rack import Rack, Slot
 from melbo_tui.panes.pane import Pane
 from melbo_tui.widgets.ask_template import ask_template
 from melbo_tui.widgets.dialogs import Choose
+from vectors.errors import VectorError
+from vectors.expression import KeptTerm, Tokens
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
-from vectors.store.conversations import Term
 from vectors.store.index import LibraryError
 from vectors.vector import SteeringVector
 
@@ -78,12 +77,12 @@ class RackActions(Pane):
 
         self.app.push_screen(Choose("Steer with", lines), chosen)
 
-    def slot(self, term: Term) -> Slot | None:
+    def slot(self, term: KeptTerm) -> Slot | None:
         vector = self._fitting(term.id)
         try:
-            where = Positions.parse(term.positions)
+            where = Tokens.parse(term.positions)
             return Slot(vector, term.coefficient, False, term.operation, where) if vector is not None else None
-        except SettingsError:
+        except VectorError:
             return None
 
     def _fitting(self, id: str) -> SteeringVector | None:

@@ -19,9 +19,10 @@ from core.segment import segment
 from core.segment.segment import Segment
 from core.steering import decode_step, generation
 from core.steering.generation import Row, Sampling, generate
-from core.steering.terms import Positions, SteerTerm
+from core.steering.terms import SteerTerm
 from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
+from vectors.expression import Tokens
 
 
 def _played(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
@@ -77,7 +78,7 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def _rows(model: LanguageModel) -> list[Row]:
     kinds = [("add", "all"), ("ablate", "generated"), ("add", "from:7"), ("set", "last:1"), ("add", "from:9"), ("add", "all")]
     return [
-        Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
+        Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Tokens.parse(where)),),
             Sampling(1.0 * (i % 2), 0.9, max_new_tokens=2 * i + 2, seed=i), referenced=i % 2 == 0)
         for i, (kind, where) in enumerate(kinds)
     ]  # fmt: skip
@@ -143,9 +144,7 @@ def test_a_step_that_comes_out_otherwise_is_not_used(recordings: list[str], monk
     plain = LanguageModel.fixed_step
     monkeypatch.setattr(LanguageModel, "fixed_step", lambda self, *args: plain(self, *args) + 0.5 * torch.randn(300))
     # Where it acts depends on how many tokens have passed, which the step that is not used must not count.
-    row = Row(
-        "a", IDS, (SteerTerm(seeded_vector(model), 3.0, positions=Positions.parse("from:9")),), Sampling(max_new_tokens=12)
-    )
+    row = Row("a", IDS, (SteerTerm(seeded_vector(model), 3.0, tokens=Tokens.parse("from:9")),), Sampling(max_new_tokens=12))
     ids = _said(model, [row])["a"].ids
     assert model.bears_fixed_shape is False
     assert not recordings

@@ -11,10 +11,11 @@ from core.errors import SettingsError
 from core.model.language_model import LanguageModel
 from core.steering.generation import Row, Sampling, cut_short, generate
 from core.steering.hooks import RowSteering, recorded
-from core.steering.terms import Positions, Steering, SteerTerm, check_fits
+from core.steering.terms import Steering, SteerTerm, check_fits
 from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from vectors.completion import OVERFLOW
+from vectors.expression import Tokens
 from vectors.vector import ModelStamp
 
 
@@ -57,7 +58,7 @@ def test_positions_are_absolute_under_the_cache(
     tiny: LanguageModel, positions: str, in_prompt: list[int], in_answer: int
 ) -> None:
     vector = seeded_vector(tiny)
-    rows: list[Steering] = [(SteerTerm(vector, 2.0, positions=Positions.parse(positions)),), ()]
+    rows: list[Steering] = [(SteerTerm(vector, 2.0, tokens=Tokens.parse(positions)),), ()]
     for (before, after), where in zip(_outputs(tiny, rows), (in_prompt, [in_answer]), strict=True):
         expected = torch.tensor(where)[:, None] * 2.0 * torch.from_numpy(vector.direction.copy())
         torch.testing.assert_close(after[0] - before[0], expected, atol=1e-5, rtol=1e-4)
@@ -132,7 +133,7 @@ def test_those_that_have_ended_cost_nothing_more(model_type: str, monkeypatch: p
     monkeypatch.setattr(model, "forward", lambda ids, cache=None: sizes.append(len(ids)) or plain(ids, cache))
     kinds = [("add", "all"), ("ablate", "generated"), ("add", "from:6"), ("set", "last:1"), ("add", "from:9"), ("add", "all")]
     rows = [
-        Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Positions.parse(where)),),
+        Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Tokens.parse(where)),),
             Sampling(1.0, 0.9, max_new_tokens=2 * i + 1, seed=i), referenced=i % 2 == 0)
         for i, (kind, where) in enumerate(kinds)
     ]  # fmt: skip
@@ -187,7 +188,7 @@ def test_empty_prompts_and_impossible_settings(speaker: LanguageModel) -> None:
         SteerTerm(seeded_vector(speaker), operation="multiply")
     for text in ("", "last", "last:0", "from:-1", "some", "last:" + "9" * 5000):
         with pytest.raises(SettingsError):
-            Positions.parse(text)
+            Tokens.parse(text)
 
 
 def test_vectors_of_other_models(tiny: LanguageModel) -> None:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectors.completion import END, LENGTH, UNTOLD, Completion
-from vectors.store.conversations import STEERED, UNSTEERED, Conversations, Term, Turn, messages_for
+from vectors.expression import KeptTerm
+from vectors.store.conversations import STEERED, UNSTEERED, Conversations, Turn, messages_for
 from vectors.store.index import LibraryError
 
 _WORDS = st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=20)
-_TERMS = st.builds(Term, _WORDS, st.just("v"), st.floats(-9, 9), st.sampled_from(["add", "ablate"]), st.just("last:1"))
+_TERMS = st.builds(KeptTerm, _WORDS, st.just("v"), st.floats(-9, 9), st.sampled_from(["add", "ablate"]), st.just("last:1"))
 _NUMBERS = st.none() | st.floats(0, 1e9)
 _COMPLETIONS = st.builds(
     Completion, _WORDS, _WORDS, st.just((1, 2)), st.integers(0, 9), st.integers(0, 9), st.just((0.5,)), _NUMBERS, _NUMBERS,
@@ -64,7 +65,7 @@ def test_a_file_that_is_no_conversation_is_told_in_one_line(tmp_path: Path, text
 
 def test_escape_sequences_in_a_file_reach_nobody(tmp_path: Path) -> None:
     conversations = Conversations(tmp_path)
-    conversations.save("x", [Turn("a\x1b[2Jb", (Term("i", "n\x1b]0;t\x07", 1.0),), {STEERED: Completion("c\x9bd")})])
+    conversations.save("x", [Turn("a\x1b[2Jb", (KeptTerm("i", "n\x1b]0;t\x07", 1.0),), {STEERED: Completion("c\x9bd")})])
     (turn,) = conversations.load("x")
     assert "\x1b" not in turn.message + turn.steering[0].name
     assert turn.completions[STEERED].text == "cd"
