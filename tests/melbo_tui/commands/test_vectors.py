@@ -113,7 +113,7 @@ def test_an_import_is_held_against_the_model_it_names(run: CommandLine, library:
     assert library.find("theirs-01").origin.model.n_blocks == 6
     code, _, err = run("import", str(path), "--block", "5", "--model", "owner/elsewhere", "--name", "far")
     assert code == 0
-    assert "nothing is known here of owner/elsewhere" in err
+    assert "owner/elsewhere is unknown here" in err
 
 
 @pytest.mark.parametrize(
