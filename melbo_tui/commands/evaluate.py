@@ -113,7 +113,7 @@ def _asked(args: argparse.Namespace, origins: Sequence[Origin]) -> tuple[tuple[P
 
 def show(id: str, report: Report, rows: int = _ROWS) -> None:
     """The report's tables, the first `rows` of each, and what they come to."""
-    say(f"{report.metric} on {report.model}" + ("" if report.complete else " (stopped before its end)"))
+    say(f"{report.metric} on {report.model}" + ("" if report.complete else " (stopped early)"))
     say(f"prompts: {report.asked}")
     for one in report.tables:
         say(f"\n{one.title}")

@@ -85,7 +85,7 @@ def main() -> None:
     terminal.press(b"\x1bOP")
     terminal.wait_for(b"New run")
     terminal.press(b"\t\t")
-    terminal.wait_for(b"whose output the vector")
+    terminal.wait_for(b"The block (layer)")
     terminal.press(b"\r")
     terminal.wait_for(b"step 1 of")
     terminal.press(b"\x1bOR")

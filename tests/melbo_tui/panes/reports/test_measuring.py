@@ -89,7 +89,7 @@ async def test_it_is_stopped_by_x_or_goes_on_unseen(stocked: Library) -> None:
         await pilot.press("x")
         assert engine.cancelled == [task]
         engine.tell(TaskEnded(task, "cancelled"))
-        await until(pilot, lambda: "stopped before its end" in screen_text(app))
+        await until(pilot, lambda: "stopped early" in screen_text(app))
         await pilot.press("escape")
         again = await _asked(pilot, engine, "kl", "Why?")
         await pilot.press("f1")

@@ -215,7 +215,7 @@ async def test_ten_thousand_rows_cost_no_more_than_a_screenful(library: Library)
         await pilot.press("end", "home", "pagedown")
         app.query_one("#filter", Input).value = "v-77"
         await pilot.pause()
-        assert "111 found" in screen_text(app)
+        assert "111 in all" in screen_text(app)
         assert time.perf_counter() - began < 5, "a table that draws every row takes minutes"
 
 
