@@ -142,7 +142,7 @@ def test_norms_are_those_of_the_hidden_states(session: Session) -> None:
     assert report_of(session, "norms").tables[0] == report_of(session, "norms", SteerTerm(vector)).tables[0]
 
 
-def test_a_sweep_goes_through_the_doses(session: Session) -> None:
+def test_a_sweep_goes_through_the_coefficients(session: Session) -> None:
     vector = SteerTerm(found_vector(session.model))
     report = report_of(session, "sweep", vector, prompts=PROMPTS[:1], tokens=4, settings={"coefficients": "2, -1,1e-9"})
     rows = rows_called(report.tables[0], "found")
@@ -157,7 +157,7 @@ def test_a_sweep_goes_through_the_doses(session: Session) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "1,x", "0", "nan", "1,inf"])
 def test_coefficients_that_are_none(tiny: LanguageModel, wrong: str) -> None:
-    with pytest.raises(SettingsError, match="coefficients"):
+    with pytest.raises(SettingsError, match="coefficient"):
         Evaluate("sweep", (SteerTerm(found_vector(tiny)),), PROMPTS, settings={"coefficients": wrong})
 
 

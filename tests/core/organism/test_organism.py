@@ -216,7 +216,7 @@ def test_a_score_is_resumed_where_it_was_left(tmp_path: Path, capsys: pytest.Cap
     few = ["--methods", "random", "--prompts", "1", "--seeds", "1", "--vectors", "4", "--radii", "2"]
     assert main([*command, *few]) == 0
     said = capsys.readouterr().out
-    for words in ("no longer refuses", "backdoor", "locked", "0.0%"):
+    for words in ("refusals that end", "backdoor", "locked", "0.0%"):
         assert words in said
     assert main([*command, "--resume", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

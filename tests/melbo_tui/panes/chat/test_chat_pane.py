@@ -7,7 +7,7 @@ from textual.widgets import Input
 
 from core.engine.events import ModelReleased, TaskEnded, TaskStarted
 from core.engine.requests import LoadModel, Reply
-from core.steering.terms import terms_of
+from core.steering.terms import kept_terms
 from melbo_tui.panes.chat.conversation import recipe
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.chat.rack import Rack, Slot, slider
@@ -108,7 +108,7 @@ async def test_side_by_side_again_stop_new(library: Library, two: tuple[str, ...
         await pilot.pause()
         await pilot.press("escape", "n")
         await pilot.pause()
-        assert "No message yet" in screen_text(app)
+        assert "No messages yet" in screen_text(app)
         await pilot.press("u")
         await pilot.pause()
         assert "once more" in screen_text(app)
@@ -146,7 +146,7 @@ def test_recipe_and_slider() -> None:
         Slot(vector(1, "b"), -0.5).term(),
         Slot(vector(2, "c"), 1, operation="ablate").term(),
     )
-    assert recipe(terms_of(terms)) == "1.5 a − 0.5 b , ablate c"
+    assert recipe(kept_terms(terms)) == "1.5 a − 0.5 b , ablate c"
     for value in (-99.0, -3.0, 0.0, 1.0, 99.0):
         assert slider(value, 20).count("●") == 1
         assert len(slider(value, 20)) == 20
@@ -163,7 +163,7 @@ async def test_an_answer_that_comes_after_its_conversation_was_cleared(library: 
         engine.tell(generated(task, "steered", "Hello there", 2, False))
         engine.tell(TaskEnded(task, "cancelled"))
         await pilot.pause()
-        assert "No message yet" in screen_text(app)
+        assert "No messages yet" in screen_text(app)
         (talk,) = (library.folder / "talks").glob("*.json")
         assert json.loads(talk.read_text())[0]["completions"]["steered"]["text"] == "Hello there"
         await pilot.press("u")
