@@ -22,7 +22,7 @@ class Look:
     loss: Tensor
 
 
-class Goal:
+class BaseEffectLoss:
     """What the base vector does at the target, and how far others are from doing the same.
 
     `match` tokens compares the change at every seen token, mean their mean, as the published code does.
