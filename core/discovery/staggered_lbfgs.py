@@ -69,7 +69,7 @@ class Staggered(Optimisation):
         first = self.first + len(self.ready)
         step = Step(first, 0, self.steps, shares, gradient.norm(dim=-1), norm, tuple(self.at.tolist()))
         self.losses[torch.arange(len(self.at)), self.at] = look.loss
-        self.theta = self._projected(self.memory.step(self.theta, look.lowered, gradient))
+        self.theta = self._projected(self.memory.step(self.theta, look.penalised, gradient))
         self.at = self.at + 1
         self.clock += 1
         while len(self.at) and int(self.at[0]) == self.steps:
@@ -126,8 +126,8 @@ class Staggered(Optimisation):
         """The oldest row ends: where the last step led is not known yet, and if it was too far, it goes back."""
         ends = torch.cat([self.theta[:1], self._projected(self.memory.best[:1])])
         halves = self.job.problem.measured(self.base_effect.loss(squared=True), ends)
-        lowered = self.base_effect.lowered(halves, ends, self.settings.penalty)
-        best = int(lowered[1] < lowered[0])
+        penalised = self.base_effect.penalised(halves, ends, self.settings.penalty)
+        best = int(penalised[1] < penalised[0])
         vector, loss = ends[best][None], (2 * halves[:, best]).sqrt().sum()[None]
         if float(vector.norm()) < self.least_norm:  # what is left is no vector any more, and is told so
             vector, loss = torch.zeros_like(vector), self.base_effect.size[None]

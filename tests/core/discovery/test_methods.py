@@ -98,8 +98,8 @@ def test_where_one_optimizer_of_a_penalised_family_ends_the_other_stays(tiny: La
     ended = _found(ortho.find(Job(problem, _draws(1), ortho.Settings(60, 1, norm_penalty=0.2), tiny, base=base))).vectors
     adam = ortho.Settings(200, 1, "adam", 0.002, norm_penalty=0.2, start_norm=None)
     stayed = _found(ortho.find(Job(problem, ended, adam, tiny, base=base))).vectors
-    lowered = BaseEffectLoss(problem, base, "tokens").look(torch.cat([ended, stayed]), 0.2).lowered
-    torch.testing.assert_close(lowered[1], lowered[0], rtol=0.05, atol=0)
+    penalised = BaseEffectLoss(problem, base, "tokens").look(torch.cat([ended, stayed]), 0.2).penalised
+    torch.testing.assert_close(penalised[1], penalised[0], rtol=0.05, atol=0)
     torch.testing.assert_close(stayed.norm(), ended.norm(), rtol=0.05, atol=0)
 
 
