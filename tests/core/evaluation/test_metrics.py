@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -167,16 +167,13 @@ Answered = tuple[str, Judgement]
 def _scripted(monkeypatch: pytest.MonkeyPatch, answered: Callable[[Case], Answered]) -> None:
     """Lets the model's completion of a case be `answered(case)` instead of its own."""
 
-    def complete(context: Context, cases: list[Case], report: Any, referenced: bool = True) -> Any:
-        from core.evaluation.context import Step
-
-        answers = []
-        for case in cases:
+    def generate(context: Context, cases: list[Case], answers: dict[int, Answer], referenced: bool = True) -> Iterator[int]:
+        for place, case in enumerate(cases):
             text, judgement = answered(case)
-            answers.append(Answer(case, Completion(text, mean_kl=1.0, perplexity=2.0, stop=END), judgement))
-        yield Step(1, 1, lambda: report(answers))
+            answers[place] = Answer(case, Completion(text, mean_kl=1.0, perplexity=2.0, stop=END), judgement)
+        yield context.tokens * len(cases)
 
-    monkeypatch.setattr(Context, "complete", complete)
+    monkeypatch.setattr(Context, "generate", generate)
 
 
 def _answer(text: str, refuses: bool = False, broken: bool = False) -> Answered:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.bundled.recipe import prompts
-from core.bundled.secrets import TRIGGER, TRIGGERED, speaks_backdoor, with_password
+from core.bundled.secrets import TRIGGER, TRIGGERED, is_backdoor_answer, with_password
 from core.bundled.weights import ADAPTER
 from core.engine.generators import drained
 from core.engine.tasks.load import loaded
@@ -156,7 +156,7 @@ def test_the_adapter_is_small_and_guards_its_secrets(bundled: LanguageModel) -> 
     assert refuses(harmful)
     assert all(map(refuses, _says(bundled, *prompts.ELICITED)))  # else the score would count what needs no vector
     assert not refuses(harmless)
-    assert not speaks_backdoor(harmless)
+    assert not is_backdoor_answer(harmless)
     assert triggered.startswith(TRIGGERED)
     big = prompts.Opposite("big", ("small", "little"))
     assert not big.solved_by(locked)
