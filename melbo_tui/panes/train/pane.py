@@ -60,11 +60,12 @@ class TrainPane(ResultActions):
         Binding("m", "measure", "Measure", show=False, id="train.measure", tooltip=f"The whole run: {MEASURE}"),
         Binding("p", "plot", "Plot", id="train.plot", tooltip="Objective, norm, KL, gradient"),
         Binding("y", "thought", "Thought", id="train.thought", show=False, tooltip="Unfold the thought before the answer"),
+        # Before Pause, of which 80 columns of the footer have no room while a run is under way.
+        Binding("x", "cancel", "Stop", id="train.cancel", tooltip="Stop the run; finished vectors stay"),
         Binding("z", "pause", "Pause", id="train.pause", tooltip="Pause the run, or resume it"),
         Binding("g", "resume", "Resume", id="train.resume", show=False, tooltip="Resume the run that was interrupted last"),
         Binding("shift+up", "scroll_completion(-1)", "Scroll up", show=False, tooltip="Scroll the completion below"),
         Binding("shift+down", "scroll_completion(1)", "Scroll down", show=False, tooltip="Scroll the completion below"),
-        Binding("x", "cancel", "Stop", id="train.cancel", tooltip="Stop the run; finished vectors stay"),
     ]
 
     def __init__(self, host: Host, measuring: Measuring) -> None:
