@@ -252,7 +252,7 @@ async def test_a_run_is_measured_where_it_was_found(library: Library) -> None:
 
 
 async def test_a_row_s_vector_is_kept_and_taken_to_the_chat(stocked: Library) -> None:
-    (entry,) = stocked.called("bomb-02")
+    (entry,) = stocked.meant("bomb-02")
     stocked.keep([entry.id], False)
     table = Table("By vector", (Column("vector"), Column("KL", ".2f")), (("random 1", 0.1), ("bomb-02", 2.0)))
     Reports(stocked.folder).save(
