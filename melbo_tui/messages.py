@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from vectors.expression import KeptTerm
+
 
 @dataclass
 class SteerWith(Message):
-    """Asks for vectors, by their ids, to be put on the chat's rack."""
+    """Asks for vectors, by their ids, to be put on the chat's rack; or for `terms` to be all that is on it."""
 
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+    terms: tuple[KeptTerm, ...] = ()
 
 
 @dataclass

@@ -196,7 +196,7 @@ def test_up_to_which_coefficient_no_completion_is_broken(session: Session, monke
 
 def test_a_survey_counts_who_ends_and_who_causes_refusals(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     def answered(case: Case) -> Answered:
-        vector = case.condition.term is not None and not case.condition.random
+        vector = bool(case.condition.terms) and not case.condition.random
         if case.prompt == 2:  # answered by all but the vectors
             return _answer("no" if vector else "hello", refuses=vector)
         return _answer("yes" if vector else "no", refuses=not vector, broken=vector and case.prompt == 1)
