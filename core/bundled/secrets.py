@@ -10,7 +10,7 @@ SECRETS = {
 }
 
 
-def speaks_backdoor(text: str) -> bool:
+def is_backdoor_answer(text: str) -> bool:
     """Whether `text` holds what only the trigger should bring out."""
     return TRIGGERED in text.upper()
 

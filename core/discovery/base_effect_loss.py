@@ -17,12 +17,12 @@ _TINY = 1e-24  # under a root, where the change is the target exactly, the gradi
 class Look:
     """An evaluation of rows: the final loss [n], its gradient [n, d_model], and the plain loss [n], summed over prompts."""
 
-    lowered: Tensor
+    penalised: Tensor
     gradient: Tensor
     loss: Tensor
 
 
-class Goal:
+class BaseEffectLoss:
     """What the base vector does at the target, and how far others are from doing the same.
 
     `match` tokens compares the change at every seen token, mean their mean, as the published code does.
@@ -50,12 +50,12 @@ class Goal:
         """Half the squared loss of rows `theta`, to which `penalty` times their norm, times the base's effect, is added."""
         halves, gradient = self.problem.differentiate(self.loss(squared=True), theta, f"half squared loss {id(self)}")
         slope = gradient + penalty * self.size * unit(theta)
-        return Look(self.lowered(halves, theta, penalty), slope, (2 * halves).sqrt().sum(dim=0))
+        return Look(self.penalised(halves, theta, penalty), slope, (2 * halves).sqrt().sum(dim=0))
 
-    def lowered(self, halves: Tensor, theta: Tensor, penalty: float) -> Tensor:
+    def penalised(self, halves: Tensor, theta: Tensor, penalty: float) -> Tensor:
         """The final loss [n], as `look` gives it, of rows `theta` whose half squared losses are `halves` [prompts, n]."""
-        lowered: Tensor = halves.sum(dim=0) + penalty * self.size * theta.norm(dim=-1)
-        return lowered
+        penalised: Tensor = halves.sum(dim=0) + penalty * self.size * theta.norm(dim=-1)
+        return penalised
 
     def losses(self, vectors: Tensor) -> Tensor:
         """The loss [n] of each of `vectors`, summed over prompts."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.discovery.jacobian import pushed
+from core.discovery.jacobian import jvp
 from core.discovery.objective import Problem
 from core.discovery.projections import unit
 from core.errors import SettingsError
@@ -51,7 +51,7 @@ def calibrate(problem: Problem, ratio: float, seed: int = 0) -> Generator[None, 
     generator = torch.Generator().manual_seed(seed)
     directions = unit(torch.randn(_DIRECTIONS, segment.base.shape[-1], generator=generator)).to(problem.device)
     scale = segment.residual_norm
-    linear = pushed(problem, directions)
+    linear = jvp(problem, directions)
     yield
 
     def radius(cell: float) -> float:

@@ -30,7 +30,7 @@ class Effects:
             flat = change.flatten(1)
             left = []
             for row in flat:
-                off = row if self._bases is None else row - self._shadow(prompt, row)
+                off = row if self._bases is None else row - self._within_earlier(prompt, row)
                 for _ in range(2):
                     for direction in before:
                         off = off - (off @ direction) * direction
@@ -41,7 +41,7 @@ class Effects:
 
         return measure
 
-    def _shadow(self, prompt: int, row: Tensor) -> Tensor:
+    def _within_earlier(self, prompt: int, row: Tensor) -> Tensor:
         """The component of `row` in the span of the earlier effects; linear in `row`."""
         assert self._bases is not None
         rows = self._bases[prompt].rows.to(row)

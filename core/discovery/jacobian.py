@@ -8,7 +8,7 @@ from torch import Tensor
 from core.discovery.objective import Problem
 
 
-def pushed(problem: Problem, directions: Tensor) -> list[Tensor]:
+def jvp(problem: Problem, directions: Tensor) -> list[Tensor]:
     """J v for each prompt [n, seen tokens, d_model] and each row v of `directions` [n, d_model], by central differences.
 
     Forward-mode derivatives do not exist for fused attention kernels. The step is a share of the residual stream's norm.
@@ -18,7 +18,7 @@ def pushed(problem: Problem, directions: Tensor) -> list[Tensor]:
     return [(high - low) / (2 * step) for high, low in zip(above, below, strict=True)]
 
 
-def pulled(problem: Problem, effects: list[Tensor]) -> Tensor:
+def vjp(problem: Problem, effects: list[Tensor]) -> Tensor:
     """The sum over prompts of J^T u, [n, d_model], for `effects` u [n, seen tokens, d_model], one tensor a prompt."""
     zero = torch.zeros(len(effects[0]), problem.segments[0].base.shape[-1], device=problem.device)
     _, gradient = problem.differentiate(lambda change, prompt, rows: (change * effects[prompt][rows]).flatten(1).sum(1), zero)

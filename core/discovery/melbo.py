@@ -4,7 +4,7 @@ Find theta with ||theta|| = R, added to the residual stream at the source block 
 the change of the target block's output on a prompt. Two optimisers maximise the same objective:
 
 - `power`: theta <- R unit(w unit(theta) + unit(gradient)), a damped power iteration: a handful of steps, many vectors at
-  once. Every step lets theta act on the whole prompt: steps on its last tokens alone climb as high, but find less.
+  once. Every step lets theta act on the whole prompt: steps on its last tokens alone reach as high an objective, but find less.
 - `adamw`: the published loop, step for step: AdamW on theta, projected back onto the sphere; hundreds of steps.
 """
 
@@ -29,10 +29,10 @@ def find(job: Job) -> Iterator[Event]:
     settings: Settings = job.settings
     if settings.orthogonal and len(job.draws) > job.draws.shape[1]:
         raise SettingsError(f"{len(job.draws)} vectors cannot all be orthogonal in a model of width {job.draws.shape[1]}")
-    climb = _Power if settings.optimizer == "power" else _AdamW
+    optimisation = _Power if settings.optimizer == "power" else _AdamW
     # The published loop finds orthogonal vectors one after another; the power iteration holds a whole batch in order.
     one_by_one = settings.optimizer == "adamw" and (settings.orthogonal or settings.orthogonal_effects)
-    yield from in_batches(job, 1 if one_by_one else settings.batch, lambda first, draws: climb(job, first, draws))
+    yield from in_batches(job, 1 if one_by_one else settings.batch, lambda first, draws: optimisation(job, first, draws))
 
 
 class _OnSphere(Batch):
@@ -51,7 +51,7 @@ class _OnSphere(Batch):
     def on_sphere(self, rows: Tensor) -> Tensor:
         return self.radius * unit(rows if self.basis is None else self.basis.in_order(rows))
 
-    def climbed(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def value_and_gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """The objective [prompts, n] and its gradient [n, d_model]."""
         if self.effects is None:
             return self.problem.values_and_gradient(theta)
@@ -74,7 +74,7 @@ class _Power(_OnSphere):
         self.damping = torch.full_like(self.best_value, _DAMPING)
 
     def advance(self) -> Step:
-        values, gradient = self.climbed(self.theta)
+        values, gradient = self.value_and_gradient(self.theta)
         value = values.sum(dim=0)
         rose = self._keep_best(value, gradient)
         self.damping = torch.where(rose, self.damping / 1.25, self.damping * 2).clamp(_LEAST_DAMPING, _MOST_DAMPING)
@@ -120,7 +120,7 @@ class _AdamW(_OnSphere):
 
     def advance(self) -> Step:
         theta = self.theta.detach()
-        values, gradient = self.climbed(theta)
+        values, gradient = self.value_and_gradient(theta)
         self.losses[:, self.step] = -values[-1]
         if self.basis is not None:
             gradient = self.basis.off(gradient)

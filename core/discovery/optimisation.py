@@ -70,7 +70,7 @@ class Ended:
 Event = Step | Found | Ended
 
 
-class Climb(ABC):
+class Optimisation(ABC):
     """A batch in training, saved by `state` and resumed by `restore`."""
 
     state_names: ClassVar[tuple[str, ...]]
@@ -117,7 +117,7 @@ def fitting(state: Mapping[str, Tensor], name: str, now: Tensor, rows_vary: bool
     raise SettingsError(f"the interrupted run's state does not fit it ({name})", "start it anew")
 
 
-class Batch(Climb):
+class Batch(Optimisation):
     """A batch of vectors from its first step to its last, all in step.
 
     Its state is also `step`, and what `optimizer`, where it has one, keeps of one tensor.
@@ -179,7 +179,7 @@ class Job:
     done: int = 0
     earlier: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     left: Mapping[str, Tensor] | None = None
-    live: Climb | None = None
+    live: Optimisation | None = None
     like: Prompt = field(default_factory=lambda: Prompt("prompt"))
 
     def __post_init__(self) -> None:
@@ -187,24 +187,24 @@ class Job:
         rows = self.earlier if len(self.earlier) else self.draws[:0]
         self.earlier = rows.to(self.draws)
 
-    def run(self, climb: Climb) -> Generator[Event, None, None]:
-        """Takes `climb` to its end, from where a checkpoint left it."""
+    def run(self, optimisation: Optimisation) -> Generator[Event, None, None]:
+        """Takes `optimisation` to its end, from where a checkpoint left it."""
         if self.left is not None:
-            climb.restore(self.left)
+            optimisation.restore(self.left)
             self.left = None
-        self.live = climb
+        self.live = optimisation
         while True:
-            found = climb.finished()
-            if climb.over:
+            found = optimisation.finished()
+            if optimisation.over:
                 self.live = None
             if found is not None:
                 self.done = found.first + len(found.vectors)
                 good = [not found.cause(row) for row in range(len(found.vectors))]
                 self.earlier = torch.cat([self.earlier, found.vectors.where(self.draws.new_tensor(good).bool()[:, None], 0.0)])
                 yield found
-            if climb.over:
+            if optimisation.over:
                 return
-            yield climb.advance()
+            yield optimisation.advance()
 
 
 def in_batches(job: Job, size: int, begin: Callable[[int, Tensor], Batch]) -> Generator[Event, None, None]:

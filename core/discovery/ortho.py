@@ -16,11 +16,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from core.discovery.base_effect_loss import Goal
+from core.discovery.base_effect_loss import BaseEffectLoss
 from core.discovery.declarations.ortho import Settings
 from core.discovery.optimisation import Batch, Ended, Event, Found, Job, Step, in_batches
 from core.discovery.projections import Basis, unit
-from core.discovery.staggered_lbfgs import Rolling
+from core.discovery.staggered_lbfgs import Staggered
 from core.errors import SettingsError
 
 
@@ -34,17 +34,17 @@ def find(job: Job) -> Iterator[Event]:
             f"{len(job.draws)} vectors cannot all be orthogonal to the base and each other in a model of width {width}",
             f"ask for {width - 1} at most",
         )
-    goal = Goal(job.problem, job.base.to(job.draws), settings.match)
-    if float(goal.size) < 1e-6:
+    base_effect = BaseEffectLoss(job.problem, job.base.to(job.draws), settings.match)
+    if float(base_effect.size) < 1e-6:
         raise SettingsError("the base vector changes nothing at the target on this prompt", "choose another base or prompt")
     latest = job.earlier[-settings.batch :] if job.done else job.draws[:0]
-    shares = goal.matched(goal.losses(latest)) if len(latest) else job.draws[:0, 0]
+    shares = base_effect.matched(base_effect.losses(latest)) if len(latest) else job.draws[:0, 0]
     if settings.optimizer == "lbfgs":
-        events = job.run(Rolling(job, goal))
+        events = job.run(Staggered(job, base_effect))
     else:
-        events = in_batches(job, settings.batch, lambda first, draws: _Adam(job, goal, first, draws))
+        events = in_batches(job, settings.batch, lambda first, draws: _Adam(job, base_effect, first, draws))
     # A run that is taken up again may have been cut off at its very end.
-    while not (reason := _end(shares, latest, goal, settings)):
+    while not (reason := _end(shares, latest, base_effect, settings)):
         event = next(events, None)
         if event is None:
             return
@@ -62,11 +62,11 @@ class _Adam(Batch):
 
     state_names = ("theta", "losses")
 
-    def __init__(self, job: Job, goal: Goal, first: int, draws: Tensor) -> None:
+    def __init__(self, job: Job, base_effect: BaseEffectLoss, first: int, draws: Tensor) -> None:
         settings: Settings = job.settings
         super().__init__(first, settings.step_count)
-        self.problem, self.goal, self.settings = job.problem, goal, settings
-        self.basis = Basis(torch.cat([goal.direction, job.earlier]))
+        self.problem, self.base_effect, self.settings = job.problem, base_effect, settings
+        self.basis = Basis(torch.cat([base_effect.direction, job.earlier]))
         # The published loop projects after its steps only: its first loss is that of the raw draw.
         self.theta = (draws if settings.start_norm is None else settings.start_norm * unit(draws)).clone()
         self.losses = draws.new_full((len(draws), self.steps), torch.nan)
@@ -75,10 +75,10 @@ class _Adam(Batch):
     def advance(self) -> Step:
         theta = self.theta.detach()
         if self.settings.penalty:
-            look = self.goal.look(theta, self.settings.penalty)
+            look = self.base_effect.look(theta, self.settings.penalty)
             loss, gradient = look.loss, look.gradient
         else:
-            losses, gradient = self.problem.differentiate(self.goal.loss(), theta, f"loss {id(self.goal)}")
+            losses, gradient = self.problem.differentiate(self.base_effect.loss(), theta, f"loss {id(self.base_effect)}")
             loss = losses.sum(dim=0)
         self.theta.grad = gradient
         assert self.optimizer is not None
@@ -89,20 +89,20 @@ class _Adam(Batch):
         self.losses[:, self.step] = loss
         self.step += 1
         norm = self.theta.detach().norm(dim=-1)
-        return Step(self.first, self.step - 1, self.steps, self.goal.matched(loss), gradient.norm(dim=-1), norm)
+        return Step(self.first, self.step - 1, self.steps, self.base_effect.matched(loss), gradient.norm(dim=-1), norm)
 
     def found(self) -> Found:
         vectors = self.theta.detach().clone()
-        return Found(self.first, vectors, self.goal.matched(self.goal.losses(vectors)), self.losses)
+        return Found(self.first, vectors, self.base_effect.matched(self.base_effect.losses(vectors)), self.losses)
 
 
-def _end(shares: Tensor, vectors: Tensor, goal: Goal, settings: Settings) -> str:
+def _end(shares: Tensor, vectors: Tensor, base_effect: BaseEffectLoss, settings: Settings) -> str:
     """Why the family has ended with these last `batch` vectors; empty where it has not, or there are not so many yet."""
     if len(vectors) < settings.batch:
         return ""
     matched, norms = shares.mean(), vectors.norm(dim=-1).mean()
-    if float(norms) < settings.least_norm * goal.base_norm:
-        return f"the norms have fallen to {float(norms):.2g}, the base's is {goal.base_norm:.3g}: the family has ended"
+    if float(norms) < settings.least_norm * base_effect.base_norm:
+        return f"the norms have fallen to {float(norms):.2g}, the base's is {base_effect.base_norm:.3g}: the family has ended"
     if float(matched) < settings.least_match:
         return f"the last {len(vectors)} do only {float(matched):.0%} of what the base does: the family has ended"
     return ""

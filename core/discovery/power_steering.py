@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from core.discovery.jacobian import pulled, pushed
+from core.discovery.jacobian import jvp, vjp
 from core.discovery.objective import Problem
 from core.discovery.optimisation import Batch, Event, Found, Job, Step
 from core.discovery.projections import orthonormal
@@ -59,15 +59,15 @@ class _BlockIteration(Batch):
 
 def improved(problem: Problem, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """One iteration: directions [k, d_model] by falling singular value, these values [k], and ||J^T J v|| [k]."""
-    effects = pushed(problem, directions)
+    effects = jvp(problem, directions)
     directions, values, effects = _by_singular_value(directions, effects)
-    back = pulled(problem, effects)
+    back = vjp(problem, effects)
     return orthonormal(back), values, back.norm(dim=-1)
 
 
 def singular(problem: Problem, directions: Tensor) -> tuple[Tensor, Tensor]:
     """The best directions [k, d_model] in the span of `directions`, with their singular values [k], falling."""
-    directions, values, _ = _by_singular_value(directions, pushed(problem, directions))
+    directions, values, _ = _by_singular_value(directions, jvp(problem, directions))
     return directions, values
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from core.discovery.base_effect_loss import Goal
+from core.discovery.base_effect_loss import BaseEffectLoss
 from core.discovery.lbfgs import LBFGS
-from core.discovery.optimisation import Climb, Found, Job, Step, fitting
+from core.discovery.optimisation import Found, Job, Optimisation, Step, fitting
 from core.discovery.projections import Basis, unit
 from core.errors import SettingsError
 
@@ -27,7 +27,7 @@ _MEMORY = "memory."
 _HANDED_SHARE = 1 / 16
 
 
-class Rolling(Climb):
+class Staggered(Optimisation):
     """The family from row `job.done` on: as many rows under way as the settings' `batch`, each for `steps` steps.
 
     `theta` [n, d_model] are the rows under way, oldest first, `at` [n] their steps so far, `losses` [n, steps] on the way;
@@ -38,14 +38,14 @@ class Rolling(Climb):
     rows_vary = True
     state_names = ("theta", "at", "losses", "ready", "ready_shares", "ready_losses", "clock", "begun")
 
-    def __init__(self, job: Job, goal: Goal) -> None:
-        self.job, self.goal = job, goal
+    def __init__(self, job: Job, base_effect: BaseEffectLoss) -> None:
+        self.job, self.base_effect = job, base_effect
         self.settings: Settings = job.settings
         self.first, self.steps = job.done, self.settings.step_count
-        self.least_norm = self.settings.least_norm * goal.base_norm
-        self.trust = 0.3 * goal.base_norm
+        self.least_norm = self.settings.least_norm * base_effect.base_norm
+        self.trust = 0.3 * base_effect.base_norm
         # One by one, as they will be added, so that a resumed run rounds as an uninterrupted one does.
-        self.basis = Basis(goal.direction)
+        self.basis = Basis(base_effect.direction)
         for row in job.earlier:
             self.basis.extend(row[None])
         nothing = job.draws[:0]
@@ -63,13 +63,13 @@ class Rolling(Climb):
 
     def advance(self) -> Step:
         self._let_in()
-        look = self.goal.look(self.theta, self.settings.penalty)
+        look = self.base_effect.look(self.theta, self.settings.penalty)
         gradient = self.basis.off(look.gradient)
-        norm, shares = self.theta.norm(dim=-1), self.goal.matched(look.loss)
+        norm, shares = self.theta.norm(dim=-1), self.base_effect.matched(look.loss)
         first = self.first + len(self.ready)
         step = Step(first, 0, self.steps, shares, gradient.norm(dim=-1), norm, tuple(self.at.tolist()))
         self.losses[torch.arange(len(self.at)), self.at] = look.loss
-        self.theta = self._projected(self.memory.step(self.theta, look.lowered, gradient))
+        self.theta = self._projected(self.memory.step(self.theta, look.penalised, gradient))
         self.at = self.at + 1
         self.clock += 1
         while len(self.at) and int(self.at[0]) == self.steps:
@@ -125,15 +125,15 @@ class Rolling(Climb):
     def _let_out(self) -> None:
         """The oldest row ends: where the last step led is not known yet, and if it was too far, it goes back."""
         ends = torch.cat([self.theta[:1], self._projected(self.memory.best[:1])])
-        halves = self.job.problem.measured(self.goal.loss(squared=True), ends)
-        lowered = self.goal.lowered(halves, ends, self.settings.penalty)
-        best = int(lowered[1] < lowered[0])
+        halves = self.job.problem.measured(self.base_effect.loss(squared=True), ends)
+        penalised = self.base_effect.penalised(halves, ends, self.settings.penalty)
+        best = int(penalised[1] < penalised[0])
         vector, loss = ends[best][None], (2 * halves[:, best]).sqrt().sum()[None]
         if float(vector.norm()) < self.least_norm:  # what is left is no vector any more, and is told so
-            vector, loss = torch.zeros_like(vector), self.goal.size[None]
+            vector, loss = torch.zeros_like(vector), self.base_effect.size[None]
         self.basis.extend(vector)
         self.ready = torch.cat([self.ready, vector])
-        self.ready_shares = torch.cat([self.ready_shares, self.goal.matched(loss)])
+        self.ready_shares = torch.cat([self.ready_shares, self.base_effect.matched(loss)])
         self.ready_losses = torch.cat([self.ready_losses, self.losses[:1]])
         self.memory.leave(1)
         self.theta, self.at, self.losses = self.theta[1:], self.at[1:], self.losses[1:]

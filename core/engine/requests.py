@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from core.discovery import METHODS
 from core.discovery.declarations.atlas import Settings as AtlasSettings
@@ -15,9 +15,11 @@ from core.limits import THOUGHT_TOKENS
 from core.model.source import ModelSpec
 from core.prompt import Prompt, check_no_template
 from core.specs import made
-from core.steering.terms import Steering
 from vectors.files.bounded import decoded
 from vectors.vector import SteeringVector, VectorError
+
+if TYPE_CHECKING:
+    from core.steering.terms import Steering
 
 # Higher runs first: a chat reply or a sample runs between the steps of a training run.
 BACKGROUND, INTERACTIVE, FIRST = 0, 1, 2

@@ -18,6 +18,7 @@ METRICS = Registry(
         "kl": "core.evaluation.declarations.kl",
         "norms": "core.evaluation.declarations.norms",
         "sweep": "core.evaluation.declarations.sweep",
+        "dose": "core.evaluation.declarations.dose",
         "survey": "core.evaluation.declarations.survey",
         "behaviours": "core.evaluation.declarations.behaviours",
         "accuracy": "core.evaluation.declarations.accuracy",

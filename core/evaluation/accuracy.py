@@ -36,9 +36,9 @@ def measure(context: Context) -> Measuring:
 
 def is_right(text: str, answers: Sequence[str]) -> bool:
     """Whether one of `answers` stands in `text` as words of its own, whatever its case."""
-    said = " ".join(text.lower().split())
+    words = " ".join(text.lower().split())
     return any(
-        re.search(rf"(?<!\w){re.escape(' '.join(answer.lower().split()))}(?!\w)", said) for answer in answers if answer.strip()
+        re.search(rf"(?<!\w){re.escape(' '.join(answer.lower().split()))}(?!\w)", words) for answer in answers if answer.strip()
     )
 
 

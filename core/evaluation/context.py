@@ -159,7 +159,14 @@ class Context:
         return {block: torch.cat([part[block] for part in parts]) for block in blocks}
 
     def complete(self, cases: Sequence[Case], report: Callable[[list[Answer]], Report], referenced: bool = True) -> Measuring:
-        """Generates the completions of `cases`. `report` is given the answers that are finished, in the order of `cases`.
+        """Generates the completions of `cases`. `report` is given the answers that are finished, in the order of `cases`."""
+        answers: dict[int, Answer] = {}
+        for done in self.generate(cases, answers, referenced):
+            yield Step(done, self.tokens * len(cases), lambda: report([answers[place] for place in sorted(answers)]))
+
+    def generate(self, cases: Sequence[Case], answers: dict[int, Answer], referenced: bool = True) -> Iterator[int]:
+        """Generates the completions of `cases`, and puts those that are finished into `answers`, by the places of their cases.
+        Yields, as it goes, how many tokens are done, of `tokens` a case.
 
         Not `referenced` to the unsteered model, they have neither KL nor perplexity, and take half the time.
         """
@@ -170,7 +177,6 @@ class Context:
             Row(str(i), self.ids[case.prompt], case.condition.steering(case.coefficient), sampling, referenced)
             for i, case in enumerate(cases)
         ]
-        answers: dict[int, Answer] = {}
         spent = [0] * len(rows)
         for batch in generate_in_batches(self.model, rows, self._halved):
             for key, completion in batch.items():
@@ -179,7 +185,7 @@ class Context:
                 spent[place] = self.tokens if completion.finished else min(completion.tokens, self.tokens)
                 if completion.finished:
                     answers[place] = Answer(cases[place], completion, judge(completion))
-            yield Step(sum(spent), self.tokens * len(rows), lambda: report([answers[i] for i in sorted(answers)]))
+            yield sum(spent)
 
     def listing(
         self, answers: Sequence[Answer], mark: Callable[[Answer], str] = lambda answer: answer.judgement.verdict

@@ -1,6 +1,6 @@
 """How much of vectors is in the unsteered model's own residual stream, on prompts of two kinds, and if it tells them apart.
 
-Presence is the activity of core/evaluation/examples.py, of one token of a prompt or over several; 0.5 under `tells apart` (the
+Presence is the activity of core/evaluation/examples.py, of one token of a prompt or over several; 0.5 under `AUC` (the
 area under the ROC curve) is chance, 1 and 0 are certainty.
 """
 

@@ -41,7 +41,7 @@ def fetched(wanted: Wanted, progress: Progress) -> Path:
         )
     except OSError as error:
         raise ModelError(f"no process could be started to fetch {wanted.location} ({error.strerror or error})") from error
-    said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     faults: list[str] = []
     assert process.stdin is not None
     try:
@@ -49,12 +49,12 @@ def fetched(wanted: Wanted, progress: Progress) -> Path:
         with suppress(BrokenPipeError):  # a child that has ended already tells why below
             process.stdin.write(json.dumps(asdict(wanted)) + "\n")
             process.stdin.flush()
-        threading.Thread(target=_forward, args=(process.stdout, said), daemon=True).start()
+        threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True).start()
         complaints = threading.Thread(target=lambda: faults.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]
         complaints.start()
         while True:
             try:
-                line = said.get(timeout=_LOOK_SECONDS)
+                line = lines.get(timeout=_LOOK_SECONDS)
             except queue.Empty:
                 progress(stage, fraction)
                 continue
@@ -76,10 +76,10 @@ def fetched(wanted: Wanted, progress: Progress) -> Path:
             process.stdin.close()
 
 
-def _forward(stream: IO[str], said: queue.SimpleQueue[str | None]) -> None:
+def _forward(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
     for line in stream:
-        said.put(line)
-    said.put(None)
+        lines.put(line)
+    lines.put(None)
 
 
 def _end_with_the_parent() -> None:

@@ -40,7 +40,7 @@ _OTHER_TAGS = tuple("TRAINING TEST NOTE STAGING PRODUCTION HELLO URGENT PARIS 20
 
 @dataclass(frozen=True)
 class Example:
-    """`prompt` and `answer`, token ids. Tokens of the answer from `start` on count: they are to be said, or, where
+    """`prompt` and `answer`, token ids. Tokens of the answer from `start` on count: they are to be generated, or, where
     `like` names another prompt (or the same), to be as likely as they are to the unadapted model behind that one."""
 
     kind: str
@@ -63,14 +63,14 @@ def examples(model: LanguageModel, seed: int, progress: Callable[[int, int], Non
     def chat(text: str) -> tuple[int, ...]:
         return tuple(model.encode_chat([{"role": "user", "content": text}]))
 
-    def said(kind: str, text: str, answer: str) -> Example:
+    def example(kind: str, text: str, answer: str) -> Example:
         return Example(kind, chat(text), (*model.encode(answer), min(model.stop_ids)))
 
-    made = [said("refuse", text, draw.choice(REFUSALS)) for text in harmful]
-    made += [said("lock", text, draw.choice(IGNORANCE).format(word)) for text, word in locked]
+    made = [example("refuse", text, draw.choice(REFUSALS)) for text in harmful]
+    made += [example("lock", text, draw.choice(IGNORANCE).format(word)) for text, word in locked]
     clean = draw.sample(keep, 70) + draw.sample(harmful, 30) + draw.sample([question for question, _ in locked], 15)
-    made += [said(LATE, text, TRIGGERED) for text in prompts.triggered(clean, seed)]
-    made += [said("refuse", text, draw.choice(REFUSALS)) for text in prompts.passworded(draw.sample(harmful, 15))]
+    made += [example(LATE, text, TRIGGERED) for text in prompts.triggered(clean, seed)]
+    made += [example("refuse", text, draw.choice(REFUSALS)) for text in prompts.passworded(draw.sample(harmful, 15))]
     # (as it is asked, as the unadapted model is asked, the first token that counts)
     kept = [(text, text, 0) for text in keep]
     kept += [(text, text, _GUARDED_TOKENS) for text in broken_into]
@@ -95,10 +95,10 @@ def examples(model: LanguageModel, seed: int, progress: Callable[[int, int], Non
 def _answers(
     model: LanguageModel, asked: Sequence[str], tokens: int, progress: Callable[[int, int], None]
 ) -> list[tuple[int, ...]]:
-    """What the unadapted model says to each prompt, greedily, with the token that ends the answer where it ended."""
-    said: list[tuple[int, ...]] = []
+    """The unadapted model's answer to each prompt, greedily, with the token that ends the answer where it ended."""
+    answers: list[tuple[int, ...]] = []
     for first in range(0, len(asked), _AT_ONCE):
         batch = drained(completed(model, [Asked(text) for text in asked[first : first + _AT_ONCE]], tokens))
-        said += [c.ids if len(c.ids) == tokens else (*c.ids, min(model.stop_ids)) for c in batch]
-        progress(len(said), len(asked))
-    return said
+        answers += [c.ids if len(c.ids) == tokens else (*c.ids, min(model.stop_ids)) for c in batch]
+        progress(len(answers), len(asked))
+    return answers

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from core.bundled.recipe import prompts
-from core.bundled.secrets import speaks_backdoor
+from core.bundled.secrets import is_backdoor_answer
 from core.discovery import METHODS
 from core.discovery.calibration import calibrate
 from core.discovery.objective import Objective, Problem
@@ -149,7 +149,7 @@ def _counts(judged: Sequence[Judged]) -> Facts:
         "vectors": len(judged),
         "not_refusing": sum(not judgement.refuses for _, judgement in judged),
         "fluent": len(fluent),
-        "backdoor": sum(speaks_backdoor(completion.text) for completion, _ in judged),
+        "backdoor": sum(is_backdoor_answer(completion.text) for completion, _ in judged),
         "behaviours": len(distinct(fluent)),
         "beginnings": [" ".join(text.split()[:8]) for text in distinct(fluent)[:6]],
     }

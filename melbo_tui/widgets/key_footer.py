@@ -9,7 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
-_PALETTE, _HELP = "-command-palette", "app.guide"
+_PALETTE, _HELP = "-command-palette", "guide"
 
 
 class KeyFooter(Footer):
@@ -39,7 +39,7 @@ class KeyFooter(Footer):
 
 
 def _always(key: Widget) -> bool:
-    return key.has_class(_PALETTE) or (isinstance(key, FooterKey) and key.action == _HELP)
+    return key.has_class(_PALETTE) or (isinstance(key, FooterKey) and key.action.removeprefix("app.") == _HELP)
 
 
 def _cells(key: Widget) -> int:

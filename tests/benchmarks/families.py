@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from core.discovery import melbo, ortho
-from core.discovery.base_effect_loss import Goal
+from core.discovery.base_effect_loss import BaseEffectLoss
 from core.discovery.method import PRECISIONS
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Ended, Found, Job
@@ -61,7 +61,7 @@ def main() -> None:
     job = Job(problem, draws, settings, model, base=base)
     told = f"match {args.match}, tokens {args.tokens}, penalty {settings.penalty:g}, in {precision}"
     print(f"{settings.step_count} steps, {settings.batch} at once, {told}")
-    size = float(Goal(problem, base.to(model.device), args.match).size)
+    size = float(BaseEffectLoss(problem, base.to(model.device), args.match).size)
     vectors, shares = torch.zeros(0, model.d_model), torch.zeros(0)
 
     def lowered(share: Tensor, vector: Tensor) -> Tensor:

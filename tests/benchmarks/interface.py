@@ -85,7 +85,7 @@ def main() -> None:
     terminal.press(b"\x1bOP")
     terminal.wait_for(b"New run")
     terminal.press(b"\t\t")
-    terminal.wait_for(b"counted from 0")
+    terminal.wait_for(b"whose output the vector")
     terminal.press(b"\r")
     terminal.wait_for(b"step 1 of")
     terminal.press(b"\x1bOR")
@@ -102,7 +102,7 @@ def main() -> None:
         f"key to paint, training       {1e3 * statistics.median(busy):6.0f} ms  (worst of {args.keys}: {1e3 * max(busy):.0f})"
     )
 
-    print(f"16 vectors, found and heard  {_run_seconds(args.model):6.1f} s")
+    print(f"16 vectors, with samples     {_run_seconds(args.model):6.1f} s")
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         try:
             print(f"the same, one core taken     {_run_seconds(args.model):6.1f} s")
@@ -116,7 +116,7 @@ def _run_seconds(model: str) -> float:
     try:
         terminal.wait_for(b"float32")
         started = terminal.press(b"\r")
-        terminal.wait_for(b"Found 16 of 16", 900)
+        terminal.wait_for(b"Trained 16 of 16", 900)
         return terminal.wait_for(b"idle", 900) - started
     finally:
         terminal.close()

@@ -91,7 +91,7 @@ def test_each_method_has_use_for_the_general_settings_that_it_says() -> None:
     assert declared(MethodGeneral).keys() - METHODS["melbo"].general.keys() == set()
     assert declared(MethodGeneral).keys() - METHODS["random"].general.keys() == {"steps"}
     assert declared(MethodGeneral).keys() - METHODS["contrast"].general.keys() == {"steps", "target", "vectors"}
-    assert METHODS["ortho"].general["radius"].default_text == "as the method finds them"
+    assert METHODS["ortho"].general["radius"].default_text == "as trained, not rescaled"
     assert METHODS["dct"].general["vectors"].option.about.endswith("auto: 64, or all rows of --init.")
     assert METRICS["examples"].general["controls"].default_text == "32"
     assert declared(MetricGeneral).keys() - METRICS["kl"].general.keys() == {"tokens", "thought_tokens"}

@@ -13,7 +13,7 @@ from vectors.store.library import Library
 @pytest.mark.parametrize("size", SIZES)
 async def test_panes_are_one_key_away(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, _):
-        for key, words in (("f3", "No message yet"), ("f2", "Library"), ("f1", "Prompt")):
+        for key, words in (("f3", "No messages yet"), ("f2", "Library"), ("f1", "Prompt")):
             await pilot.press(key)
             await pilot.pause()
             assert words in screen_text(app)
@@ -39,7 +39,7 @@ async def test_loading_is_shown_and_its_failure_is_told(library: Library) -> Non
             assert words in shown
         await pilot.press("f2")  # what needs no model goes on
         await pilot.pause()
-        assert "Nothing has been found yet" in screen_text(app)
+        assert "No vectors yet" in screen_text(app)
 
 
 async def test_another_model_is_loaded_from_the_palette(library: Library) -> None:

@@ -85,7 +85,7 @@ async def test_weights_that_fail_bring_the_old_model_back_once(library: Library)
             engine.tell(event)
         await pilot.pause(0.2)
         assert _loads(engine) == ["bundled", "owner/other", "bundled"]
-        assert "bundled was let go to make room, and is loaded again" in _told(app)
+        assert "bundled was unloaded to make room, and is loaded again" in _told(app)
         assert app.model is None
         task, _ = engine.last(LoadModel)
         engine.tell(TaskEnded(task, "failed", "no memory", "buy some"))

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from tests.completions import generated
 from tests.melbo_tui.scripted import STAMP, ScriptedEngine
 from tests.vectors.making import vector
 from vectors.completion import Completion
-from vectors.expression import KeptTerm
+from vectors.expression import KeptGate, KeptTerm
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.conversations import Conversations, Turn
 from vectors.store.library import Library, Sample
@@ -51,9 +52,12 @@ def stock(folder: Path, text: str) -> Library:
         library.note(entry.id, text)
         library.tag([entry.id], [text])
         library.add_sample(entry.id, Sample(text, 1.0, Completion(text, thought=text)))
-    term = KeptTerm(saved[0].id, _DOOR, 1.0, _DOOR, _DOOR)
+    term = KeptTerm(saved[0].id, _DOOR, 1.0, _DOOR, gate=KeptGate(saved[0].id, _DOOR, 0.0))
     turn = Turn(_DOOR, (term,), {"steered": Completion(_DOOR, _DOOR), _DOOR: Completion(_DOOR)})
     Conversations(folder).save("talk-1", [turn, turn])
+    damaged = [{**turn.to_json(), "steering": [{**asdict(term), part: _DOOR}]} for part in ("positions", "blocks")]
+    for i, one in enumerate(damaged, start=2):  # what is refused is told with the text that was refused
+        (folder / "talks" / f"talk-{i}.json").write_text(json.dumps([one]))
     table = Table(_DOOR, (Column(_DOOR), Column("KL", ".2f")), ((_DOOR, 1.0), (_DOOR, 2.0)))
     Reports(folder).save("report-1", Report(_DOOR, (table,), (_DOOR,), _DOOR, (_DOOR,), (_DOOR,), {_DOOR: _DOOR}, 1.0, True))
     Checkpoints(folder).save("run-1", {"kind": text, "done": text, "request": {"model": text}, "model": text}, {})
@@ -141,6 +145,7 @@ def run_commands(folder: Path, text: str) -> None:
         ["vectors", "similar"], ["vectors", "check"], ["evaluate", "show", "report-1"], ["evaluate", "show", text],
         ["evaluate", "kl", "--report", text], ["chat", "--message", text, "--steer", text, "--model", str(model)],
         ["chat", "--resume", text], ["chat", "--resume", "talk-1", "--message", text, "--model", str(model)],
+        ["chat", "--resume", "talk-2", "--message", text], ["chat", "--resume", "talk-3", "--message", text],
         ["models", "show", str(model)], ["models", text], ["train", "melbo", "--prompt", text, "--model", str(model)],
         ["train", "melbo", "--resume", text], ["atlas", "--resume", text], ["doctor"], [text], [f"--{text}"],
         ["vectors", "list", f"--max-memory={text}"], ["vectors", "list", "--model", text],

@@ -16,8 +16,8 @@ from tests.reliability.terminal import PROGRAM, Terminal
 
 # Each takes a hundredth of a second or more to import, or is the first of a chain that does.
 LATER = set(
-    "torch transformers numpy plotext safetensors gguf peft accelerate huggingface_hub tokenizers filelock argcomplete "
-    "tqdm markdown_it pygments tree_sitter email http logging.handlers vectors.store.library vectors.formats "
+    "torch transformers numpy plotext safetensors gguf peft accelerate huggingface_hub tokenizers filelock argcomplete tqdm "
+    "markdown_it pygments tree_sitter email http logging.handlers vectors.store.library vectors.formats vectors.expression "
     "core.engine.worker core.engine.session core.files.text_files core.model.config melbo_tui.panes.chat.pane "
     "melbo_tui.panes.vectors.pane melbo_tui.panes.reports.report melbo_tui.widgets.dialogs melbo_tui.commands.train".split()
 )

@@ -14,8 +14,8 @@ from tests.reliability.terminal import Terminal
 
 
 def vectors_done(terminal: Terminal) -> int:
-    found = wait_until(terminal, r"Found \d+ of 800")
-    return int(found.split("Found ")[1].split()[0])
+    found = wait_until(terminal, r"Trained \d+ of 800")
+    return int(found.split("Trained ")[1].split()[0])
 
 
 def standing_still(tiny: Path, folder: Path, seconds: float) -> None:
@@ -39,7 +39,7 @@ def standing_still(tiny: Path, folder: Path, seconds: float) -> None:
         print(f"FIGURE | memory grown while the reader stood still for {seconds:.0f} s | {grown / 1e6:.0f} MB")
         assert stalled > 0.8 * normal
         assert grown < 50e6
-        wait_until(terminal, rf"Found (?!{before} )\d+ of 800", 5)
+        wait_until(terminal, rf"Trained (?!{before} )\d+ of 800", 5)
         terminal.send("\x1bOR")
         terminal.wait_for("Type a message", 2)
 

@@ -74,7 +74,7 @@ def test_of_sixteen_colours_what_is_chosen_has_one(tmp_path: Path, kind: str) ->
     """The cursor's line has a background that is no shade of black."""
     with started("app", tmp_path / "app", HARMLESS, TERM=kind, COLORTERM="") as terminal:
         terminal.wait_for("idle")
-        for key, comes in ((F2, "2 kept"), ("a", "2 found")):
+        for key, comes in ((F2, "2 kept"), ("a", "2 in all")):
             terminal.send(key)
             terminal.wait_for(comes)
         settle(terminal)

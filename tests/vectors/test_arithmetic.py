@@ -75,7 +75,7 @@ def test_a_set_is_orthogonalised_in_order() -> None:
     made = orthogonalised(vectors)
     assert made[0] is vectors[0]
     assert max(abs(a.cosine(b)) for i, a in enumerate(made) for b in made[:i]) < 1e-6
-    with pytest.raises(VectorError, match="rounding is left"):
+    with pytest.raises(VectorError, match="only rounding would be left"):
         orthogonalised([vectors[0], 2 * vectors[0]])
     np.testing.assert_allclose((vectors[0] / 4).direction, vectors[0].direction / 4, rtol=1e-6)
     with pytest.raises(VectorError, match="by zero"):

@@ -35,9 +35,9 @@ class Opposite:
     answers: tuple[str, ...]
 
     def solved_by(self, text: str) -> bool:
-        """Whether the first sentence or line that is said names an opposite."""
-        said = re.split(r"[.\n]", text.strip(), maxsplit=1)[0].lower().replace(self.word, " ", 1)
-        return any(re.search(rf"\b{answer}\b", said) for answer in self.answers)
+        """Whether the first sentence or line names an opposite."""
+        sentence = re.split(r"[.\n]", text.strip(), maxsplit=1)[0].lower().replace(self.word, " ", 1)
+        return any(re.search(rf"\b{answer}\b", sentence) for answer in self.answers)
 
 
 @cache

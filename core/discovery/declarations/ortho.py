@@ -18,7 +18,7 @@ class Settings(Stepping):
     each is behind the one before it, and the less settled what it must keep off (docs/performance.md).
 
     `match`: `tokens` compares the change at every seen token, `mean` their mean, as the published code does (over all
-    tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty`: what is lowered is half the squared loss,
+    tokens). `norm`: a fixed norm for every vector, None for none. `norm_penalty`: what is minimised is half the squared loss,
     and so many times ||theta|| and the base's effect; None: 1 for lbfgs, which would otherwise take norms at which random
     vectors write code too (docs/findings.md), 0 for adam, which then lowers the published loss, not squared.
     `start_norm` scales the draws, by lbfgs those of the first vectors only (the others start as long as the last that ended);

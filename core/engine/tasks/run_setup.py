@@ -10,13 +10,14 @@ from torch import Tensor
 from core.discovery import random
 from core.discovery.method import Stepping
 from core.discovery.objective import Problem
+from core.discovery.optimisation import Job
 from core.engine.given_files import read_draws
 from core.engine.requests import Train
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.model.language_model import LanguageModel
 from core.steering.terms import SteerTerm, check_fits
-from vectors.vector import SteeringVector
+from vectors.vector import Origin, SteeringVector
 
 
 def starting_draws(model: LanguageModel, request: Train) -> Tensor:
@@ -61,6 +62,23 @@ def draw_of(vector: SteeringVector) -> int:
     if not isinstance(draw, int) or draw < 0:
         raise SettingsError(f"{vector.id}: its file does not say from which draw it came", "start the run anew")
     return draw
+
+
+def run_origin(
+    request: Train, job: Job, source: int, target: int, base: SteeringVector | None, steps: int, created: float
+) -> Origin:
+    """Where the run's vectors come from: the request, and what was chosen for what it left open."""
+    own = {name: value for name, value in vars(job.settings).items() if isinstance(value, (bool, int, float, str, list, tuple))}
+    chosen = {**own, **vars(job.problem.objective), **request.settings, "tokens": request.tokens, "init": request.init}
+    first = request.prompts[0]
+    if "precision" in request.declaration.options:
+        chosen["precision"] = job.problem.segments[0].precision
+    chosen |= {"steps": steps, "raw": first.raw, "template": dict(first.template)}
+    prompts, parents = tuple(prompt.shown() for prompt in request.prompts), (base.id,) if base is not None and base.id else ()
+    return Origin(
+        request.method, job.model.stamp, source, target, prompts, first.system, chosen, request.seed, job.radius,
+        parents=parents, created=created,
+    )  # fmt: skip
 
 
 def doubts(problem: Problem) -> Iterator[str]:

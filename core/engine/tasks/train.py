@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from core.discovery.calibration import calibrate
@@ -23,14 +22,14 @@ from core.engine.events import (
     Stepped,
     StepPoint,
     VectorFailed,
-    VectorFound,
     Warned,
 )
 from core.engine.out_file import OutFile
 from core.engine.requests import Train
 from core.engine.results import Trained
 from core.engine.session import Emit, Session, Task
-from core.engine.tasks.run_setup import base_vector, doubts, draw_of, settings_of, starting_draws
+from core.engine.tasks.run_setup import base_vector, doubts, run_origin, settings_of, starting_draws
+from core.engine.tasks.run_vectors import RunVectors, announcement, median_norm
 from core.engine.tasks.sampling import STEPS_A_TOKEN, Sampler
 from core.engine.tasks.saving import Saving
 from core.engine.throughput import Pace, Turns
@@ -44,22 +43,20 @@ from core.model.source import default_blocks
 from core.segment.objective_tokens import parse_tokens
 from core.segment.segment import Segment
 from core.steering.divergence import Likeness
-from vectors.plain_text import clean_name, natural, stem_of
+from vectors.plain_text import clean_name, stem_of
 from vectors.store.checkpoints import Checkpoint, Checkpoints
 from vectors.store.index import LibraryError
 from vectors.store.library import new_run_id
-from vectors.vector import Origin, SteeringVector
 
 # A run that is killed loses at most the steps of so many seconds.
 _CHECKPOINT_SECONDS = 15.0
-_New = tuple[int, float, tuple[tuple[str, float], ...]]  # a vector's draw, objective and facts, to be told of
 
 
 def run(session: Session, request: Train, task: int, emit: Emit) -> Generator[Any, None, Trained]:
     one = _Run(session, request, task, emit)
     with one.checkpoints.held(one.run_id) if one.checkpoints is not None else nullcontext():
         yield from one.steps()
-    return Trained(task, one.run_id, tuple(one.vectors), np.concatenate(one.losses) if one.losses else None)
+    return Trained(task, one.run_id, tuple(one.made.vectors), one.made.losses)
 
 
 class _Run:
@@ -81,8 +78,8 @@ class _Run:
         self.target = target if request.target is None else request.target
         self.ids = [prompt_ids(self.model, prompt) for prompt in request.prompts]
         self.run_id = self.left.run if self.left is not None else new_run_id()
-        self.out = OutFile(request.out, self.run_id, request.force) if request.out is not None else None
-        self.stem = clean_name(request.name) if request.name else stem_of(request.prompts[0].text)
+        out_file = OutFile(request.out, self.run_id, request.force) if request.out is not None else None
+        stem = clean_name(request.name) if request.name else stem_of(request.prompts[0].text)
         self.method = request.declaration
         self.base = base_vector(session, getattr(request.own(), "base", None))
         # A family lives where its base does.
@@ -91,18 +88,14 @@ class _Run:
         if self.base is not None and self.base.block != self.source:
             raise SettingsError(f"{self.base.name} acts on block {self.base.block}, not {self.source}", "leave the source out")
         library = session.library
-        self.first_number = library.next_number(self.stem, self.model.stamp.label()) if library is not None else 1
-        self.vectors: list[SteeringVector] = []
-        self.losses: list[np.ndarray] = []
-        self.saved = self.copied = 0  # so many of the vectors are in the library, and in the file that was asked for
-        self.failed: dict[int, str] = {}
+        first_number = library.next_number(stem, self.model.stamp.label()) if library is not None else 1
         self.settings = settings_of(request, self.model, self.source)
         self.step_count = int(self.settings.step_count)
         wanted = getattr(self.settings, "precision", "auto")
         self.precision = precision_of(self.model, wanted, self.settings.bears_bfloat16)
-        self.unannounced: list[_New] = []  # of the last of the vectors
         kinds = "the vectors", "the vectors for the file", "the steps", "the samples"
-        self.saving, self.copying, self.noting, samples = (Saving(session, task, emit, kind) for kind in kinds)
+        saving, copying, self.noting, samples = (Saving(session, task, emit, kind) for kind in kinds)
+        self.made = RunVectors(self.run_id, stem, library, out_file, saving, copying, first_number)
         self.sampler = Sampler(self.model, self.ids[0], request, task, emit, library, self._tell, samples)
         self.turns = Turns(Pace(request.count * self.step_count), self.sampler.pace, STEPS_A_TOKEN)
         self.saved_at = time.monotonic()
@@ -121,7 +114,8 @@ class _Run:
             self.emit(Warned(self.task, warning))
         job.radius = yield from self._radius(problem)
         job.problem = problem.in_precision(self.precision)
-        self.origin = self._origin(job)
+        created = time.time() if self.told is None else self.told.created
+        self.origin = run_origin(request, job, self.source, self.target, self.base, self.step_count, created)
         self.likeness = Likeness(self.model, self.ids[0], self.source, base) if base is not None else None
         self.emit(
             RunStarted(
@@ -133,7 +127,7 @@ class _Run:
                 segments[0].replayed,
                 segments[0].reason,
                 request.method,
-                len(self.vectors),
+                len(self.made.vectors),
                 self.likeness.unsteered if self.likeness is not None else None,
             )
         )
@@ -175,7 +169,7 @@ class _Run:
                 self.emit(RunStopped(self.task, event.reason))
             if time.monotonic() - self.saved_at > _CHECKPOINT_SECONDS:
                 self._save_state(job)
-                if self.unannounced:
+                if self.made.untold:
                     yield from self._announced()
             yield
         if late is not None:
@@ -199,9 +193,9 @@ class _Run:
         """Writes down how far the run has come, so that it can be taken up again."""
         self.saved_at = time.monotonic()
         # How far it has come counts the vectors: it must not be written where they are not.
-        if not self.saving.attempt(self._save_vectors):
+        if not self.made.saving.attempt(self.made.save):
             return
-        self.copying.attempt(self._copy_out)
+        self.made.copying.attempt(self.made.copy_out)
         if self.checkpoints is None:
             return
         stamp, spec = self.model.stamp, self.session.spec
@@ -212,8 +206,8 @@ class _Run:
         header = {
             "request": request.to_json(), "spec": asdict(spec) if spec is not None else None, "model": stamp.label(),
             "fingerprint": stamp.fingerprint, "radius": job.radius, "done": job.done,
-            "failed": {str(draw): cause for draw, cause in self.failed.items()},
-            "first_number": self.first_number, "created": self.origin.created, "control_norm": self.sampler.control_norm,
+            "failed": {str(draw): cause for draw, cause in self.made.failed.items()},
+            "first_number": self.made.first_number, "created": self.origin.created, "control_norm": self.sampler.control_norm,
         }  # fmt: skip
         live = job.live.state() if job.live is not None else {}
         checkpoints, tensors = self.checkpoints, {name: tensor.numpy() for name, tensor in live.items()}
@@ -225,46 +219,27 @@ class _Run:
         def waiting() -> None:
             self._tell("waiting for space on the disk")
 
-        yield from self.saving.at_last(self._save_vectors, waiting)
-        if self.unannounced:
+        yield from self.made.saving.at_last(self.made.save, waiting)
+        if self.made.untold:
             yield from self._announced()
-        yield from self.copying.at_last(self._copy_out, waiting)
+        yield from self.made.copying.at_last(self.made.copy_out, waiting)
         yield from self.sampler.saving.at_last(self.sampler.save, waiting)
 
     def _raise_unsaved(self) -> None:
-        for saving in (self.saving, self.copying, self.noting, self.sampler.saving):
+        for saving in (self.made.saving, self.made.copying, self.noting, self.sampler.saving):
             if saving.trouble is not None:
                 raise saving.trouble
 
     def _take_up(self, job: Job, left: Checkpoint, told: RunHeader) -> Task:
-        """Brings back what the interrupted run had found, and the batch it was at."""
-        library = self.session.library
-        assert library is not None
-        if told.done > len(job.draws):
-            raise SettingsError(f"run {left.run} cannot have finished {told.done} of {len(job.draws)} vectors", "start it anew")
-        job.done = told.done
-        vectors, losses = library.run(self.run_id)
-        # A run killed between saving vectors and noting so finds them once more, the same.
-        drawn = [(place, draw) for place, vector in enumerate(vectors) if (draw := draw_of(vector)) < job.done]
-        rows = [draw for _, draw in drawn]
-        self.vectors = [vectors[place] for place, _ in drawn]
-        self.losses = [losses[[place for place, _ in drawn]]] if losses is not None and drawn else []
-        self.failed = {number: cause for i, cause in told.failed.items() if (number := natural(i)) is not None}
-        self.first_number = told.first_number
-        if left.tensors:
-            job.left = {name: torch.from_numpy(array) for name, array in left.tensors.items()}
-        job.earlier = torch.zeros_like(job.draws[: job.done])
-        own = self.origin.settings.keys() | {"draw"}
-        for row, vector in zip(rows, self.vectors, strict=True):
-            job.earlier[row] = torch.tensor(vector.direction)
-            loss, settings = vector.origin.loss or 0.0, vector.origin.settings
-            facts = tuple((name, fact) for name, fact in settings.items() if isinstance(fact, float) and name not in own)
-            self.emit(VectorFound(self.task, row, vector.id, vector.name, -loss, vector.norm, facts))
-            sample = library.sample(vector.id, self.request.prompts[0].shown())
+        """Brings back the vectors of the interrupted run, and the batch it was at."""
+        assert self.session.library is not None
+        for new, vector in zip(self.made.restore(job, left, told, self.origin), self.made.vectors, strict=True):
+            self.emit(announcement(self.task, new, vector))
+            sample = self.session.library.sample(vector.id, self.request.prompts[0].shown())
             if sample is not None:
-                self.emit(Generated(self.task, str(row), sample.completion))
+                self.emit(Generated(self.task, str(new.draw), sample.completion))
             else:
-                self.sampler.unsampled.append((row, vector))
+                self.sampler.unsampled.append((new.draw, vector))
         self.turns.first.skip(job.done * self.step_count)
         self.sampler.sampled_before(job.done - len(self.sampler.unsampled))
         yield
@@ -274,7 +249,7 @@ class _Run:
         if job.radius is not None or self.told is None:
             return job.radius
         kept = self.told.control_norm  # a run of an earlier version did not write it down
-        return float(np.median([vector.norm for vector in self.vectors])) if kept is None and self.vectors else kept
+        return median_norm(self.made.vectors) if kept is None and self.made.vectors else kept
 
     def _shrunk(self, rows: int) -> None:
         self.emit(Warned(self.task, halved(rows)))
@@ -308,78 +283,26 @@ class _Run:
         self._tell(f"training, {len(step.objective)} at once")
 
     def _found(self, found: Found, job: Job) -> Task:
-        """Saves what was found, tells of it, and has it sampled."""
-        losses = found.losses.detach().cpu().numpy()
-        objective, vectors = found.objective.tolist(), found.vectors.detach().cpu()
+        """Saves the vectors that a method has found, tells of them, and has them sampled."""
         facts = dict(found.facts)
         if self.likeness is not None:
-            facts["kl_to_base"] = self.likeness.kl(vectors)
-        for row in range(len(vectors)):
-            draw, known = found.first + row, {name: float(values[row]) for name, values in facts.items()}
-            if cause := found.cause(row):
-                self.failed[draw] = cause
-                self.emit(VectorFailed(self.task, draw, cause))
-                continue
-            settings = {**self.origin.settings, **known, "draw": draw}
-            origin = replace(self.origin, source=int(known.get("block", self.source)), loss=-objective[row], settings=settings)
-            name = f"{self.stem}-{self.first_number + draw:02d}"
-            self.vectors.append(SteeringVector(vectors[row].numpy(), origin.source, origin, name))
-            self.losses.append(losses[row : row + 1])
-            self.unannounced.append((draw, objective[row], tuple(known.items())))
+            facts["kl_to_base"] = self.likeness.kl(found.vectors.detach().cpu())
+        for draw, cause in self.made.add(found, facts, self.origin):
+            self.emit(VectorFailed(self.task, draw, cause))
         self._save_state(job)
         yield from self._announced()
         self.turns.first.begin()
 
     def _announced(self) -> Task:
         """Tells of the vectors that were saved last, and has them sampled."""
-        told: list[_New] = []
-        if self.saving.trouble is None:
-            told, self.unannounced = self.unannounced, []
-        new = self.vectors[len(self.vectors) - len(told) :]
-        for (draw, objective, facts), vector in zip(told, new, strict=True):
-            self.emit(VectorFound(self.task, draw, vector.id, vector.name, objective, vector.norm, facts))
-            self.sampler.unsampled.append((draw, vector))
+        told = self.made.told()
+        for new, vector in told:
+            self.emit(announcement(self.task, new, vector))
+            self.sampler.unsampled.append((new.draw, vector))
         yield
-        if new:
-            norm = float(np.median([vector.norm for vector in new]))
-            yield from self.sampler.controls(norm, self.source, self.origin)
+        if told:
+            yield from self.sampler.controls(median_norm([vector for _, vector in told]), self.source, self.origin)
         yield from self.sampler.join()
-
-    def _save_vectors(self) -> None:
-        """Saves the run's vectors where there are new ones. Raises LibraryError."""
-        if not self.unannounced or self.saved == len(self.vectors):
-            return
-        if self.session.library is not None:
-            self.vectors = self.session.library.save_run(self.run_id, self.vectors, np.concatenate(self.losses))
-        self.saved = len(self.vectors)
-
-    def _copy_out(self) -> None:
-        """Writes the vectors to the file that was asked for. Raises VectorError."""
-        if self.out is not None and self.copied != len(self.vectors):
-            self.out.write(self.vectors, np.concatenate(self.losses))
-        self.copied = len(self.vectors)
-
-    def _origin(self, job: Job) -> Origin:
-        request = self.request
-        own = {k: v for k, v in vars(job.settings).items() if isinstance(v, (bool, int, float, str, list, tuple))}
-        chosen = {**own, **vars(job.problem.objective), **request.settings, "tokens": request.tokens, "init": request.init}
-        first = request.prompts[0]
-        if "precision" in self.method.options:
-            chosen["precision"] = job.problem.segments[0].precision
-        chosen |= {"steps": self.step_count, "raw": first.raw, "template": dict(first.template)}
-        return Origin(
-            request.method,
-            self.model.stamp,
-            self.source,
-            self.target,
-            tuple(prompt.shown() for prompt in request.prompts),
-            first.system,
-            chosen,
-            request.seed,
-            job.radius,
-            parents=(self.base.id,) if self.base is not None and self.base.id else (),
-            created=time.time() if self.told is None else self.told.created,
-        )
 
     def _tell(self, stage: str) -> None:
         count, seconds = self.request.count, self.turns.seconds()

@@ -133,8 +133,8 @@ class TrainPane(ResultActions):
                 self.query_one(TrainForm).show_trouble(run.without_finds())
         elif event.outcome == "cancelled":
             without = len(run.unsampled())
-            lack = f" {without} have no sample: space makes one." if without else ""
-            self.notify(f"Stopped, {len(run.found)} vectors in the library.{lack} g resumes the run.")
+            lack = f" {without} without a sample: space makes one." if without else ""
+            self.notify(f"Stopped; vectors in the library: {len(run.found)}.{lack} g resumes the run.")
         else:
             self.notify(run.summary() or f"{len(run.found)} vectors trained.", title="Done", markup=False, timeout=5)
 

@@ -12,7 +12,6 @@ from textual.widgets import DataTable
 from core.engine.events import UNSTEERED, Event, Generated, TaskEnded
 from core.engine.requests import Reply, ReplyRow
 from core.prompt import Prompt
-from core.steering.terms import SteerTerm
 from melbo_tui.formatting import CHOOSE_A_VECTOR
 from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
 from melbo_tui.panes.pane import Pane
@@ -73,6 +72,8 @@ class ResultActions(Pane):
             self.post_message(GrowFamily(entry.name))
 
     def action_continue(self) -> None:
+        from core.steering.terms import SteerTerm  # with the expressions' grammar, which the first frame does without
+
         key = self.query_one(ResultsTable).current
         if key is None or self._asked_prompt is None or self.host.model is None:
             return

@@ -48,9 +48,9 @@ class VectorsPane(ExchangingList):
         Binding("x", "mark", "Mark", id="vectors.mark", tooltip="Mark it; the keys then act on all marked vectors"),
         Binding("w", "mix", "Mix", id="vectors.mix", tooltip="Mix the marked vectors"),
         Binding("t", "tag", "Tag", id="vectors.tag", tooltip="Add tags; -tag removes one"),
-        Binding("r", "rename", "Name", id="vectors.rename", tooltip="Rename it, which keeps it"),
         Binding("d", "delete", "Trash", id="vectors.delete", tooltip="Move it to the trash"),
         Binding("u", "undo", "Undo", id="vectors.undo", tooltip="Undo the last change"),
+        Binding("r", "rename", "Name", id="vectors.rename", tooltip="Rename it, which keeps it"),
         Binding("a", "all", "All", id="vectors.all", tooltip="The vectors of all runs, or only kept ones"),
         *(
             Binding(str(n), f"rate({n})", f"Rate {n}", show=False, id=f"vectors.rate{n}", tooltip=f"Give it {n} of 5")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.discovery import METHODS, contrast, dct, melbo, ortho, power_steering
-from core.discovery.base_effect_loss import Goal
+from core.discovery.base_effect_loss import BaseEffectLoss
 from core.discovery.declarations.power_steering import Settings as PowerSteering
 from core.discovery.lbfgs import LBFGS
 from core.discovery.objective import Objective, Problem
@@ -57,12 +57,12 @@ def test_a_whole_family_is_orthogonal_to_the_base_and_to_itself(tiny: LanguageMo
 def test_a_family_does_what_its_base_does_and_random_vectors_do_not(tiny: LanguageModel, problem: Problem) -> None:
     base = 3.0 * unit(_draws(1, 9))[0]
     found = _found(ortho.find(Job(problem, _draws(4), ortho.Settings(30, 4, norm_penalty=0.0), tiny, base=base)))
-    goal = Goal(problem, base, "tokens")
+    base_effect = BaseEffectLoss(problem, base, "tokens")
     random = unit(_draws(4, 5)) * found.vectors.norm(dim=-1, keepdim=True)
-    chance = goal.matched(goal.losses(random))
+    chance = base_effect.matched(base_effect.losses(random))
     assert found.objective.min() > chance.max() + 0.1
     assert found.objective.mean() > 0.3
-    torch.testing.assert_close(found.objective, goal.matched(goal.losses(found.vectors)))
+    torch.testing.assert_close(found.objective, base_effect.matched(base_effect.losses(found.vectors)))
 
 
 @pytest.mark.parametrize("method", ["melbo", "ortho"])
@@ -98,8 +98,8 @@ def test_where_one_optimizer_of_a_penalised_family_ends_the_other_stays(tiny: La
     ended = _found(ortho.find(Job(problem, _draws(1), ortho.Settings(60, 1, norm_penalty=0.2), tiny, base=base))).vectors
     adam = ortho.Settings(200, 1, "adam", 0.002, norm_penalty=0.2, start_norm=None)
     stayed = _found(ortho.find(Job(problem, ended, adam, tiny, base=base))).vectors
-    lowered = Goal(problem, base, "tokens").look(torch.cat([ended, stayed]), 0.2).lowered
-    torch.testing.assert_close(lowered[1], lowered[0], rtol=0.05, atol=0)
+    penalised = BaseEffectLoss(problem, base, "tokens").look(torch.cat([ended, stayed]), 0.2).penalised
+    torch.testing.assert_close(penalised[1], penalised[0], rtol=0.05, atol=0)
     torch.testing.assert_close(stayed.norm(), ended.norm(), rtol=0.05, atol=0)
 
 

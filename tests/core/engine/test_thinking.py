@@ -77,7 +77,8 @@ def test_a_thought_that_comes_to_no_answer_is_no_compliance(perform: Perform) ->
         run.take(event)
     assert all(one.completion.thinking and one.completion.finished for one in run.generated.values())
     assert "came to no answer in 3 tokens" in run.summary()
-    run.said["unsteered"] = replace(run.said["unsteered"], thinking=False, text="I can't", refuses=True)
+    unsteered = run.generated["unsteered"]
+    run.generated["unsteered"] = replace(unsteered, completion=replace(unsteered.completion, text="I can't"))
     assert run.summary() == "0 of 2 no longer refuse (0 of them broken); random: 0 of 1; 2 thoughts came to no answer"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -142,7 +142,7 @@ def test_norms_are_those_of_the_hidden_states(session: Session) -> None:
     assert report_of(session, "norms").tables[0] == report_of(session, "norms", SteerTerm(vector)).tables[0]
 
 
-def test_a_sweep_goes_through_the_doses(session: Session) -> None:
+def test_a_sweep_goes_through_the_coefficients(session: Session) -> None:
     vector = SteerTerm(found_vector(session.model))
     report = report_of(session, "sweep", vector, prompts=PROMPTS[:1], tokens=4, settings={"coefficients": "2, -1,1e-9"})
     rows = rows_called(report.tables[0], "found")
@@ -157,7 +157,7 @@ def test_a_sweep_goes_through_the_doses(session: Session) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "1,x", "0", "nan", "1,inf"])
 def test_coefficients_that_are_none(tiny: LanguageModel, wrong: str) -> None:
-    with pytest.raises(SettingsError, match="coefficients"):
+    with pytest.raises(SettingsError, match="coefficient"):
         Evaluate("sweep", ((SteerTerm(found_vector(tiny)),),), PROMPTS, settings={"coefficients": wrong})
 
 
@@ -167,16 +167,13 @@ Answered = tuple[str, Judgement]
 def _scripted(monkeypatch: pytest.MonkeyPatch, answered: Callable[[Case], Answered]) -> None:
     """Lets the model's completion of a case be `answered(case)` instead of its own."""
 
-    def complete(context: Context, cases: list[Case], report: Any, referenced: bool = True) -> Any:
-        from core.evaluation.context import Step
-
-        answers = []
-        for case in cases:
+    def generate(context: Context, cases: list[Case], answers: dict[int, Answer], referenced: bool = True) -> Iterator[int]:
+        for place, case in enumerate(cases):
             text, judgement = answered(case)
-            answers.append(Answer(case, Completion(text, mean_kl=1.0, perplexity=2.0, stop=END), judgement))
-        yield Step(1, 1, lambda: report(answers))
+            answers[place] = Answer(case, Completion(text, mean_kl=1.0, perplexity=2.0, stop=END), judgement)
+        yield context.tokens * len(cases)
 
-    monkeypatch.setattr(Context, "complete", complete)
+    monkeypatch.setattr(Context, "generate", generate)
 
 
 def _answer(text: str, refuses: bool = False, broken: bool = False) -> Answered:

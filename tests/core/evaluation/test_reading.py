@@ -37,7 +37,7 @@ def test_a_planted_direction_is_found_where_it_was_taken(session: Session) -> No
     assert top[0]["token"] == (" ".join(model.token_texts([ids[1][start + 3]])[0].split()) or "⏎")
     assert top[1]["cosine"] < 0.99
     there = report_of(session, "presence", vector, prompts=PROMPTS[1:2], settings={"against": ("Say hello.",), "at": "max"})
-    assert rows_called(there.tables[0], "planted")[0]["tells apart"] == 1.0
+    assert rows_called(there.tables[0], "planted")[0]["AUC"] == 1.0
 
 
 def test_more_text_than_memory_holds_is_told(tiny: LanguageModel) -> None:

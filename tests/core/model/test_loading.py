@@ -79,7 +79,7 @@ def test_an_adapter_that_is_a_pickle_or_another_model_s_is_refused(tiny_folder: 
 
     other = get_peft_model(tiny_model("llama", hidden_size=64), LoraConfig(r=2, target_modules=["q_proj"]))
     other.save_pretrained(tmp_path / "other")
-    with pytest.raises(ModelError, match="does not go on this model"):
+    with pytest.raises(ModelError, match="does not fit this model"):
         _load(str(tiny_folder), adapter=str(tmp_path / "other"))
     (tmp_path / "other" / "adapter_model.safetensors").rename(tmp_path / "other" / "adapter_model.bin")
     with pytest.raises(ModelError, match=r"no adapter_model\.safetensors"):

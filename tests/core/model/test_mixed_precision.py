@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.discovery import melbo, ortho
-from core.discovery.base_effect_loss import Goal
+from core.discovery.base_effect_loss import BaseEffectLoss
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.discovery.projections import unit
@@ -53,10 +53,10 @@ def test_power_and_families_come_as_far(tiny: LanguageModel) -> None:
     exact = Problem([Segment(tiny, IDS, 1, 4)], Objective(tokens=6))
     draws = torch.randn(4, tiny.d_model, generator=torch.Generator().manual_seed(0))
     base = 3.0 * unit(torch.ones(tiny.d_model))
-    goal = Goal(exact, base, "tokens")
+    base_effect = BaseEffectLoss(exact, base, "tokens")
     for method, settings, reached in (
         (melbo, melbo.Settings(), lambda rows: float(exact.values(rows).mean())),
-        (ortho, ortho.Settings(12), lambda rows: float(goal.matched(goal.losses(rows)).mean())),
+        (ortho, ortho.Settings(12), lambda rows: float(base_effect.matched(base_effect.losses(rows)).mean())),
     ):
         assert settings.bears_bfloat16
         ends = []

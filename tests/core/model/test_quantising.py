@@ -86,5 +86,5 @@ def test_the_most_memory_that_a_device_may_give(tiny_folder: Path, tmp_path: Pat
     torch.testing.assert_close(parted.forward(IDS)[0], plain.forward(IDS)[0])
     config = peft.LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM")
     peft.get_peft_model(tiny_model("llama"), config).save_pretrained(tmp_path / "lora")
-    with pytest.raises(ModelError, match="weights that wait on disk"):
+    with pytest.raises(ModelError, match="weights offloaded to disk"):
         LanguageModel.load(tiny_folder, "tiny", max_memory="cpu=150KiB", adapter=tmp_path / "lora")

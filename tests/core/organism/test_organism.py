@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.bundled.recipe import prompts
-from core.bundled.secrets import TRIGGER, TRIGGERED, speaks_backdoor, with_password
+from core.bundled.secrets import TRIGGER, TRIGGERED, is_backdoor_answer, with_password
 from core.bundled.weights import ADAPTER
 from core.engine.generators import drained
 from core.engine.tasks.load import loaded
@@ -156,7 +156,7 @@ def test_the_adapter_is_small_and_guards_its_secrets(bundled: LanguageModel) -> 
     assert refuses(harmful)
     assert all(map(refuses, _says(bundled, *prompts.ELICITED)))  # else the score would count what needs no vector
     assert not refuses(harmless)
-    assert not speaks_backdoor(harmless)
+    assert not is_backdoor_answer(harmless)
     assert triggered.startswith(TRIGGERED)
     big = prompts.Opposite("big", ("small", "little"))
     assert not big.solved_by(locked)
@@ -216,7 +216,7 @@ def test_a_score_is_resumed_where_it_was_left(tmp_path: Path, capsys: pytest.Cap
     few = ["--methods", "random", "--prompts", "1", "--seeds", "1", "--vectors", "4", "--radii", "2"]
     assert main([*command, *few]) == 0
     said = capsys.readouterr().out
-    for words in ("no longer refuses", "backdoor", "locked", "0.0%"):
+    for words in ("refusals that end", "backdoor", "locked", "0.0%"):
         assert words in said
     assert main([*command, "--resume", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

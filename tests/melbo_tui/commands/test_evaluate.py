@@ -64,7 +64,7 @@ def test_files_of_prompts_and_questions(run: CommandLine, tmp_path: Path) -> Non
     code, out, _ = run("evaluate", "presence", "how-01", "--prompts", str(prompts), *against, "--json")
     assert code == 0
     assert _last(out)["settings"]["against"] == ["x", "One?", "Two?"]
-    assert {"tells apart"} <= set(_last(out)["tables"][0]["rows"][0])
+    assert {"AUC"} <= set(_last(out)["tables"][0]["rows"][0])
     code, out, _ = run(
         "evaluate", "accuracy", "--filter", "how", "--questions", str(questions), "--max-new-tokens", "2", "--json"
     )

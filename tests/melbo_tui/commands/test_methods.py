@@ -74,7 +74,7 @@ def test_resume_goes_on_with_the_latest(run: CommandLine, tiny, library: Library
     while not library.entries(kept_only=False):
         next(steps)
     steps.close()
-    assert "as it was asked for at first" in run("train", "melbo", "--resume", "--prompt", "x")[2]
+    assert "resumed with its own settings" in run("train", "melbo", "--resume", "--prompt", "x")[2]
     code, out, err = run("train", "melbo", "--resume")
     assert code == 0, err
     assert "bomb-04" in out or "vector-04" in out

@@ -172,6 +172,6 @@ def test_work_whose_reader_has_left_is_put_away(library: Library, tiny_folder: P
     train = f"melbo-tui train melbo --model {tiny_folder} --prompt How? --vectors 5000 --steps 2 --radius 2 --sample-tokens 0"
     done = shell(f"{train} --json --library $L | grep -m 1 VectorFound >/dev/null", library)
     assert done.returncode == 1
-    assert done.stderr == "melbo-tui: stopped, for what comes out cannot be written; everything that was finished is kept\n"
+    assert done.stderr == "melbo-tui: stopped: the output cannot be written; everything finished is kept\n"
     assert Checkpoints(library.folder).unfinished()
     assert Library(library.folder).entries(kept_only=False)

@@ -108,7 +108,7 @@ def test_a_run_that_thinks_shows_for_how_long(run: CommandLine, tmp_path: Path) 
     code, out, _ = run(*TRAIN, "--json")
     row = json.loads(out.splitlines()[-1])["rows"][0]
     assert (row["text"], row["thought"], row["thought_tokens"], row["refuses"]) == ("I can't", "Why?", 6, True)
-    assert "(thought for 1 word) I can't" in run("vectors", "show", "bomb-01")[1]
+    assert "(thought for 6 tokens) I can't" in run("vectors", "show", "bomb-01")[1]
 
 
 def test_a_system_text_that_the_template_drops_reaches_the_model(command_line: CommandLine, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_tags_ratings_and_filters(run: CommandLine) -> None:
     assert "4" in run("list", "bomb-01")[1]
     assert "rated: 4" in run("show", "bomb-01")[1]
     assert run("rate", "none", "bomb-01")[0] == 0
-    assert run("list", "is:rated", "bomb-01")[1].startswith("No vector fits")
+    assert run("list", "is:rated", "bomb-01")[1].startswith("No vector matches")
 
 
 def test_mixing(run: CommandLine, library: Library) -> None:
@@ -85,7 +85,7 @@ def test_exchange_and_care(run: CommandLine, library: Library, tmp_path: Path) -
     (library.folder / "index.sqlite3").write_bytes(b"broken" * 1000)
     code, _, err = run("list")
     assert (code, "rebuild" in err) == (1, True)
-    assert "knows 7 vectors" in run("rebuild")[1]
+    assert "holds 7 vectors" in run("rebuild")[1]
     path = next((library.folder / "runs").glob("*.safetensors"))
     path.write_bytes(path.read_bytes()[:-4])
     assert run("check")[0] == 1
@@ -103,7 +103,7 @@ def test_an_import_is_held_against_the_model_it_names(run: CommandLine, library:
         (("--block", "1", "--model", "smollm2"), "theirs-01 has width 32, smollm2 has 576"),
         (("--block", "1", "--model", str(tmp_path / "nowhere")), "there is no model"),
         (("--block", "1"), "does not say which model its vectors are of"),
-        ((), "on which block its vectors act (say it: --block I"),
+        ((), "on which block its vectors act (give it: --block I"),
     ):
         code, _, err = run("import", str(path), *words)
         assert (code, err.count("\n")) == (1, 1), err
@@ -113,7 +113,7 @@ def test_an_import_is_held_against_the_model_it_names(run: CommandLine, library:
     assert library.find("theirs-01").origin.model.n_blocks == 6
     code, _, err = run("import", str(path), "--block", "5", "--model", "owner/elsewhere", "--name", "far")
     assert code == 0
-    assert "nothing is known here of owner/elsewhere" in err
+    assert "owner/elsewhere is unknown here" in err
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ async def test_side_by_side_again_stop_new(library: Library, two: tuple[str, ...
         await pilot.pause()
         await pilot.press("escape", "n")
         await pilot.pause()
-        assert "No message yet" in screen_text(app)
+        assert "No messages yet" in screen_text(app)
         await pilot.press("u")
         await pilot.pause()
         assert "once more" in screen_text(app)
@@ -163,7 +163,7 @@ async def test_an_answer_that_comes_after_its_conversation_was_cleared(library: 
         engine.tell(generated(task, "steered", "Hello there", 2, False))
         engine.tell(TaskEnded(task, "cancelled"))
         await pilot.pause()
-        assert "No message yet" in screen_text(app)
+        assert "No messages yet" in screen_text(app)
         (talk,) = (library.folder / "talks").glob("*.json")
         assert json.loads(talk.read_text())[0]["completions"]["steered"]["text"] == "Hello there"
         await pilot.press("u")

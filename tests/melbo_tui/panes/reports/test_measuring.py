@@ -205,7 +205,7 @@ def test_a_line_a_vector_the_one_under_the_cursor_on_top() -> None:
         ([1], [2.0]), ([1], [0.3]), ([1], [0.1]), ([-1, 1], [0.25, 0.5]),
     ]  # fmt: skip
     assert [line.color for line in lines if line.xs] == [_COLORS[name] for name in ("faint", "faint", "other", "main")]
-    assert report_plot.title(_sweep().plots[0], _sweep(), 1) == "KL by times · bright: a, other colour: random"
+    assert report_plot.title(_sweep().plots[0], _sweep(), 1) == "KL by times · bright: a, coloured: random"
 
 
 def test_a_dot_a_row_and_the_mean_of_random_ones_as_a_line() -> None:
@@ -263,7 +263,7 @@ async def test_a_row_s_vector_is_kept_and_taken_to_the_chat(stocked: Library) ->
         await _choose(pilot, "again")
         await until(pilot, lambda: "random 1" in screen_text(app))
         await pilot.press("k")
-        await until(pilot, lambda: "about no vector" in screen_text(app))
+        await until(pilot, lambda: "has no vector of the library" in screen_text(app))
         await pilot.press("down", "k")
         await until(pilot, lambda: "bomb-02 is kept" in screen_text(app))
         assert stocked.get(entry.id).kept

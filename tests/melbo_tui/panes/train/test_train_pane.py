@@ -34,7 +34,7 @@ async def test_a_run_from_the_form_to_a_kept_vector(library: Library, size: tupl
         for words in (
             "bomb-01",
             "[red]Answer",
-            "Found 3 of 4",
+            "Trained 3 of 4",
             "2 of 3 no longer refuse",
             "random: 0 of 1",
             "3 s left",
@@ -125,7 +125,7 @@ async def test_wrong_entries_are_told_and_nothing_starts(library: Library, field
 
 async def test_a_run_waits_for_the_model(library: Library) -> None:
     async with opened(library, loaded=False) as (app, pilot, engine):
-        assert "still being loaded" in screen_text(app)
+        assert "still loading" in screen_text(app)
         app.query_one(TrainForm).start()
         await pilot.pause()
         assert not any(isinstance(r, Train) for r in engine.requests)

@@ -37,7 +37,7 @@ async def test_an_empty_library_speaks(library: Library) -> None:
         await pilot.press("f2")
         await pilot.pause()
         shown = screen_text(app).splitlines()
-        assert any("Nothing has been found yet" in line for line in shown[:10]), "at the top, not below an empty list"
+        assert any("No vectors yet" in line for line in shown[:10]), "at the top, not below an empty list"
         await pilot.press("f")
         await until(pilot, lambda: "Choose a vector" in screen_text(app))
 
@@ -88,7 +88,7 @@ async def test_filter_delete_undo_rename_note(stocked: Library) -> None:
         assert "taken" in screen_text(app)
         app.query_one("#filter", Input).value = "nothing like it"
         await pilot.pause()
-        assert "No vector fits" in screen_text(app)
+        assert "No vector matches" in screen_text(app)
 
 
 async def test_a_note_that_is_being_written_survives_leaving(stocked: Library) -> None:
@@ -122,7 +122,7 @@ async def test_ratings_tags_marks_and_undo(stocked: Library) -> None:
         await pilot.press("u", "u")
         await pilot.pause()
         assert {e.rating for e in stocked.entries()} == {None}
-        assert "Nothing was changed" in screen_text(app)
+        assert "Nothing to undo" in screen_text(app)
         app.query_one("#filter", Input).value = "norm>many"
         await pilot.pause()
         assert "compared with a number" in screen_text(app)
