@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vectors.expression import nearest
 from vectors.formats import safetensors_file
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
@@ -155,6 +154,8 @@ class Library(Curation):
         """The vector called `name` (or with that id); `model` decides between vectors of the same name."""
         found = self.meant(name, model, trash)
         if not found:
+            from vectors.expression import nearest  # which the first frame does without
+
             near = nearest(name, self.all_names(), 1)
             hint = f"; is it {near[0]}?" if near else "; `melbo-tui vectors list` shows what is kept"
             raise LibraryError(f"no vector is called {one_line(name, 60)}{hint}")
