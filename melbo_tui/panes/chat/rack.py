@@ -145,6 +145,9 @@ class Rack(Widget, can_focus=True):
         if len(live) < 2:
             self.notify("Averaging takes at least two vectors that are not muted.")
             return
+        if any(slot.operation != "add" or slot.blocks != OWN_BLOCKS or slot.gate is not None for slot in live):
+            self.notify("An average is of vectors that are added at their own blocks: mute the others (0).")
+            return
         parts = [slot.vector.name if slot.coefficient == 1 else f"{slot.coefficient:g} {slot.vector.name}" for slot in live]
         terms = tuple((slot.vector.id, slot.coefficient / len(live)) for slot in live)
         mean = self._keep(terms, f"avg({', '.join(parts)})")
