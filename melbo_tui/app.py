@@ -229,7 +229,10 @@ class MelboApp(FilteredApp, LoggedApp, TerminalApp):
     def _steer_with(self, message: SteerWith) -> None:
         from melbo_tui.panes.chat.pane import ChatPane
 
-        self.query_one(ChatPane).add(message.ids)
+        chat = self.query_one(ChatPane)
+        chat.add(message.ids)
+        if message.terms:
+            chat.steer_again(message.terms)
         self.action_pane("chat")
 
     @on(GrowFamily)

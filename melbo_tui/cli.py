@@ -6,7 +6,6 @@ import argparse
 import gc
 import importlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -32,12 +31,14 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 class OneLineParser(argparse.ArgumentParser):
     """Wrong usage is told in one line; the whole usage is a --help away.
 
-    What begins like a number after a minus is no option, but a value: `--coefficients -1,1` as well as argparse's own -1.
+    Options have two dashes, but for -h: whatever else begins with one is a value, as in `--coefficients -1,1` and `--steer -a`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._negative_number_matcher = re.compile(r"-(\d|\.\d)")
+    def _parse_optional(self, arg_string: str) -> Any:
+        """argparse's own takes for an option what begins with a dash, unless it is a number or has a space."""
+        if arg_string.startswith("-") and not arg_string.startswith("--") and arg_string not in self._option_string_actions:
+            return None
+        return super()._parse_optional(arg_string)
 
     def _print_message(self, message: str, file: object = None) -> None:
         """argparse's own passes over what cannot be written."""
@@ -146,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         remedy = "--force replaces it" if isinstance(error, FileTaken) else getattr(error, "remedy", "")
         fail(str(error) or type(error).__name__, remedy)
-        return FAILED
+        return _pointed_out(error)
     except Exception as error:
         if debugging:
             raise
@@ -157,6 +158,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         fail(f"{type(error).__name__}: {error}", fault_remedy())
         return FAILED
+
+
+def _pointed_out(error: Exception) -> int:
+    """Shows where in an expression it is wrong, and gives the exit code: a text that is no expression is wrong usage."""
+    from melbo_tui.commands.naming import NoExpression
+    from vectors.expression import ExpressionError
+
+    if isinstance(error, ExpressionError) and error.column > 1:
+        streams.complain("".join(f"  {line}\n" for line in error.lines()))
+    return WRONG_USAGE if isinstance(error, NoExpression) else FAILED
 
 
 def _read(argv: Sequence[str] | None) -> argparse.Namespace:

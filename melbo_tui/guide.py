@@ -17,8 +17,9 @@ prompt, without labels. Under such vectors the model answers where it refuses, w
    family off it (**MELBO-ortho**): up to hundreds of vectors, orthogonal to it and each other, that make the same
    change. `p` changes the plot.
 3. `c` puts it on the rack of **Chat** (F3). shift+left and shift+right change its coefficient from the message line;
-   `Esc` goes to the rack, where the arrows change it, `-` negates, `v` averages, `0` mutes, `x` removes. `g` asks
-   again, `b` shows the unsteered answer beside it, `n` starts a new conversation, `h` resumes an earlier one.
+   `Esc` goes to the rack, where the arrows change it, `-` negates, `v` averages, `0` mutes, `x` removes, and `:` types
+   an expression. `g` asks again, `b` shows the unsteered answer beside it, `n` starts a new conversation, `h` resumes an
+   earlier one.
 4. **Vectors** (F2) is the library: `a` switches between kept vectors and those of all runs, `/` filters (words,
    `tag:code norm>5 rating>=3 -method:random`), `space` samples one at coefficients -1, 0, 1 and 2, `p` on a prompt of
    yours. `0` to `5` rate, `t` tags, `m` notes, `x` marks several, `w` mixes them, `c` compares two, `n` measures them

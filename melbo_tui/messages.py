@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
+
+if TYPE_CHECKING:
+    from vectors.expression import KeptTerm
 
 
 @dataclass
 class SteerWith(Message):
-    """Asks for vectors, by their ids, to be put on the chat's rack."""
+    """Asks for vectors, by their ids, to be put on the chat's rack; or for `terms` to be all that is on it."""
 
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+    terms: tuple[KeptTerm, ...] = ()
 
 
 @dataclass

@@ -119,6 +119,11 @@ class SteeringVector:
         direction.setflags(write=False)
         object.__setattr__(self, "direction", direction)
 
+    def __repr__(self) -> str:
+        own = self.blocks
+        where = f"block {own[0]}" if len(own) == 1 else f"blocks {own[0]} to {own[-1]}"
+        return f"<{called(self)}: {where}, norm {self.norm:.4g}, d {self.d_model}, {self.origin.model.label() or 'a model'}>"
+
     @property
     def d_model(self) -> int:
         return int(self.direction.size)

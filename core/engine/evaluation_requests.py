@@ -13,7 +13,8 @@ from core.evaluation.declarations.general import General
 from core.evaluation.metric import Metric
 from core.prompt import Prompt
 from core.specs import made
-from core.steering.terms import SteerTerm
+from core.steering.terms import Steering
+from vectors.vector import SteeringVector
 
 # The ways of looking for vectors that a score compares; see core/organism/score.py.
 SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
@@ -21,7 +22,7 @@ SCORED_WAYS = ("power", "adamw", "orthogonal", "random")
 
 @dataclass(frozen=True)
 class Evaluate(General, Request):
-    """`metric` of `vectors`, each with its coefficient, on `prompts`; without prompts, those that the vectors were found on.
+    """`metric` of `steerings`, each a condition, on `prompts`; without prompts, those that their vectors were trained on.
 
     What every metric can be told is declared in core/evaluation/declarations/general.py.
     `settings` are the metric's own (core/evaluation/metric.py); `answers` are the right ones, several a prompt.
@@ -31,15 +32,17 @@ class Evaluate(General, Request):
     priority = BACKGROUND
 
     metric: str
-    vectors: tuple[SteerTerm, ...] = ()
+    steerings: tuple[Steering, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         metric = METRICS.named(self.metric, "metric")
-        if len(self.vectors) < metric.least_vectors:
+        if len(self.steerings) < metric.least_vectors:
             raise SettingsError("no vector is named", "give names, --run RUN or --filter FILTER")
+        if not all(self.steerings):
+            raise SettingsError("a condition has no vector", "leave it out: the unsteered model is always measured")
         if metric.questions and (not self.answers or len(self.answers) != len(self.prompts)):
             raise SettingsError("no questions with answers are given", "name a file of them with --questions FILE")
         super().__post_init__()
@@ -56,19 +59,24 @@ class Evaluate(General, Request):
         return made(self.declaration.settings, self.settings, self.metric)
 
     @property
+    def vectors(self) -> tuple[SteeringVector, ...]:
+        """All that the steerings add, set or remove."""
+        return tuple(term.vector for steering in self.steerings for term in steering)
+
+    @property
     def label(self) -> str:
         return f"evaluating {self.metric}"
 
     @property
     def asked(self) -> tuple[Prompt, ...]:
-        """The prompts, or those that the vectors were found on. Raises SettingsError where there are none."""
+        """The prompts, or those that the vectors were trained on. Raises SettingsError where there are none."""
         if self.prompts:
             return self.prompts
         found: list[Prompt] = []
-        for term in self.vectors:
-            for text in term.vector.origin.prompts:
+        for vector in self.vectors:
+            for text in vector.origin.prompts:
                 if text.strip() and not text.startswith("token ids "):
-                    prompt = Prompt.of(term.vector.origin, text)
+                    prompt = Prompt.of(vector.origin, text)
                     found += [prompt] if prompt not in found else []
         if not found:
             raise SettingsError(

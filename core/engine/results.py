@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.engine.events import Event
-from vectors.vector import SteeringVector
+from vectors.vector import SteeringVector, called
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,3 +24,9 @@ class Trained(Event):
     run: str
     vectors: tuple[SteeringVector, ...]
     losses: npt.NDArray[np.float32] | None
+
+    def __repr__(self) -> str:
+        names = [called(vector) for vector in self.vectors]
+        listed = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+        steps = 0 if self.losses is None else self.losses.shape[1]
+        return f"<Trained: run {self.run}, {len(names)} vectors ({listed}), {steps} steps>"

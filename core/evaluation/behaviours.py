@@ -18,7 +18,7 @@ REFUSAL = "refusal"
 
 def measure(context: Context) -> Measuring:
     def report(answers: list[Answer]) -> Report:
-        own = [one for one in answers if one.case.condition.term and not one.case.condition.random]
+        own = [one for one in answers if one.case.condition.terms and not one.case.condition.random]
         random = [one for one in answers if one.case.condition.random]
         plain = [one for one in answers if one.case.condition.name == UNSTEERED]
         fluent = [one for one in own if one.judgement.complies]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.steering.terms import Steering, SteerTerm
+from core.evaluation.parts import Part, parts_of
+from core.steering.terms import Steering
 from vectors.completion import Completion, Judgement
 
 RANDOM, UNSTEERED = "random", "unsteered"
@@ -12,25 +13,31 @@ RANDOM, UNSTEERED = "random", "unsteered"
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition of an experiment: the model steered by a vector, by a random control of its norm, or unsteered (no term)."""
+    """A condition of an experiment: the model under a steering, under a random control of one, or unsteered (no terms)."""
 
     name: str
-    term: SteerTerm | None = None
+    terms: Steering = ()
     random: bool = False
 
     def steering(self, coefficient: float = 1.0) -> Steering:
-        """What acts on the model, its own coefficient multiplied by `coefficient`."""
-        return () if self.term is None else (SteerTerm(self.term.vector, coefficient * self.term.coefficient),)
+        """What acts on the model, all of it multiplied by `coefficient`."""
+        return tuple(term.scaled(coefficient) for term in self.terms)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What acts, vectors that are added together summed."""
+        return parts_of(self.terms)
 
     @property
     def norm(self) -> float | None:
-        """That of what is added to the residual stream; None where nothing is."""
-        return None if self.term is None else abs(self.term.coefficient) * self.term.vector.norm
+        """That of what is added to the residual stream; None where nothing is, or several vectors are at several places."""
+        parts = self.parts
+        return parts[0].norm if len(parts) == 1 and parts[0].added else None
 
     @property
     def block(self) -> int | None:
-        """The block whose output is steered."""
-        return None if self.term is None else self.term.vector.block
+        """The first block whose output a vector of it is made for; None where nothing acts."""
+        return min((block for part in self.parts for block in part.own), default=None)
 
 
 @dataclass(frozen=True)

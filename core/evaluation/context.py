@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import ModelError
+from core.errors import ModelError, SettingsError
 from core.evaluation.completing import generate_in_batches
 from core.evaluation.condition import RANDOM, UNSTEERED, Answer, Case, Condition
 from core.evaluation.controls import controls
@@ -25,11 +25,13 @@ from core.model.language_model import LanguageModel
 from core.prompt import Prompt
 from core.steering.generation import Row, Sampling, cut_short
 from core.steering.hooks import RowSteering, recorded
-from core.steering.terms import SteerTerm
+from core.steering.terms import Steering, SteerTerm, expression_of
+from vectors.plain_text import one_line
 from vectors.store.reports import Column, Report, Table
-from vectors.vector import Origin, SteeringVector
+from vectors.vector import Direction, SteeringVector
 
 AT_ONCE = 16  # conditions in a forward
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ Measuring = Iterator[Step]
 @dataclass
 class Context:
     """What an evaluation works with: `prompts` with their `ids`, one list of token ids a prompt, and the right `solutions` of
-    those that are questions; `base` is the vector that others are compared with; `settings` are the metric's own options."""
+    those that are questions; `steerings` are what is compared;
+    `base` is the vector that others are compared with; `settings` are the metric's own options."""
 
     model: LanguageModel
-    vectors: Sequence[SteerTerm]
+    steerings: Sequence[Steering]
     prompts: Sequence[Prompt]
     ids: Sequence[tuple[int, ...]]
     n_controls: int = 4
@@ -75,33 +78,36 @@ class Context:
 
     @cached_property
     def named(self) -> list[Condition]:
-        """The vectors, by name, with the coefficient where it is not 1; no two are called the same."""
+        """What is compared, called as it is written; no two are called the same."""
         found: list[Condition] = []
         taken = {UNSTEERED, RANDOM, *(f"{RANDOM} {i + 1}" for i in range(self.n_controls))}
-        for term in self.vectors:
-            name = called = _called(term)
+        for steering in self.steerings:
+            name = called = _called(steering)
             for again in count(2):
                 if name not in taken:
                     break
                 name = f"{called} ({again})"
             taken.add(name)
-            found.append(Condition(name, term))
+            found.append(Condition(name, steering))
         return found
 
     @cached_property
-    def blocks(self) -> list[int]:
-        """Where the vectors act."""
-        return sorted({term.vector.block for term in self.vectors})
-
-    @cached_property
     def random(self) -> list[Condition]:
-        """Random vectors, for each block at the median norm of the vectors that act there."""
-        found = []
-        for block in self.blocks:
-            norm = statistics.median(condition.norm or 0.0 for condition in self.named if condition.block == block)
-            place = f" block {block}" if len(self.blocks) > 1 else ""
-            for vector in controls(self.n_controls, norm, block, self.seed, Origin(RANDOM, self.model.stamp, block)):
-                found.append(Condition(f"{vector.name}{place}", SteerTerm(vector), random=True))
+        """Random vectors that do what the conditions' vectors do, at the median norm of those that act in the same way."""
+        return controls(self.named, self.n_controls, self.seed, self.model.stamp)
+
+    def reading(self, condition: Condition) -> tuple[int, Direction]:
+        """The block and the direction [d_model] along which `condition` has the residual stream read.
+
+        Raises SettingsError where it has several.
+        """
+        parts = condition.parts
+        found = parts[0].reading(len(self.model.blocks)) if len(parts) == 1 else None
+        if found is None:
+            raise SettingsError(
+                f"{condition.name} has several directions, and the residual stream is read along one",
+                "name one vector, a sum of vectors of one block, or one block of a vector over many, as in NAME@blocks:5-5",
+            )
         return found
 
     @cached_property
@@ -187,14 +193,18 @@ class Context:
         """All completions, for whoever wants to read them; `mark` says of an answer what to look at."""
         columns = (Column("vector"), Column("coef", "g"), Column("prompt"), Column(""), Column("completion"))
         rows = tuple(
-            (answer.case.condition.name, answer.case.coefficient if answer.case.condition.term else None,
+            (answer.case.condition.name, answer.case.coefficient if answer.case.condition.terms else None,
              self.prompts[answer.case.prompt].shown(), mark(answer), answer.text)
             for answer in answers
         )  # fmt: skip
         return Table("All completions", columns, rows)
 
 
-def _called(term: SteerTerm) -> str:
+def _called(steering: Steering) -> str:
+    """A vector that is added as it is by its name, its coefficient behind it; whatever else, as an expression writes it."""
+    (term, *others) = steering
+    if others or replace(term, coefficient=1.0) != SteerTerm(term.vector):
+        return one_line(str(expression_of(steering)), _LONGEST_NAME)
     name = term.vector.name or term.vector.id or "vector"
     return name if term.coefficient == 1 else f"{name} x {term.coefficient:g}"
 

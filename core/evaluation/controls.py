@@ -1,20 +1,70 @@
-"""Random vectors of the same norm, at the same block: the control beside every finding."""
+"""Random vectors of the same norm that act in the same way, at the same blocks: the control beside every finding."""
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from itertools import count
 
 import torch
 
 from core.discovery.projections import unit
-from vectors.vector import Origin, SteeringVector
+from core.evaluation.condition import RANDOM, Condition
+from core.evaluation.parts import Part
+from core.steering.terms import SteerTerm
+from vectors.vector import ModelStamp, Origin, SteeringVector
 
 _SEED_OF_CONTROLS = 1_000_003  # away from the seeds that runs start from
+_NEXT_SEED = 7919  # of a control's second vector, and its third ...
 
 
-def controls(count: int, norm: float, block: int, seed: int, origin: Origin) -> list[SteeringVector]:
+def controls(conditions: Sequence[Condition], n: int, seed: int, model: ModelStamp) -> list[Condition]:
+    """`n` random conditions for each way of acting that `conditions` have, at the median norm of those that act so.
+
+    A way is: which blocks, operation, tokens and gate, and the coefficient where nothing of a norm is added.
+    """
+    ways: dict[Hashable, list[Condition]] = {}
+    for condition in conditions:
+        ways.setdefault(tuple(part.kind for part in condition.parts), []).append(condition)
+    found = []
+    for alike in sorted(ways.values(), key=lambda some: some[0].block or 0):
+        parts, seeds = alike[0].parts, count(seed, _NEXT_SEED)
+        drawn = [
+            [
+                random_vectors(
+                    n,
+                    statistics.median(one.parts[i].norms[j] for one in alike),
+                    block,
+                    next(seeds),
+                    Origin(RANDOM, model, block),
+                )
+                for j, block in enumerate(part.own)
+            ]
+            for i, part in enumerate(parts)
+        ]
+        place = _place(alike[0]) if len(ways) > 1 else ""
+        for row in range(n):
+            terms = (part.control([some[row] for some in blocks]) for part, blocks in zip(parts, drawn, strict=True))
+            found.append(Condition(f"{RANDOM} {row + 1}{place}", tuple(term for own in terms for term in own), random=True))
+    return found
+
+
+def random_vectors(count: int, norm: float, block: int, seed: int, origin: Origin) -> list[SteeringVector]:
     """`count` random vectors of norm `norm` for the output of `block`, as `origin` says of what they stand beside."""
     generator = torch.Generator().manual_seed(seed + _SEED_OF_CONTROLS)
     draws = norm * unit(torch.randn(count, origin.model.d_model, generator=generator))
-    origin = replace(origin, method="random")
-    return [SteeringVector(draw.numpy(), block, origin, f"random {i + 1}") for i, draw in enumerate(draws)]
+    origin = replace(origin, method=RANDOM)
+    return [SteeringVector(draw.numpy(), block, origin, f"{RANDOM} {i + 1}") for i, draw in enumerate(draws)]
+
+
+def _place(condition: Condition) -> str:
+    """What tells the controls of `condition` from those of others."""
+    parts = condition.parts
+    return f" block {condition.block}" if len(parts) == 1 and _is_plain(parts[0]) else f" for {condition.name}"
+
+
+def _is_plain(part: Part) -> bool:
+    """Whether a vector is just added, at its one block, on all tokens."""
+    first = part.terms[0]
+    return len(part.own) == 1 and replace(first, coefficient=1.0) == SteerTerm(first.vector)

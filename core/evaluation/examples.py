@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
-from core.evaluation.condition import Condition
 from core.evaluation.context import Context, Measuring, Step
 from core.evaluation.reading import Reading
 from vectors.plain_text import one_line
 from vectors.store.reports import Cell, Column, Report, Table
+from vectors.vector import Direction
 
 _BEFORE, _BEHIND = 12, 4  # tokens of context
 _COLUMNS = (Column("vector"), Column("cosine", "+.3f"), Column("token"), Column("where"))
@@ -29,7 +29,8 @@ def measure(context: Context) -> Measuring:
         raise ModelError("this model has no tokenizer, so its tokens cannot be named")
     conditions = [*context.named, *context.random]
     first = where_they_differ(context.ids)
-    reading = Reading(context.model, context.ids, context.blocks, first)
+    along = {condition.name: context.reading(condition) for condition in conditions}
+    reading = Reading(context.model, context.ids, sorted({block for block, _ in along.values()}), first)
     fresh = [max(first, start) for start in where_new(context.ids)]
     top = context.settings.top
 
@@ -38,7 +39,8 @@ def measure(context: Context) -> Measuring:
         strongest = []
         streams = {block: centred(seen) for block, seen in reading.seen.items()}
         for condition in conditions:
-            found = _most_active(condition, streams, [start - first for start in fresh], top)
+            block, direction = along[condition.name]
+            found = _most_active(direction, streams[block], [start - first for start in fresh], top)
             if condition.random:
                 strongest += [cosine for cosine, _, _ in found[:1]]
                 continue
@@ -78,22 +80,17 @@ def centred(rows: list[Tensor]) -> list[Tensor]:
     return [row - middle for row in rows]
 
 
-def activity(rows: Tensor, condition: Condition) -> Tensor:
-    """Cosine of each of `rows` [tokens, d_model] with what the condition adds, [tokens]."""
-    assert condition.term is not None
-    direction = torch.from_numpy(condition.term.coefficient * condition.term.vector.direction)
-    return torch.cosine_similarity(rows, direction[None], dim=-1)
+def activity(rows: Tensor, direction: Direction) -> Tensor:
+    """Cosine of each of `rows` [tokens, d_model] with `direction` [d_model], [tokens]."""
+    return torch.cosine_similarity(rows, torch.from_numpy(direction.copy())[None], dim=-1)
 
 
-def _most_active(
-    condition: Condition, streams: dict[int, list[Tensor]], fresh: list[int], top: int
-) -> list[tuple[float, int, int]]:
-    """(cosine, text, row) of the `top` texts, each at the most active of its rows from `fresh` on."""
-    assert condition.term is not None
+def _most_active(direction: Direction, texts: list[Tensor], fresh: list[int], top: int) -> list[tuple[float, int, int]]:
+    """(cosine, text, row) of the `top` of `texts`, each at the most active of its rows from `fresh` on."""
     found = []
-    for text, rows in enumerate(streams[condition.term.vector.block]):
+    for text, rows in enumerate(texts):
         if len(rows) > fresh[text]:
-            value, token = activity(rows, condition)[fresh[text] :].max(dim=0)
+            value, token = activity(rows, direction)[fresh[text] :].max(dim=0)
             found.append((float(value), text, fresh[text] + int(token)))
     return sorted(found, reverse=True)[:top]
 

@@ -15,7 +15,7 @@ from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 
 def measure(context: Context) -> Measuring:
-    base = Condition("base", SteerTerm(context.base)) if context.base is not None else None
+    base = Condition("base", (SteerTerm(context.base),)) if context.base is not None else None
     conditions = context.conditions[1:]
     unsteered: list[list[float]] = [[] for _ in conditions]  # by condition, then prompt
     to_base: list[list[float]] = [[] for _ in conditions]

@@ -62,21 +62,20 @@ def _beside(
                Column("moves the target by", ".0%"), Column("the last block by", ".0%"))  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for condition, shares in zip(conditions, moved, strict=True):
-        assert condition.term is not None
-        block, norm = condition.term.vector.block, condition.norm
-        here = mean([one for one, _ in stream[block]])
+        block, norm = condition.block, condition.norm
+        here = mean([one for one, _ in stream[block]]) if block is not None else None
         part = norm / here if norm is not None and here else None
         rows.append((condition.name, block, norm, part, mean([one for one, _ in shares]), mean([one for _, one in shares])))
     return Table("Vectors beside it", columns, tuple(rows), (Plot("moves the target by"),))
 
 
 def _target(context: Context, condition: Condition) -> int:
-    """The target block of its run, or the default one; never before its own."""
-    assert condition.term is not None
-    vector = condition.term.vector
-    target = vector.origin.target
-    if target is None or not vector.block < target < len(context.model.blocks):
-        target = max(default_blocks(len(context.model.blocks))[1], vector.block)
+    """The target block of its run, or the default one; never before its own first one."""
+    depth, first = len(context.model.blocks), condition.block or 0
+    targets = {term.vector.origin.target for term in condition.terms}
+    target = targets.pop() if len(targets) == 1 else None
+    if target is None or not first < target < depth:
+        target = max(default_blocks(depth)[1], first)
     return target
 
 

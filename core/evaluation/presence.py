@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.evaluation.condition import Condition
 from core.evaluation.context import Context, Measuring, Step
 from core.evaluation.examples import activity, centred, where_they_differ
 from core.evaluation.reading import Reading
 from core.model.prompts import prompt_ids
 from core.prompt import Prompt
 from vectors.store.reports import Cell, Column, Report, Table
+from vectors.vector import Direction
 
 _COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others", "+.3f"), Column("AUC", ".2f"))
 
@@ -29,16 +29,17 @@ def measure(context: Context) -> Measuring:
     own = len(context.prompts)
     ids = [*context.ids, *(prompt_ids(context.model, prompt) for prompt in others)]
     conditions = [*context.named, *context.random]
-    reading = Reading(context.model, ids, context.blocks, where_they_differ(ids))
+    along = {condition.name: context.reading(condition) for condition in conditions}
+    reading = Reading(context.model, ids, sorted({block for block, _ in along.values()}), where_they_differ(ids))
 
     def report() -> Report:
         columns = _COLUMNS if others else _COLUMNS[:2]
         rows: list[tuple[Cell, ...]] = []
         streams = {block: centred(seen) for block, seen in reading.seen.items()}
         for condition in conditions:
-            assert condition.term is not None
-            texts = streams[condition.term.vector.block]
-            first, second = (_of_texts(some, condition, at) for some in (texts[:own], texts[own:]))
+            block, direction = along[condition.name]
+            texts = streams[block]
+            first, second = (_of_texts(some, direction, at) for some in (texts[:own], texts[own:]))
             rows.append((condition.name, _mean(first), _mean(second), told_apart(first, second))[: len(columns)])
         shown = {"last": "at the last token", "mean": "in the mean over tokens", "max": "at the most active token"}[at]
         return Report("presence", (Table(f"Cosine with the residual stream, {shown}", columns, tuple(rows)),))
@@ -55,9 +56,9 @@ def told_apart(first: Tensor, second: Tensor) -> float | None:
     return float((difference > 0).float().mean() + 0.5 * (difference == 0).float().mean())
 
 
-def _of_texts(texts: Sequence[Tensor], condition: Condition, at: str) -> Tensor:
-    """The condition's presence in each of `texts` that has been read."""
-    return torch.tensor([_at(activity(rows, condition), at) for rows in texts if len(rows)])
+def _of_texts(texts: Sequence[Tensor], direction: Direction, at: str) -> Tensor:
+    """The presence of `direction` in each of `texts` that has been read."""
+    return torch.tensor([_at(activity(rows, direction), at) for rows in texts if len(rows)])
 
 
 def _at(values: Tensor, at: str) -> float:

@@ -35,7 +35,7 @@ def measure(context: Context) -> Measuring:
 
 def _by_vector(condition: Condition, answers: dict[int, Answer], plain: dict[int, Answer]) -> tuple[Cell, ...]:
     judged, completions = [one.judgement for one in answers.values()], [one.completion for one in answers.values()]
-    both = [(answer, plain[prompt]) for prompt, answer in answers.items() if prompt in plain and condition.term]
+    both = [(answer, plain[prompt]) for prompt, answer in answers.items() if prompt in plain and condition.terms]
     same = [one.text == other.text for one, other in both if not (one.judgement.unanswered or other.judgement.unanswered)]
     surprises = [one.perplexity for one in completions if one.perplexity is not None]
     first = answers[min(answers)].text if answers else ""

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from core.errors import SettingsError
-from vectors.expression import OPERATIONS, Blocks, Expression, KeptGate, KeptTerm, Tokens
+from vectors.expression import OPERATIONS, Blocks, Expression, Gate, KeptTerm, Term, Tokens
 from vectors.expression.blocks import OWN_BLOCKS
 from vectors.expression.tokens import ALL_TOKENS
-from vectors.files.bounded import MOST_COEFFICIENT
+from vectors.files.bounded import LABEL, MOST_COEFFICIENT
 from vectors.plain_text import one_line
 from vectors.vector import Direction, ModelStamp, SteeringVector, called
-
-if TYPE_CHECKING:
-    from vectors.expression import Gate, Term
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,10 @@ class SteerTerm:
         if not abs(self.coefficient) <= MOST_COEFFICIENT:
             raise SettingsError(f"the coefficient {self.coefficient:g} is too large: nothing is left of the model")
 
+    def scaled(self, factor: float) -> SteerTerm:
+        """The term with `factor` times its coefficient, as `Term.scaled` of an expression."""
+        return replace(self, coefficient=self.coefficient * factor)
+
     def acts_at(self, n_blocks: int) -> tuple[int, ...]:
         """The blocks, of a model of `n_blocks`, at whose outputs it acts, rising. Of a vector over many blocks `blocks` takes a
         part; a vector of a single block acts with its direction at each.
@@ -76,14 +76,24 @@ def resolved(expression: Expression, load: Callable[[Term | Gate], SteeringVecto
 
 def kept_terms(steering: Steering) -> tuple[KeptTerm, ...]:
     """A steering as it is kept in files, by the vectors' ids."""
-    return tuple(
-        KeptTerm(t.vector.id, t.vector.name, t.coefficient, t.operation, str(t.tokens), str(t.blocks), _kept_gate(t.gate))
-        for t in steering
+    return tuple(map(KeptTerm.of, expression_of(steering)))
+
+
+def expression_of(steering: Steering) -> Expression:
+    """A steering as people write it: `str` of it is the normal form. A vector without a name is called by its id."""
+    return Expression(
+        tuple(
+            Term(_named(t.vector), t.coefficient, t.operation, t.tokens, t.blocks, _gate(t.gate), t.vector.id) for t in steering
+        )
     )
 
 
-def _kept_gate(gate: SteerGate | None) -> KeptGate | None:
-    return None if gate is None else KeptGate(gate.vector.id, gate.vector.name, gate.threshold, gate.above)
+def _named(vector: SteeringVector) -> str:
+    return one_line(called(vector), LABEL)
+
+
+def _gate(gate: SteerGate | None) -> Gate | None:
+    return None if gate is None else Gate(_named(gate.vector), gate.threshold, gate.above, gate.vector.id)
 
 
 def check_fits(steering: Sequence[SteerTerm], model: ModelStamp) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from typing import Any
 
@@ -12,20 +11,23 @@ from core.engine.requests import Reply, ReplyRow
 from core.engine.session import Session
 from core.errors import SettingsError
 from core.limits import check_sampling
-from core.steering.terms import SteerTerm, kept_terms
+from core.steering.resolving import check_acts, loaded, loaded_kept
+from core.steering.terms import Steering, kept_terms
 from melbo_tui.commands import COMMANDS
-from melbo_tui.commands.naming import completed
+from melbo_tui.commands.naming import completed_expression, parsed
 from melbo_tui.commands.output import completion_json, fail, note, say, say_json
 from melbo_tui.commands.prompts import add_asking, add_thoughts, template_of
 from melbo_tui.commands.running import Runner, open_library
 from melbo_tui.commands.streams import complain, write
 from melbo_tui.formatting import thought_for
 from vectors.completion import Completion
-from vectors.expression import OPERATIONS, Tokens
+from vectors.expression import OPERATIONS, Expression, Tokens
 from vectors.plain_text import printable
+from vectors.store import naming
 from vectors.store.conversations import STEERED, UNSTEERED, Conversations, Turn, messages_for
 from vectors.store.index import LibraryError
-from vectors.store.library import new_run_id
+from vectors.store.library import Library, new_run_id
+from vectors.vector import ModelStamp
 
 _THOUGHT_TOKENS = 2048  # whoever talks to one model wants to see its answer
 
@@ -33,25 +35,17 @@ _THOUGHT_TOKENS = 2048  # whoever talks to one model wants to see its answer
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
     parser = subparsers.add_parser("chat", help=COMMANDS["chat"], description="Chats with the steered model.", parents=[common])
     parser.set_defaults(run=run)
-    completed(
-        parser.add_argument(
-            "--steer",
-            action="append",
-            default=[],
-            type=_term,
-            metavar="NAME=COEF",
-            help="add COEF times the vector (repeatable)",
-        )
-    )
+    about = "what steers, as in '1.5 a - 0.5 b@generated + !c@blocks:all' (repeatable: terms add up; also: NAME=COEF)"
+    completed_expression(parser.add_argument("--steer", action="append", default=[], metavar="EXPRESSION", help=about))
     parser.add_argument(
         "--operation",
         choices=OPERATIONS,
         default="add",
-        help="add the vector, ablate its direction, or set the component along it (default: add)",
+        help="what terms do that do not say it: add the vector (default), ablate its direction ...",
     )
     parser.add_argument(
         "--positions", default="all", metavar="P",
-        help="tokens to steer: all, generated, from:N, or the prompt's last:K (default: all)",
+        help="where terms act that do not say it: all (default), prompt, generated, first:N, after:N, last:K, at:I,J",
     )  # fmt: skip
     parser.add_argument(
         "--message", action="append", metavar="TEXT", help="a message (repeatable); without it, messages are read as you type"
@@ -82,20 +76,14 @@ def run(args: argparse.Namespace) -> int:
     positions = Tokens.parse(args.positions)
     conversations = Conversations(library.folder)
     id, turns = _resumed(args.resume, conversations) if args.resume is not None else (new_run_id(), [])
-    for name, _ in args.steer:
-        library.called(name)
+    expression = _asked(library, args.steer).with_defaults(args.operation, positions)
+    naming.check_known(expression, library)
     runner = Runner(args, Session(library))
     runner.load_model()
-    label = runner.session.model.stamp.label()
-    steering = tuple(
-        SteerTerm(library.load(library.find(name, label).id), coefficient, args.operation, positions)
-        for name, coefficient in args.steer
-    )
-    if turns and not steering:
-        steering = tuple(
-            SteerTerm(library.load(term.id), term.coefficient, term.operation, Tokens.parse(term.positions))
-            for term in turns[-1].steering
-        )
+    if turns and not expression:
+        steering = loaded_kept(turns[-1].steering, library)
+    else:
+        steering = _steering(expression, library, runner.session.model.stamp)
     who = {STEERED: steering} if steering else {UNSTEERED: steering}
     if args.beside:
         who[UNSTEERED] = ()
@@ -123,6 +111,19 @@ def run(args: argparse.Namespace) -> int:
     if trouble is not None:
         raise trouble
     return 0
+
+
+def _asked(library: Library, texts: list[str]) -> Expression:
+    """All that `--steer` says, added up."""
+    return Expression(tuple(term for expression in parsed(library, texts) for term in expression))
+
+
+def _steering(expression: Expression, library: Library, model: ModelStamp) -> Steering:
+    """`expression` as what acts on `model`. Raises ExpressionError at a term that cannot."""
+    resolved = naming.resolved(expression, library, model.label())
+    steering = loaded(resolved, library)
+    check_acts(resolved, steering, model)
+    return steering
 
 
 def _resumed(id: str, conversations: Conversations) -> tuple[str, list[Turn]]:
@@ -185,14 +186,3 @@ def _typed() -> Any:
             if "\ufffd" in line:
                 note("what of the message is no UTF-8 is read as \ufffd")
             yield line
-
-
-def _term(text: str) -> tuple[str, float]:
-    name, separator, number = text.rpartition("=")
-    try:
-        coefficient = float(number) if separator else 1.0
-    except ValueError:
-        coefficient = math.nan
-    if not math.isfinite(coefficient):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=COEF, for example calm-02=1.5")
-    return (name if separator else text), coefficient

@@ -6,12 +6,15 @@ import argparse
 from typing import Any
 
 from core.errors import SettingsError
-from melbo_tui.commands.naming import completed, find, pick
+from melbo_tui.commands.naming import completed, completed_expression, find, read, sum_of
 from melbo_tui.commands.output import say_done
 from melbo_tui.commands.running import open_library
+from vectors.expression import Term
 from vectors.plain_text import natural, one_line
 from vectors.recipe import Recipe, average, orthogonalised
 from vectors.store.curation import MAX_RATING
+from vectors.store.library import Library
+from vectors.vector import VectorError, check_compatible
 
 
 def add_actions(action: Any) -> None:
@@ -31,8 +34,10 @@ def add_actions(action: Any) -> None:
     rating = action("rate", _rate, f"Rate vectors from 0 to {MAX_RATING}.")
     rating.add_argument("rating", metavar="N", help=f"0 to {MAX_RATING}, or none")
     completed(rating.add_argument("names", nargs="+", metavar="NAME"))
-    mixing = action("mix", _mix, "Sum vectors, NAME=COEFFICIENT each; the recipe is kept.")
-    completed(mixing.add_argument("terms", nargs="+", metavar="NAME[=COEF]"))
+    mixing = action("mix", _mix, "Sum vectors, as in '0.5 a - b'; the recipe is kept.")
+    completed_expression(
+        mixing.add_argument("terms", nargs="+", metavar="EXPRESSION", help="a sum; several are added up (also: NAME=COEF)")
+    )
     mixing.add_argument("--name", metavar="NEW", help="what to call it (default: the recipe)")
     mixing.add_argument("--average", action="store_true", help="take the mean")
     mixing.add_argument("--norm", type=float, metavar="X", help="rescale it to this norm")
@@ -83,23 +88,35 @@ def _rate(args: argparse.Namespace) -> int:
 
 def _mix(args: argparse.Namespace) -> int:
     library = open_library(args)
-    picks = [pick(library, args, term) for term in args.terms]
+    terms = sum_of(read(library, args, args.terms))
+    ids = [term.id for term in terms]
     off = tuple(find(library, args, name).id for name in args.off)
     if args.orthogonalise:
-        if args.average or args.norm or off or any(coefficient != 1 for _, coefficient in picks):
+        if args.average or args.norm or off or any(term.coefficient != 1 for term in terms):
             raise SettingsError("--orthogonalise takes names alone", "leave out coefficients and the other options")
-        recipes = orthogonalised([entry.id for entry, _ in picks])[1:]
+        recipes = orthogonalised(ids)[1:]
     elif args.average:
-        if any(coefficient != 1 for _, coefficient in picks):
+        if any(term.coefficient != 1 for term in terms):
             raise SettingsError("an average takes names alone", "leave out the coefficients")
-        recipes = [Recipe(average([entry.id for entry, _ in picks]).terms, args.norm, off)]
+        recipes = [Recipe(average(ids).terms, args.norm, off)]
     else:
-        recipes = [Recipe(tuple((entry.id, coefficient) for entry, coefficient in picks), args.norm, off)]
+        recipes = [Recipe(tuple((term.id, term.coefficient) for term in terms), args.norm, off)]
+    _check_together(library, terms)
     names = library.names()
     made = [library.save_mixture(recipe, args.name or recipe.written(names)) for recipe in recipes]
     return say_done(
         args, f"kept {', '.join(f'{entry.name} (norm {entry.norm:.4g})' for entry in made)}", [e.name for e in made]
     )
+
+
+def _check_together(library: Library, terms: list[Term]) -> None:
+    """Raises ExpressionError at the first vector that cannot be added to the one before them all."""
+    first = library.load(terms[0].id)
+    for term in terms[1:]:
+        try:
+            check_compatible([first, library.load(term.id)])
+        except VectorError as error:
+            raise term.place.error(str(error)) from None
 
 
 def _delete(args: argparse.Namespace) -> int:

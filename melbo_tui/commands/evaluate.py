@@ -15,7 +15,7 @@ from core.evaluation import METRICS
 from core.evaluation.metric import Metric
 from core.files.text_files import lines_of, questions_of
 from core.prompt import Prompt
-from core.steering.terms import SteerTerm
+from core.steering.resolving import check_acts, loaded
 from melbo_tui.commands import COMMANDS, score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_declared, add_settings, given_settings
@@ -52,7 +52,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
 
 def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
     parser.set_defaults(run=_evaluate)
-    add_picks(parser)
+    add_picks(parser, "EXPRESSION", "what is compared, a condition each: a name, or as in '2 a - b@generated'")
     if metric.questions:
         about = "a question a line: question<TAB>answer|another right answer; or .csv, .json, .jsonl"
         parser.add_argument("--questions", metavar="FILE", required=True, help=about)
@@ -71,11 +71,13 @@ def _evaluate(args: argparse.Namespace) -> int:
     # A slip in a file or a name is told before the model takes its seconds to load.
     args.model = args.spec.model  # names are looked for among its vectors first
     picks = picked(library, args)
-    terms = tuple(SteerTerm(library.load(entry.id), coefficient) for entry, coefficient in picks)
-    prompts, answers = _asked(args, [term.vector.origin for term in terms])
-    request = Evaluate(args.action, terms, prompts, answers, settings, **general)
+    steerings = tuple(loaded(expression, library) for expression in picks)
+    prompts, answers = _asked(args, [term.vector.origin for steering in steerings for term in steering])
+    request = Evaluate(args.action, steerings, prompts, answers, settings, **general)
     runner = Runner(args, Session(library))
     request = _fitting(request, runner.load_model(), len(args.names))
+    for expression, steering in zip(picks[: len(args.names)], steerings, strict=False):
+        check_acts(expression, steering, runner.session.model.stamp)
     reported: list[Reported] = []
 
     def listen(event: Event) -> None:
@@ -92,11 +94,12 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 def _fitting(request: Evaluate, model: ModelLoaded, named: int) -> Evaluate:
     """`request` without the vectors of other models that a run or a filter brought in; the first `named` were asked for."""
-    fitting = tuple(t for i, t in enumerate(request.vectors) if i < named or t.vector.d_model == model.d_model)
-    if len(fitting) < len(request.vectors):
-        strangers = len(request.vectors) - len(fitting)
+    steerings = enumerate(request.steerings)
+    fitting = tuple(s for i, s in steerings if i < named or all(t.vector.d_model == model.d_model for t in s))
+    if len(fitting) < len(request.steerings):
+        strangers = len(request.steerings) - len(fitting)
         note(f"{strangers} of other models {'is' if strangers == 1 else 'are'} left out")
-    return replace(request, vectors=fitting)
+    return replace(request, steerings=fitting)
 
 
 def _asked(args: argparse.Namespace, origins: Sequence[Origin]) -> tuple[tuple[Prompt, ...], tuple[tuple[str, ...], ...]]:

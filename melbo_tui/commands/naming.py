@@ -1,16 +1,22 @@
-"""Vectors by the names that people type: NAME, NAME=COEFFICIENT, and what the shell offers to complete them with."""
+"""Vectors as people type them: names and expressions, and what the shell offers to complete them with."""
 
 from __future__ import annotations
 
 import argparse
-import math
+from collections.abc import Callable
 from typing import Any
 
 from core.errors import SettingsError
 from melbo_tui.settings import library_folder
+from vectors.expression import Expression, ExpressionError, Term, completed_texts
 from vectors.plain_text import natural, one_line
+from vectors.store import naming
 from vectors.store.library import Kept, Library
 from vectors.store.query import Line, chosen
+
+
+class NoExpression(ExpressionError):
+    """A text that cannot be read: wrong usage, where a name that nothing bears is not."""
 
 
 def find(library: Library, args: argparse.Namespace, name: str, trash: bool = False) -> Kept:
@@ -26,39 +32,48 @@ def model_of(args: argparse.Namespace) -> str | None:
     return resolve(args.model).wearing(args.adapter).label
 
 
-def pick(library: Library, args: argparse.Namespace, text: str) -> tuple[Kept, float]:
-    """A vector and its coefficient from NAME=COEFFICIENT, or from NAME alone, which means 1. Names bear no `=`."""
-    name, sign, number = text.rpartition("=")
-    if not sign:
-        return find(library, args, text), 1.0
+def parsed(library: Library, texts: list[str]) -> list[Expression]:
+    """The expressions that `texts` write, their names not looked for yet. Raises NoExpression."""
     try:
-        coefficient = float(number)
-    except ValueError:
-        coefficient = math.nan
-    if not math.isfinite(coefficient):
-        raise SettingsError(f"{one_line(text, 60)!r}: {one_line(number, 20)!r} is no number", "write NAME=COEFFICIENT")
-    return find(library, args, name), coefficient
+        return [naming.parsed(text, library) for text in texts]
+    except ExpressionError as error:
+        raise NoExpression(error.wrong, error.text, error.column) from None
 
 
-def add_picks(parser: argparse.ArgumentParser) -> None:
-    """NAME[=COEF] ..., `--run` and `--filter`: which vectors are meant."""
-    completed(parser.add_argument("names", nargs="*", metavar="NAME[=COEF]", help="vectors, times COEF (default: 1)"))
+def read(library: Library, args: argparse.Namespace, texts: list[str]) -> list[Expression]:
+    """The expressions that `texts` write, their names resolved. Raises ExpressionError."""
+    model = model_of(args)
+    return [naming.resolved(expression, library, model) for expression in parsed(library, texts)]
+
+
+def sum_of(expressions: list[Expression]) -> list[Term]:
+    """The terms of `expressions`, each a vector that is added as it is. Raises ExpressionError at one that does more."""
+    terms = [term for expression in expressions for term in expression]
+    for term in terms:
+        if term != Term(term.name, term.coefficient, id=term.id):
+            raise term.place.error(f"a vector is only multiplied and added here: write {term.coefficient:g} and the name alone")
+    return terms
+
+
+def add_picks(parser: argparse.ArgumentParser, metavar: str, help: str) -> None:
+    """Expressions, `--run` and `--filter`: which vectors are meant."""
+    completed_expression(parser.add_argument("names", nargs="*", metavar=metavar, help=help))
     parser.add_argument("--run", dest="of_run", metavar="RUN", help="all vectors of that run")
     parser.add_argument("--filter", metavar="FILTER", help="all vectors that match the filter")
 
 
-def picked(library: Library, args: argparse.Namespace) -> list[tuple[Kept, float]]:
-    """The vectors that `add_picks`' arguments name, each once, with their coefficients."""
-    picks = [pick(library, args, name) for name in args.names]
+def picked(library: Library, args: argparse.Namespace) -> list[Expression]:
+    """What `add_picks`' arguments name: expressions, then those vectors of the run or the filter that are none of them."""
+    picks = read(library, args, args.names)
     if args.of_run or args.filter:
         samples = library.first_samples()
         lines = [Line.of(entry, samples.get(entry.id)) for entry in library.entries(kept_only=False)]
         lines = [line for line in lines if not args.of_run or line.entry.run == args.of_run]
         if args.of_run and not lines:
             raise SettingsError(f"there is no run {one_line(args.of_run, 60)!r} in the library")
-        named = {entry.id for entry, _ in picks}
+        named = {expression.terms[0].id for expression in picks if len(expression) == 1}
         found = [line.entry for line in chosen(lines, args.filter or "") if line.entry.id not in named]
-        picks += [(entry, 1.0) for entry in sorted(found, key=_when)]
+        picks += [Expression((Term(entry.name, id=entry.id),)) for entry in sorted(found, key=_when)]
     return picks
 
 
@@ -70,9 +85,17 @@ def _when(entry: Kept) -> tuple[float, str, int]:
 
 def completed(action: argparse.Action, trash: bool = False) -> None:
     """Lets the shell complete the argument with the library's names."""
+    _complete(action, lambda typed, names: names, trash)
 
-    def names(parsed_args: Any, **_: Any) -> list[str]:
-        entries = Library(library_folder(getattr(parsed_args, "library", None))).entries(kept_only=False, trash=trash)
-        return [entry.name for entry in entries]
 
-    action.completer = names  # type: ignore[attr-defined]
+def completed_expression(action: argparse.Action) -> None:
+    """Lets the shell complete the names inside the expression that the argument is, and what stands behind @."""
+    _complete(action, completed_texts)
+
+
+def _complete(action: argparse.Action, texts: Callable[[str, list[str]], list[str]], trash: bool = False) -> None:
+    def completer(prefix: str, parsed_args: Any, **_: Any) -> list[str]:
+        library = Library(library_folder(getattr(parsed_args, "library", None)))
+        return texts(prefix, [entry.name for entry in library.entries(kept_only=False, trash=trash)])
+
+    action.completer = completer  # type: ignore[attr-defined]

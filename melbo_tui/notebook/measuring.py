@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Reported
-from core.errors import SettingsError
-from core.steering.terms import SteerTerm
 from melbo_tui.notebook.asking import Asked, Listener, carry_out, prompts_of, session_of, split, with_base
 from melbo_tui.notebook.terms import Steering, terms_of
 from vectors.vector import SteeringVector
@@ -37,7 +35,7 @@ def evaluate(
     Args:
         model: what `load_model` gave.
         metric: `kl`, `norms`, `sweep`, `survey`, `behaviours`, `accuracy`, `examples` or `presence`.
-        vectors: each is a condition of its own, a `Steering` of one term one with a coefficient. `norms` can do without.
+        vectors: each, a vector or a `Steering`, is a condition of its own. `norms` can do without.
         prompts: what the model is asked; without any, the prompts that the vectors were trained on.
         answers: for `accuracy`: the right answers to each prompt, as many as there are prompts.
         controls: how many random vectors; None: the metric's own number.
@@ -58,19 +56,9 @@ def evaluate(
     given, settings = split(options, Evaluate)
     settings, named = with_base(settings)
     several = [vectors] if isinstance(vectors, (SteeringVector, Steering)) else vectors
-    terms = tuple(_condition(one) for one in several)
-    asked = prompts_of(prompts, [term.vector.origin for term in terms])
+    steerings = tuple(map(terms_of, several))
+    asked = prompts_of(prompts, [term.vector.origin for terms in steerings for term in terms])
     right = tuple(tuple(one) for one in answers)
-    request = Evaluate(metric, terms, asked, right, settings, controls=controls, seed=seed, **given)
+    request = Evaluate(metric, steerings, asked, right, settings, controls=controls, seed=seed, **given)
     heard = carry_out(session_of(model, library, named), request, listen)
     return [event for event in heard if isinstance(event, Reported)][-1].report
-
-
-def _condition(one: SteeringVector | Steering) -> SteerTerm:
-    """The one term of a condition."""
-    terms = terms_of(one)
-    if len(terms) != 1:
-        raise SettingsError(
-            f"a condition has one vector, and this one has {len(terms)}", "measure a sum of vectors of one block"
-        )
-    return terms[0]

@@ -148,7 +148,7 @@ def test_metrics_measure_there_what_they_measure_on_the_cpu(tmp_path: Path, metr
         session = _session(tmp_path / str(device), device)
         terms = (SteerTerm(vector(0, "base", 1, d_model=32, stamp=session.model.stamp)),)
         answers = (("a",), ("b",)) if METRICS[metric].questions else ()
-        events = _run(session, Evaluate(metric, terms, (Prompt("Hello"), Prompt("Why?")), answers, controls=1, tokens=3))
+        events = _run(session, Evaluate(metric, (terms,), (Prompt("Hello"), Prompt("Why?")), answers, controls=1, tokens=3))
         tables: list[dict[str, Any]] = [e for e in events if isinstance(e, Reported)][-1].report.to_json()["tables"]
         return tables
 

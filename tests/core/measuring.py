@@ -11,7 +11,7 @@ from core.engine.events import Event, Reported
 from core.engine.session import Session
 from core.model.language_model import LanguageModel
 from core.prompt import Prompt
-from core.steering.terms import SteerTerm
+from core.steering.terms import Steering, SteerTerm
 from vectors.store.reports import Report, Table
 from vectors.vector import Origin, SteeringVector
 
@@ -32,8 +32,11 @@ def events_of(session: Session, request: Evaluate) -> list[Event]:
     return events
 
 
-def report_of(session: Session, metric: str, *terms: SteerTerm, prompts: tuple[Prompt, ...] = PROMPTS, **more: Any) -> Report:
-    reported = [e for e in events_of(session, Evaluate(metric, terms, prompts, **more)) if isinstance(e, Reported)]
+def report_of(
+    session: Session, metric: str, *terms: SteerTerm | Steering, prompts: tuple[Prompt, ...] = PROMPTS, **more: Any
+) -> Report:
+    steerings = tuple((one,) if isinstance(one, SteerTerm) else one for one in terms)
+    reported = [e for e in events_of(session, Evaluate(metric, steerings, prompts, **more)) if isinstance(e, Reported)]
     return reported[-1].report
 
 

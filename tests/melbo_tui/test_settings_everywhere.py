@@ -226,7 +226,7 @@ def test_every_option_of_a_metric_by_its_flag(name: str) -> None:
     for setting in options.values():
         words += [setting.flag, _another(setting)]
     given = given_settings(_parsed(words), options)
-    request = Evaluate(name, (SteerTerm(vector()),), (Prompt("How?"),), settings=given)
+    request = Evaluate(name, ((SteerTerm(vector()),),), (Prompt("How?"),), settings=given)
     assert all(getattr(request.own, one) != setting.default for one, setting in options.items())
 
 

@@ -18,7 +18,7 @@ has the library resolves names: `Expression.resolved`, `unknown_name`, `ambiguou
 from vectors.expression.blocks import Blocks
 from vectors.expression.completing import Replacement, completed_texts, completions
 from vectors.expression.error import ExpressionError, Place
-from vectors.expression.kept import KeptGate, KeptTerm, from_json, to_json
+from vectors.expression.kept import KeptGate, KeptTerm, from_json, restored, to_json
 from vectors.expression.names import ambiguous_name, feature, nearest, unknown_name
 from vectors.expression.parser import parse, written
 from vectors.expression.tokens import Tokens
@@ -44,6 +44,7 @@ __all__ = [
     "from_json",
     "nearest",
     "parse",
+    "restored",
     "to_json",
     "unknown_name",
     "written",

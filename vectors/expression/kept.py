@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -73,6 +73,11 @@ class _Kept:
     terms: Annotated[tuple[KeptTerm, ...], AtMost(MOST_TERMS)]
 
 
+def restored(terms: Iterable[KeptTerm]) -> Expression:
+    """The expression of terms that were kept. Raises ExpressionError where one cannot be."""
+    return Expression(tuple(one.term() for one in terms))
+
+
 def to_json(expression: Expression) -> list[dict[str, Any]]:
     """The expression as JSON: a list of terms."""
     return [asdict(KeptTerm.of(term)) for term in expression]
@@ -80,4 +85,4 @@ def to_json(expression: Expression) -> list[dict[str, Any]]:
 
 def from_json(data: Sequence[Any]) -> Expression:
     """Reads `to_json`'s form. Raises VectorError, whose line names the field, for what is none."""
-    return Expression(tuple(kept.term() for kept in decoded(_Kept, {"terms": data}).terms))
+    return restored(decoded(_Kept, {"terms": data}).terms)

@@ -152,23 +152,36 @@ class Library(Curation):
 
     def find(self, name: str, model: str | None = None, trash: bool = False) -> Kept:
         """The vector called `name` (or with that id); `model` decides between vectors of the same name."""
-        found = self.called(name, trash)
-        of_model = [k for k in found if model is None or k.model == model] or found
-        if len({k.model for k in of_model}) > 1:
-            models = ", ".join(sorted({k.model for k in of_model}))
-            raise LibraryError(f"{one_line(name, 60)} exists for several models ({models}); say which with --model")
-        return of_model[0]
-
-    def called(self, name: str, trash: bool = False) -> list[Kept]:
-        """All vectors called `name`, of whatever model, or the one with that id; LibraryError where there is none."""
-        found = self._select(
-            f"WHERE (name = ? OR id = ?) AND deleted IS {'NOT ' if trash else ''}NULL ORDER BY kept DESC", (name, name)
-        )
+        found = self.meant(name, model, trash)
         if not found:
-            near = self._near(name)
-            hint = f"; is it {near}?" if near else "; `melbo-tui vectors list` shows what is kept"
+            from vectors.expression import nearest  # which the first frame does without
+
+            near = nearest(name, self.all_names(), 1)
+            hint = f"; is it {near[0]}?" if near else "; `melbo-tui vectors list` shows what is kept"
             raise LibraryError(f"no vector is called {one_line(name, 60)}{hint}")
-        return found
+        if len(found) > 1:
+            models = ", ".join(sorted({k.model for k in found}))
+            raise LibraryError(f"{one_line(name, 60)} exists for several models ({models}); say which with --model")
+        return found[0]
+
+    def meant(self, name: str, model: str | None = None, trash: bool = False) -> list[Kept]:
+        """The vectors that `name`, a name or an id, may mean, one a model: none where nothing is called so.
+
+        An id means its vector alone, and `model` decides where it has a vector of that name.
+        """
+        deleted = f"deleted IS {'NOT ' if trash else ''}NULL"
+        found = self._select(f"WHERE (name = ? OR id = ?) AND {deleted} ORDER BY id = ? DESC, kept DESC", (name, name, name))
+        if found and found[0].id == name:
+            return found[:1]
+        of_model = [k for k in found if model is None or k.model == model] or found
+        first: dict[str, Kept] = {}
+        for one in of_model:
+            first.setdefault(one.model, one)
+        return list(first.values())
+
+    def all_names(self) -> list[str]:
+        """The names of all vectors but the deleted ones, the newest first."""
+        return [k.name for k in self.entries(kept_only=False)]
 
     def load(self, id: str) -> SteeringVector:
         """The vector with its numbers, under its present name; a mixture is computed from its parents."""
@@ -261,12 +274,6 @@ class Library(Curation):
             return known.held(self.folder / "runs") if known.rows else {}
         except VectorError:
             return None
-
-    def _near(self, name: str) -> str | None:
-        import difflib
-
-        close = difflib.get_close_matches(name, [k.name for k in self.entries(kept_only=False)], n=1)
-        return close[0] if close else None
 
     def _row(self, id: str) -> sqlite3.Row:
         with self.reading() as db:

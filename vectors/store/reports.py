@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from vectors.errors import VectorError
+from vectors.expression import KeptTerm
+from vectors.expression.tree import MOST_TERMS
 from vectors.files.bounded import MOST_TEXT, AtMost, Id, Moment, Prose, Settings, Text, Unfit, check, decoded
 from vectors.plain_text import one_line, printable
 from vectors.store.index import LibraryError
@@ -84,6 +86,9 @@ class Table:
 class Report:
     """What metric `metric` told of `vectors`, by name, with `ids` in the library, on `prompts`.
 
+    `vectors` are what conditions are called; `ids` has the id of a condition's vector, '' where it has several, and
+    `steerings` its terms (reports of version 0.1 have none).
+
     `findings` say what it comes to, a sentence each. `complete` False: the work was stopped, and the tables have what was done
     by then.
     """
@@ -98,6 +103,7 @@ class Report:
     created: Moment = 0.0
     complete: bool = False
     ids: tuple[Id, ...] = ()
+    steerings: Annotated[tuple[Annotated[tuple[KeptTerm, ...], AtMost(MOST_TERMS)], ...], AtMost(MOST_ROWS)] = ()
 
     @property
     def asked(self) -> str:

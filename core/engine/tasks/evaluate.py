@@ -14,7 +14,7 @@ from core.engine.throughput import Pace
 from core.errors import SettingsError
 from core.evaluation.context import Context, Step
 from core.model.prompts import prompt_ids
-from core.steering.terms import check_fits
+from core.steering.terms import check_fits, kept_terms
 from vectors.store.index import LibraryError
 from vectors.store.library import new_run_id
 from vectors.store.reports import Report, Reports, whom
@@ -51,7 +51,8 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
             settings=dict(request.settings),
             created=created,
             complete=complete,
-            ids=tuple(term.vector.id for term in request.vectors),
+            ids=tuple(steering[0].vector.id if len(steering) == 1 else "" for steering in request.steerings),
+            steerings=tuple(map(kept_terms, request.steerings)),
         )
         made[:] = [report]
         if keep:
@@ -90,7 +91,7 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
 def _context(session: Session, request: Evaluate, task: int, emit: Emit) -> Context:
     """The request's vectors and prompts on the model that is loaded. Raises SettingsError."""
     model = session.model
-    for warning in check_fits(request.vectors, model.stamp):
+    for warning in dict.fromkeys(check_fits([term for steering in request.steerings for term in steering], model.stamp)):
         emit(Warned(task, warning))
     prompts = request.asked
     settings = request.own
@@ -104,13 +105,13 @@ def _context(session: Session, request: Evaluate, task: int, emit: Emit) -> Cont
     metric = request.declaration
     tokens = request.tokens or metric.tokens
     controls = request.controls if request.controls is not None else metric.controls
-    return Context(model, request.vectors, prompts, ids, controls, tokens,
+    return Context(model, request.steerings, prompts, ids, controls, tokens,
                  request.seed, settings, request.answers, base, request.thought_tokens)  # fmt: skip
 
 
 def _of_family(request: Evaluate) -> str | None:
     """The base of the one family that all vectors are of, grown here or imported; it may be among them itself."""
-    origins = {term.vector.id: term.vector.origin for term in request.vectors}
+    origins = {vector.id: vector.origin for vector in request.vectors}
     bases = {origin.parents[0] for origin in origins.values() if origin.parents and "recipe" not in origin.settings}
     strangers = {id for id, origin in origins.items() if not origin.parents or "recipe" in origin.settings}
     return next(iter(bases)) if len(bases) == 1 and strangers <= bases else None

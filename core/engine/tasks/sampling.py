@@ -12,7 +12,7 @@ from core.engine.session import Emit, Task
 from core.engine.tasks.reply import generated
 from core.engine.tasks.saving import Saving
 from core.engine.throughput import Pace
-from core.evaluation.controls import controls
+from core.evaluation.controls import random_vectors
 from core.model.language_model import LanguageModel
 from core.steering.generation import Row, Sampling
 from core.steering.terms import SteerTerm
@@ -64,7 +64,7 @@ class Sampler:
         if self.control_norm is not None or not self.samples:
             return
         self.control_norm = radius
-        random = controls(self.request.controls, radius, source, self.request.seed, origin)
+        random = random_vectors(self.request.controls, radius, source, self.request.seed, origin)
         rows = [self._row(UNSTEERED, None), *(self._row(f"{CONTROL}:{i}", vector) for i, vector in enumerate(random))]
         yield from self._told(
             generated(self.model, rows, self.task, self.emit), _WORTH_SAMPLING, "sampling the unsteered model"

@@ -14,7 +14,7 @@ from core.engine.events import Generated
 from melbo_tui.charts import sparkline
 from melbo_tui.formatting import answer_of
 from melbo_tui.widgets.thought import thought
-from vectors.expression import KeptTerm
+from vectors.expression import ExpressionError, KeptTerm, restored
 from vectors.plain_text import one_line
 from vectors.store.conversations import STEERED, Turn
 
@@ -106,15 +106,8 @@ class ConversationView(Vertical):
 
 
 def recipe(terms: Sequence[KeptTerm]) -> str:
-    """A steering in a line: `1.5 bomb-03 - 0.5 calm-02`."""
-    if not terms:
-        return "unsteered"
-    parts = []
-    for i, term in enumerate(terms):
-        name = one_line(term.name, 24)
-        if term.operation != "add":
-            parts.append(f"{', ' if i else ''}{term.operation} {name}")
-            continue
-        sign = "−" if term.coefficient < 0 else "+" if i else ""
-        parts.append(f"{sign}{' ' if i else ''}{abs(term.coefficient):g} {name}")
-    return " ".join(parts)
+    """A steering in a line, as an expression: `1.5 bomb-03 - 0.5 calm-02`."""
+    try:
+        return one_line(str(restored(terms)), 400) or "unsteered"
+    except ExpressionError:  # what a stranger's file keeps may be no term
+        return STEERED

@@ -46,6 +46,7 @@ class ChatPane(RackActions):
     BINDINGS = [
         Binding("escape", "out", "Rack", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
         Binding("a", "add", "Add", id="chat.add", tooltip="Put a vector of the library on the rack"),
+        Binding("colon", "expression", "Expression", id="chat.expression", tooltip="Type what steers, in one line"),
         Binding("b,f6", "beside", "Beside", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
         Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the current steering"),
         Binding("n", "clear", "New", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
@@ -206,8 +207,7 @@ class ChatPane(RackActions):
         self._stop()
         rack = self.query_one(Rack)
         if not rack.slots and self.turns:
-            slots = [slot for term in self.turns[-1].steering if (slot := self.slot(term)) is not None]
-            rack.put_back(slots)
+            self.steer_again(self.turns[-1].steering)
         self._show()
         self.query_one("#message", Input).focus()
 

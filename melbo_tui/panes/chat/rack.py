@@ -12,8 +12,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from core.steering.terms import Steering, SteerTerm
-from vectors.expression import Tokens
+from core.steering.terms import SteerGate, Steering, SteerTerm, expression_of
+from vectors.expression import OPERATIONS, Blocks, Tokens
+from vectors.expression.blocks import OWN_BLOCKS
 from vectors.expression.tokens import ALL_TOKENS
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector
@@ -31,9 +32,19 @@ class Slot:
     muted: bool = False
     operation: str = "add"
     tokens: Tokens = ALL_TOKENS
+    blocks: Blocks = OWN_BLOCKS
+    gate: SteerGate | None = None
+
+    @classmethod
+    def of(cls, term: SteerTerm) -> Slot:
+        return cls(term.vector, term.coefficient, False, term.operation, term.tokens, term.blocks, term.gate)
 
     def term(self) -> SteerTerm:
-        return SteerTerm(self.vector, self.coefficient, self.operation, self.tokens)
+        return SteerTerm(self.vector, self.coefficient, self.operation, self.tokens, self.blocks, self.gate)
+
+    def written(self) -> str:
+        """The term as an expression writes it."""
+        return str(expression_of((self.term(),)))
 
 
 # Keeps a mixture, from (id, coefficient) terms and a name, and gives it as the library has it; None where it cannot be.
@@ -53,7 +64,7 @@ class Rack(Widget, can_focus=True):
         Binding("minus", "negate", "Negate", id="rack.negate"),
         Binding("0", "mute", "Mute", id="rack.mute", tooltip="Mute it, or unmute it"),
         Binding("v", "average", "Average", id="rack.average", tooltip="Replace all by their average"),
-        Binding("o", "operation", "Operation", id="rack.operation", tooltip="add, ablate or set", show=False),
+        Binding("o", "operation", "Operation", id="rack.operation", tooltip="add, keep the norm, set or ablate", show=False),
         Binding("t", "tokens", "Tokens", id="rack.tokens", tooltip="all tokens, generated ones, the prompt's last", show=False),
         Binding("x,delete", "remove", "Remove", id="rack.remove"),
     ]
@@ -90,6 +101,12 @@ class Rack(Widget, can_focus=True):
         self.slots, self.selected = slots, 0
         self._changed()
 
+    def steer(self, steering: Steering) -> None:
+        """Puts the terms of `steering` in the place of all that steers; what is muted stays, below them."""
+        named = {term.vector.id for term in steering}
+        muted = [slot for slot in self.slots if slot.muted and slot.vector.id not in named]
+        self.put_back([*map(Slot.of, steering), *muted])
+
     def action_turn(self, steps: int) -> None:
         slot = self._slot()
         if slot is not None:
@@ -113,8 +130,8 @@ class Rack(Widget, can_focus=True):
     def action_operation(self) -> None:
         slot = self._slot()
         if slot is not None:
-            order = ("add", "ablate", "set")
-            self._put(replace(slot, operation=order[(order.index(slot.operation) + 1) % 3]))
+            at = OPERATIONS.index(slot.operation)
+            self._put(replace(slot, operation=OPERATIONS[(at + 1) % len(OPERATIONS)]))
 
     def action_tokens(self) -> None:
         slot = self._slot()
@@ -127,6 +144,9 @@ class Rack(Widget, can_focus=True):
         live = [slot for slot in self.slots if not slot.muted]
         if len(live) < 2:
             self.notify("Averaging takes at least two vectors that are not muted.")
+            return
+        if any(slot.operation != "add" or slot.blocks != OWN_BLOCKS or slot.gate is not None for slot in live):
+            self.notify("An average is of vectors that are added at their own blocks: mute the others (0).")
             return
         parts = [slot.vector.name if slot.coefficient == 1 else f"{slot.coefficient:g} {slot.vector.name}" for slot in live]
         terms = tuple((slot.vector.id, slot.coefficient / len(live)) for slot in live)
@@ -155,7 +175,10 @@ class Rack(Widget, can_focus=True):
 
     def render(self) -> Text:
         if not self.slots:
-            return Text("No vector steers yet.\n\na adds one from the library; under Train, c brings one here.", style="dim")
+            return Text(
+                "No vector steers yet.\n\na adds one from the library, : types what steers; under Train, c brings one here.",
+                style="dim",
+            )
         colors = self.app.theme_variables
         text = Text(no_wrap=True, overflow="ellipsis")
         width = max(self.size.width, 20)
@@ -164,12 +187,13 @@ class Rack(Widget, can_focus=True):
             chosen = i == self.selected
             style = "dim" if slot.muted else ("bold" if chosen else "")
             text.append("▸ " if chosen else "  ", colors["primary"])
-            text.append(one_line(slot.vector.name, width - 3) + "\n", style)
+            text.append(one_line(slot.written(), width - 3) + "\n", style)
             text.append("  " + slider(slot.coefficient, width - 10), "dim" if slot.muted else colors["primary"])
             text.append(f" {slot.coefficient:+.1f}\n", style)
-            where = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
-            facts = f"{slot.vector.block} · {slot.operation} · {where.get(str(slot.tokens), str(slot.tokens))}"
+            tokens = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
+            facts = f"{_blocks(slot)} · {slot.operation} · {tokens.get(str(slot.tokens), str(slot.tokens))}"
             facts = ("muted · " if slot.muted else "") + ("block " if len(facts) + 8 <= width else "") + facts
+            facts += " · gated" if slot.gate is not None else ""
             text.append("  " + one_line(facts, width - 2) + "\n", "dim")
         return text
 
@@ -183,6 +207,14 @@ class Rack(Widget, can_focus=True):
     def _changed(self) -> None:
         self.refresh(layout=True)
         self.post_message(self.Changed())
+
+
+def _blocks(slot: Slot) -> str:
+    """Where the slot's vector acts, in few words."""
+    own = slot.vector.blocks
+    if slot.blocks != OWN_BLOCKS:
+        return str(slot.blocks)
+    return str(own[0]) if len(own) == 1 else f"{own[0]}-{own[-1]}"
 
 
 def slider(value: float, width: int) -> str:

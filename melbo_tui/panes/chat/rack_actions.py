@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.template_arguments import arguments_of, parse_line, written
+from core.steering.terms import Steering, expression_of
+from core.template_arguments import arguments_of, parse_line
+from core.template_arguments import written as written_arguments
 from melbo_tui.panes.chat.rack import Rack, Slot
 from melbo_tui.panes.pane import Pane
 from melbo_tui.widgets.ask_template import ask_template
 from melbo_tui.widgets.dialogs import Choose
-from vectors.errors import VectorError
-from vectors.expression import KeptTerm, Tokens
+from vectors.expression import ExpressionError, KeptTerm, written
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
 from vectors.store.index import LibraryError
-from vectors.vector import SteeringVector
+from vectors.vector import ModelStamp, SteeringVector
 
 if TYPE_CHECKING:
     from melbo_tui.panes.host import Host
@@ -49,7 +50,8 @@ class RackActions(Pane):
         if own and not self.template:
             self.template = own
             self.notify(
-                f"The chat template is given {written(own)}, as when {vector.name} was trained; F7 changes it.", markup=False
+                f"The chat template is given {written_arguments(own)}, as when {vector.name} was trained; F7 changes it.",
+                markup=False,
             )
 
     def action_rack(self, what: str, by: int) -> None:
@@ -77,13 +79,49 @@ class RackActions(Pane):
 
         self.app.push_screen(Choose("Steer with", lines), chosen)
 
-    def slot(self, term: KeptTerm) -> Slot | None:
-        vector = self._fitting(term.id)
+    def action_expression(self) -> None:
+        """Asks for what steers, in one line; what is on the rack stands there first."""
+        from melbo_tui.panes.chat.expression_line import ExpressionLine
+
+        rack, names = self.query_one(Rack), list[str]()
+        if not self.attempt(lambda: names.extend(self.host.library.all_names())):
+            return
+
+        def done(text: str | None) -> None:
+            if text is not None and self.attempt(lambda: rack.steer(self._typed(text) if text else ())):
+                for slot in rack.slots:
+                    self._take_template(slot.vector)
+
+        shown = written(expression_of(rack.steering), lambda name: bool(self.host.library.meant(name)))
+        self.app.push_screen(ExpressionLine(shown, names, self._typed), done)
+
+    def _typed(self, text: str) -> Steering:
+        """The steering that `text` writes. Raises ExpressionError for what is none, or does not fit the model."""
+        from core.steering.resolving import check_acts, loaded
+        from vectors.store.naming import read
+
+        model, library = self.host.model, self.host.library
+        expression = read(text, library, model.label if model is not None else None)
         try:
-            where = Tokens.parse(term.positions)
-            return Slot(vector, term.coefficient, False, term.operation, where) if vector is not None else None
-        except VectorError:
-            return None
+            steering = loaded(expression, library)
+        except LibraryError as error:
+            raise ExpressionError(str(error)) from error
+        if model is not None:
+            stamp = ModelStamp(model.name, model.d_model, model.n_blocks, model.fingerprint, adapter=model.adapter)
+            check_acts(expression, steering, stamp)
+        return steering
+
+    def steer_again(self, terms: tuple[KeptTerm, ...]) -> None:
+        """Puts terms that a file keeps on the rack, those whose vectors are here and fit the model."""
+        self.query_one(Rack).put_back([slot for term in terms if (slot := self._slot(term)) is not None])
+
+    def _slot(self, term: KeptTerm) -> Slot | None:
+        from core.steering.resolving import loaded_kept
+
+        slots: list[Slot] = []
+        if self._fitting(term.id) is not None:
+            self.attempt(lambda: slots.extend(map(Slot.of, loaded_kept((term,), self.host.library))))
+        return slots[0] if slots else None
 
     def _fitting(self, id: str) -> SteeringVector | None:
         """The library's vector, if the model can be steered by it; else says why not."""

@@ -91,10 +91,10 @@ def _begin(
     system = systems.pop() if len(systems) == 1 else None
     template = shared_arguments(entry.origin for entry in picked)
     try:
-        terms = tuple(SteerTerm(pane.host.library.load(entry.id)) for entry in picked)
+        steerings = tuple((SteerTerm(pane.host.library.load(entry.id)),) for entry in picked)
         asked, answers = _read(METRICS[name], text, tell)
         prompts = tuple(Prompt(one, system=system, template=template) for one in asked)
-        request = Evaluate(name, terms, prompts, answers, settings, **general)
+        request = Evaluate(name, steerings, prompts, answers, settings, **general)
     except (LibraryError, MelboError, VectorError) as error:
         return told(error)
     return measure(request, called(picked))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from melbo_tui.panes.reports import plot as report_plot
 from melbo_tui.widgets.chart import Chart
 from melbo_tui.widgets.dialog import Dialog
 from melbo_tui.widgets.list_table import ListTable
+from vectors.expression import KeptTerm
 from vectors.store.index import LibraryError
 from vectors.store.reports import Report, Table, whom
 from vectors.vector import VectorError
@@ -24,6 +25,7 @@ from vectors.vector import VectorError
 if TYPE_CHECKING:
     from vectors.store.library import Library
 
+T = TypeVar("T")
 _LONGEST_NAME = 24
 _LEAST_LAST = 12
 _ROOM_FOR_A_PLOT = 32
@@ -213,22 +215,30 @@ class ReportScreen(Dialog[None]):
         self.app.post_message(LibraryChanged())
 
     def action_chat(self) -> None:
-        """Puts the vector of the row on the chat's rack, and goes there."""
-        if (id := self._vector()) is not None:
+        """Puts the vector of the row on the chat's rack, or the whole expression that it is about, and goes there."""
+        terms = self._about(self._report.steerings) or ()
+        if terms and (len(terms) > 1 or terms[0] != KeptTerm(terms[0].id, terms[0].name, terms[0].coefficient)):
+            self.app.post_message(SteerWith(terms=terms))
+            self.dismiss(None)
+        elif (id := self._vector()) is not None:
             self.app.post_message(SteerWith((id,)))
             self.dismiss(None)
 
     def _vector(self) -> str | None:
-        """The id of the vector that the row under the cursor is about; where it is about none, says so."""
+        """The id of the vector that the row under the cursor is about; where it is about none, or several, says so."""
+        id = self._about(self._report.ids)
+        if not id:
+            self.notify("This row has no vector of the library.")
+        return id or None
+
+    def _about(self, by_condition: Sequence[T]) -> T | None:
+        """That of `by_condition`, one for each of the report's conditions, which the row under the cursor is about."""
         table, row = self._seen()
-        if table is not None and row < len(table.rows):
-            ids = dict(zip(self._report.vectors, self._report.ids, strict=False))
-            for place, column in enumerate(table.columns):
-                id = ids.get(str(table.rows[row][place])) if column.name in _NAMES else None
-                if id:
-                    return id
-        self.notify("This row has no vector of the library.")
-        return None
+        if table is None or row >= len(table.rows):
+            return None
+        named = dict(zip(self._report.vectors, by_condition, strict=False))
+        cells = [str(table.rows[row][place]) for place, column in enumerate(table.columns) if column.name in _NAMES]
+        return next((named[cell] for cell in cells if cell in named), None)
 
     def action_stop(self) -> None:
         if self._stop is not None:

@@ -89,7 +89,7 @@ def test_the_template_s_arguments_are_kept_and_asked_again(perform: Perform, lib
     assert (last.text, last.thought, last.thought_tokens) == ("No.", "", 0)
     vector = library.load(found.id)
     assert vector.origin.settings["template"] == {"enable_thinking": False}
-    assert Evaluate("survey", (SteerTerm(vector),)).asked == (Prompt("q", template={"enable_thinking": False}),)
+    assert Evaluate("survey", ((SteerTerm(vector),),)).asked == (Prompt("q", template={"enable_thinking": False}),)
 
 
 @pytest.mark.parametrize(("tokens", "kind"), [(512, "refusal"), (3, "no answer")])
@@ -98,7 +98,7 @@ def test_metrics_see_the_answer_alone(perform: Perform, library: Library, tokens
     term = SteerTerm(library.load(found.id))
 
     def report(metric: str, **more: object) -> object:
-        request = Evaluate(metric, (term,), (Prompt("q"),), controls=1, thought_tokens=tokens, **more)  # type: ignore[arg-type]
+        request = Evaluate(metric, ((term,),), (Prompt("q"),), controls=1, thought_tokens=tokens, **more)  # type: ignore[arg-type]
         return [event.report for event in perform(request) if isinstance(event, Reported)][-1]
 
     kinds = report("behaviours").tables[0]  # type: ignore[attr-defined]

@@ -97,4 +97,4 @@ def test_on_a_model_the_limit_holds(session: Session) -> None:
 @pytest.mark.parametrize("wrong", [{"most_kl": 0.0}, {"most_damage": -1.0}, {"most_coefficient": 1e10}])
 def test_limits_that_are_none(tiny: LanguageModel, wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
-        Evaluate("dose", (SteerTerm(found_vector(tiny)),), PROMPTS, settings=wrong)
+        Evaluate("dose", ((SteerTerm(found_vector(tiny)),),), PROMPTS, settings=wrong)

@@ -77,7 +77,6 @@ def test_files_of_prompts_and_questions(run: CommandLine, tmp_path: Path) -> Non
     [
         (("kl",), 1, "no vector is named"),
         (("kl", "nobody"), 1, "no vector is called nobody"),
-        (("kl", "how-01=x"), 1, "is no number"),
         (("kl", "--run", "none"), 1, "no run 'none'"),
         (("norms",), 1, "no prompt is given"),
         (("sweep", "how-01", "--coefficients", "a,b"), 2, "numbers with commas between"),

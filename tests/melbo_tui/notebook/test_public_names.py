@@ -94,7 +94,7 @@ def test_completions_under_a_steering(model: melbo_tui.LoadedModel, trained: mel
     assert melbo_tui.generate(model, PROMPT, steering, max_new_tokens=6).text == two[0].text
     assert melbo_tui.generate(model, PROMPT, melbo_tui.Steering(), max_new_tokens=6).text == plain.text
     assert "4 " in repr(steering)
-    assert "ablate, generated" in repr(steering)
+    assert "+ !vector-02@generated" in repr(steering)
 
 
 def test_a_report_of_vectors_and_of_a_scaled_one(model: melbo_tui.LoadedModel, trained: melbo_tui.Trained) -> None:
@@ -105,8 +105,10 @@ def test_a_report_of_vectors_and_of_a_scaled_one(model: melbo_tui.LoadedModel, t
     assert len(kl.rows) >= 4
     assert report.prompts == (PROMPT,)
     assert any("base" in column.name.lower() or a.name in column.name for column in kl.columns)
-    with pytest.raises(melbo_tui.MelboError, match="has one vector"):
-        melbo_tui.evaluate(model, "kl", melbo_tui.Steering(a) + melbo_tui.Steering(b))
+    both = melbo_tui.evaluate(model, "kl", melbo_tui.Steering(a) - melbo_tui.Steering(b, operation="ablate"), controls=1)
+    assert [row[0] for row in both.tables[0].rows] == ["random 1", "vector-01 - !vector-02"]
+    with pytest.raises(melbo_tui.MelboError, match="a condition has no vector"):
+        melbo_tui.evaluate(model, "kl", melbo_tui.Steering())
 
 
 def test_a_family_off_a_vector_that_no_library_has(model: melbo_tui.LoadedModel, trained: melbo_tui.Trained) -> None:

@@ -146,7 +146,7 @@ def test_recipe_and_slider() -> None:
         Slot(vector(1, "b"), -0.5).term(),
         Slot(vector(2, "c"), 1, operation="ablate").term(),
     )
-    assert recipe(kept_terms(terms)) == "1.5 a − 0.5 b , ablate c"
+    assert recipe(kept_terms(terms)) == "1.5 a - 0.5 b + !c"
     for value in (-99.0, -3.0, 0.0, 1.0, 99.0):
         assert slider(value, 20).count("●") == 1
         assert len(slider(value, 20)) == 20

@@ -16,6 +16,7 @@ from melbo_tui.panes.reports import plot as report_plot
 from melbo_tui.panes.reports.report import ReportScreen
 from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
+from vectors.expression import KeptTerm
 from vectors.store.library import Library
 from vectors.store.reports import Column, Plot, Report, Reports, Table
 
@@ -246,13 +247,13 @@ async def test_a_run_is_measured_where_it_was_found(library: Library) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
         task, request = engine.last(Evaluate)
-        assert [term.vector.name for term in request.vectors] == ["bomb-01", "bomb-02", "bomb-03"]
+        assert [one.name for one in request.vectors] == ["bomb-01", "bomb-02", "bomb-03"]
         engine.tell(Reported(task, "one", _report()))
         await until(pilot, lambda: isinstance(app.screen, ReportScreen))
 
 
 async def test_a_row_s_vector_is_kept_and_taken_to_the_chat(stocked: Library) -> None:
-    (entry,) = stocked.called("bomb-02")
+    (entry,) = stocked.meant("bomb-02")
     stocked.keep([entry.id], False)
     table = Table("By vector", (Column("vector"), Column("KL", ".2f")), (("random 1", 0.1), ("bomb-02", 2.0)))
     Reports(stocked.folder).save(
@@ -269,6 +270,20 @@ async def test_a_row_s_vector_is_kept_and_taken_to_the_chat(stocked: Library) ->
         await pilot.press("c")
         await until(pilot, lambda: not isinstance(app.screen, ReportScreen) and app.query_one(Rack).is_on_screen)
         assert [slot.vector.id for slot in app.query_one(Rack).slots] == [entry.id]
+
+
+async def test_a_row_s_expression_is_taken_to_the_chat(stocked: Library) -> None:
+    one, two = (stocked.meant(name)[0].id for name in ("bomb-01", "bomb-02"))
+    table = Table("By vector", (Column("vector"), Column("KL", ".2f")), (("bomb-01 - 2 !bomb-02", 2.0),))
+    terms = (KeptTerm(one, "bomb-01"), KeptTerm(two, "bomb-02", -2.0, "ablate", blocks="all"))
+    report = Report("kl", (table,), (), "m", ("bomb-01 - 2 !bomb-02",), ("How?",), complete=True, ids=("",), steerings=(terms,))
+    Reports(stocked.folder).save("one", report)
+    async with opened(stocked) as (app, pilot, _):
+        await _choose(pilot, "again")
+        await until(pilot, lambda: "bomb-01 - 2" in screen_text(app))
+        await pilot.press("c")
+        await until(pilot, lambda: not isinstance(app.screen, ReportScreen) and app.query_one(Rack).is_on_screen)
+        assert [slot.written() for slot in app.query_one(Rack).slots] == ["bomb-01", "-2 !bomb-02@blocks:all"]
 
 
 async def test_vectors_found_behind_a_system_text_are_measured_behind_it(library: Library) -> None:

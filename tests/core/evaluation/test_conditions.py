@@ -1,0 +1,95 @@
+"""Conditions of several terms: what stands beside them, and what can be read along them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from core.engine.session import Session
+from core.errors import SettingsError
+from core.evaluation.condition import Condition
+from core.evaluation.context import Context
+from core.evaluation.parts import parts_of
+from core.model.language_model import LanguageModel
+from core.steering.terms import SteerGate, Steering, SteerTerm
+from tests.core.measuring import PROMPTS, found_vector, report_of, rows_called
+from vectors.expression import Blocks, Tokens
+
+GENERATED, ALL = Tokens("generated"), Blocks("all")
+
+
+def _context(model: LanguageModel, *steerings: Steering, controls: int = 3) -> Context:
+    ids = [tuple(model.encode_chat([{"role": "user", "content": prompt.text}])) for prompt in PROMPTS]
+    return Context(model, steerings, PROMPTS, ids, controls)
+
+
+def _pair(model: LanguageModel) -> tuple[SteerTerm, SteerTerm]:
+    return SteerTerm(found_vector(model, 0, 4.0, "a"), 1.5), SteerTerm(found_vector(model, 1, 3.0, "b"), -2.0)
+
+
+def test_what_is_added_at_one_block_is_one_sum(tiny: LanguageModel) -> None:
+    a, b = _pair(tiny)
+    (part,) = parts_of((a, b))
+    added = 1.5 * a.vector.direction.astype(np.float64) - 2.0 * b.vector.direction.astype(np.float64)
+    condition = Condition("both", (a, b))
+    assert condition.norm == pytest.approx(float(np.linalg.norm(added)), rel=1e-6)
+    assert part.directions[1] == pytest.approx(added, rel=1e-5)
+    assert len(parts_of((a, replace(b, tokens=GENERATED)))) == 2
+    assert Condition("apart", (a, replace(b, tokens=GENERATED))).norm is None
+    assert Condition("ablated", (replace(a, operation="ablate"),)).norm is None
+
+
+def test_controls_are_of_the_norm_of_what_is_added_block_by_block(tiny: LanguageModel) -> None:
+    a, b = _pair(tiny)
+    later = SteerTerm(replace(found_vector(tiny, 2, 5.0, "c"), block=3), -0.5)
+    context = _context(tiny, (a, b), (a, later))
+    first, second = context.random[:3], context.random[3:]
+    assert [condition.name for condition in first] == [f"random {i} block 1" for i in (1, 2, 3)]
+    assert [condition.name for condition in second] == [f"random {i} for 1.5 a - 0.5 c" for i in (1, 2, 3)]
+    assert [condition.norm for condition in first] == pytest.approx([context.named[0].norm] * 3, rel=1e-5)
+    for condition in second:
+        assert [term.vector.block for term in condition.terms] == [1, 3]
+        assert [abs(term.coefficient) * term.vector.norm for term in condition.terms] == pytest.approx([6.0, 2.5], rel=1e-5)
+        one, other = condition.terms
+        assert abs(one.vector.cosine(other.vector)) < 0.9, "two draws, not one at two blocks"
+    drawn = [condition.terms[0].vector for condition in second]
+    assert all(abs(one.cosine(other)) < 0.9 for one, other in pairwise(drawn))
+
+
+def test_controls_act_as_what_they_stand_beside(tiny: LanguageModel) -> None:
+    a, b = _pair(tiny)
+    gate = SteerGate(b.vector, 0.5)
+    ablated = SteerTerm(a.vector, 0.5, "ablate", GENERATED, ALL, gate)
+    for condition in _context(tiny, (ablated,)).random:
+        (term,) = condition.terms
+        assert replace(term, vector=a.vector) == ablated
+        assert term.vector.norm == pytest.approx(4.0, rel=1e-5)
+    assert [c.name for c in _context(tiny, (ablated,)).random] == ["random 1", "random 2", "random 3"]
+
+
+def test_a_sweep_multiplies_the_whole_expression(session: Session) -> None:
+    a, b = _pair(session.model)
+    both = (a, replace(b, operation="set", tokens=GENERATED))
+    scaled = Condition("both", both).steering(-2.0)
+    assert [(term.coefficient, term.operation) for term in scaled] == [(-3.0, "add"), (4.0, "set")]
+    report = report_of(
+        session, "sweep", both, prompts=PROMPTS[:1], settings={"coefficients": (-1.0, 2.0)}, controls=1, tokens=2
+    )
+    assert [row["coef"] for row in rows_called(report.tables[0], "1.5 a - 2 b@generated@set")] == [-1.0, 2.0]
+
+
+@pytest.mark.parametrize("metric", ["examples", "presence"])
+def test_the_stream_is_read_along_one_direction(session: Session, metric: str) -> None:
+    a, b = _pair(session.model)
+    more = {"prompts": PROMPTS, "controls": 1}
+    summed = report_of(session, metric, (a, b), **more).tables[0]
+    mixed = report_of(session, metric, SteerTerm(1.5 * a.vector - 2.0 * b.vector), **more).tables[0]
+    assert [row[1] for row in summed.rows] == pytest.approx([row[1] for row in mixed.rows], abs=1e-5)
+    everywhere = report_of(session, metric, SteerTerm(a.vector, blocks=ALL), **more).tables[0]
+    alone = report_of(session, metric, SteerTerm(a.vector), **more).tables[0]
+    assert [row[1] for row in everywhere.rows][-1] == [row[1] for row in alone.rows][-1]
+    with pytest.raises(SettingsError, match=r"1.5 a - 2 b@generated has several directions"):
+        report_of(session, metric, (a, replace(b, tokens=GENERATED)), **more)

@@ -1,0 +1,176 @@
+"""What steers, written in one line, at every command that takes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.evaluation.condition import UNSTEERED
+from tests.melbo_tui.conftest import CommandLine
+from tests.vectors.making import vector
+from vectors.expression import KeptGate, KeptTerm
+from vectors.store.conversations import Conversations
+from vectors.store.library import Library
+from vectors.store.reports import Reports
+from vectors.vector import ModelStamp
+
+TINY = ModelStamp("tiny-llama", 32, 6)
+ASK = ("chat", "--message", "How?", "--max-new-tokens", "4")
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """Of the command line's folder: vectors at blocks 1, 3 and 5, one that looks like an expression, and strangers."""
+    library = Library(tmp_path / "library")
+    library.add([vector(i, name, block, d_model=32, stamp=TINY) for i, (name, block) in enumerate(_VECTORS)])
+    library.add([vector(7, "wide", 1, stamp=ModelStamp("other", 8, 4))])
+    for name in ("one", "other"):
+        library.add([vector(8, "twice", 1, d_model=32, stamp=ModelStamp(name, 32, 6))])
+    return library
+
+
+_VECTORS = (("calm", 1), ("harm", 3), ("late", 5), ("a - b", 1))
+
+
+@pytest.fixture
+def run(on_tiny: CommandLine, library: Library) -> CommandLine:
+    return on_tiny
+
+
+def _rows(out: str) -> dict[str, Any]:
+    report = json.loads(out.splitlines()[-1])
+    return {row["vector"]: row for row in report["tables"][0]["rows"]}
+
+
+def test_terms_add_up_and_may_begin_with_a_minus(run: CommandLine) -> None:
+    plain = run(*ASK)[1]
+    (negated,) = {
+        run(*ASK, *words)[1] for words in (("--steer", "-400 calm"), ("--steer=-400 calm",), ("--steer", "calm=-400"))
+    }
+    assert negated != plain
+    assert run(*ASK, "--steer", "-calm", "--steer", "calm")[1] == plain, "the terms add up to nothing"
+    code, _, err = run(*ASK, "--steer", "4 calm@generated - 3 calm@blocks:2-4", "--steer", "2 !late@when:harm>-9")
+    assert (code, err) == (0, "")
+
+
+def test_a_resumed_conversation_is_steered_as_before(
+    run: CommandLine, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = iter(["Hi"])
+    monkeypatch.setattr("builtins.input", lambda prompt="": next(lines, None) or _end())
+    said = "2 calm@blocks:2-4 + 0.5 !late@generated@when:harm<1"
+    assert run("chat", "--steer", said, "--max-new-tokens", "2")[0] == 0
+    ids = {entry.name: entry.id for entry in library.entries()}
+    kept = (
+        KeptTerm(ids["calm"], "calm", 2.0, blocks="2-4"),
+        KeptTerm(ids["late"], "late", 0.5, "ablate", "generated", gate=KeptGate(ids["harm"], "harm", 1.0, False)),
+    )
+    conversations = Conversations(library.folder)
+    (talk,) = conversations.listed()
+    assert conversations.load(talk.id)[0].steering == kept
+    assert run("chat", "--resume", "--message", "More", "--max-new-tokens", "2")[0] == 0
+    assert [turn.steering for turn in conversations.load(talk.id)] == [kept, kept]
+
+
+def _end() -> str:
+    raise EOFError
+
+
+def test_what_no_term_says_is_said_by_options(run: CommandLine) -> None:
+    both = ("--operation", "ablate", "--positions", "generated")
+    assert run(*ASK, "--steer", "calm", *both)[1] == run(*ASK, "--steer", "!calm@generated")[1]
+    assert run(*ASK, "--steer", "400 calm@all@add", *both)[1] == run(*ASK, "--steer", "400 calm")[1] != run(*ASK)[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "column", "told"),
+    [
+        ("calm@gnerated", 2, 5, "did you mean @generated?"),
+        ("calm=lots", 2, 6, "a number, the coefficient, stands behind ="),
+        ("calm + 1e10 harm", 2, 8, "from -1,000,000,000 to 1,000,000,000"),
+        ("calm + 1e999 harm", 2, 8, "from -1,000,000,000 to 1,000,000,000"),
+        ("calm + clam", 1, 8, "no vector is called clam; did you mean calm?"),
+        ("calm@when:hrm>1", 1, 11, "did you mean harm?"),
+        ("calm + twice", 1, 8, "twice is the name of 2 vectors; write an id: "),
+        ("2 wide", 1, 3, "wide has width 8"),
+        ("harm + calm@when:late>0", 1, 18, "the gate late is read at block 5, behind block 1"),
+        ("harm - calm@blocks:4-9", 1, 8, "has blocks 0 to 5"),
+        ("harm - calm@blocks:8-9", 1, 8, "has blocks 0 to 5"),
+    ],
+)
+@pytest.mark.parametrize("words", [(*ASK, "--steer"), ("evaluate", "kl", "--prompt", "How?")], ids=["chat", "evaluate"])
+def test_what_is_wrong_is_one_line_and_its_place(
+    run: CommandLine, words: tuple[str, ...], said: str, code: int, column: int, told: str
+) -> None:
+    got, out, err = run(*words, said)
+    line, text, caret = err.splitlines()
+    assert (got, out) == (code, "")
+    assert line.startswith(f"melbo-tui: column {column}: ")
+    assert told in line
+    assert text == f"  {said}"
+    assert caret == "  " + " " * (column - 1) + "^"
+
+
+def test_a_condition_is_an_expression(run: CommandLine, library: Library) -> None:
+    said = ("calm", "calm=2", "calm - 2 harm@generated", "a - b", "-calm", "!late@blocks:all")
+    code, out, err = run("evaluate", "kl", *said, "--prompt", "How?", "--controls", "1", "--json")
+    assert code == 0, err
+    names = ["calm", "calm x 2", "calm - 2 harm@generated", "a - b", "calm x -1", "!late@blocks:all"]
+    rows = _rows(out)
+    assert [name for name in rows if not name.startswith("random")] == names
+    assert {"random 1 block 1", "random 1 for calm - 2 harm@generated", "random 1 for !late@blocks:all"} < set(rows)
+    assert rows["calm x -1"]["norm"] == pytest.approx(library.load(library.find("calm").id).norm)
+    assert rows["!late@blocks:all"]["norm"] is None
+    assert UNSTEERED not in rows
+    ((_, report),) = Reports(library.folder).listed()
+    assert report.steerings[2][1].positions == "generated"
+    assert [bool(id) for id in report.ids] == [True, True, False, True, True, True]
+
+
+def test_mixtures_are_sums(run: CommandLine, library: Library) -> None:
+    assert run("vectors", "mix", '0.5 calm - "a - b"', "a - b", "--name", "half")[0] == 0
+    recipe = library.recipe(library.find("half").id)
+    assert recipe is not None
+    ids = {entry.name: entry.id for entry in library.entries()}
+    assert recipe.terms == ((ids["calm"], 0.5), (ids["a - b"], -1.0), (ids["a - b"], 1.0))
+    for said, column, told in (
+        ('calm + !"a - b"', 9, "only multiplied and added"),
+        ("calm@generated", 1, "only multiplied and added"),
+        ("calm + harm", 8, "on block 1 and harm on block 3"),
+    ):
+        code, _, err = run("vectors", "mix", said)
+        assert code == 1
+        assert f"column {column}: " in err
+        assert told in err
+
+
+def test_files_take_scaled_vectors(run: CommandLine, library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "two.safetensors"
+    assert run("vectors", "export", "-2 calm", "harm=0.5", "--out", str(out))[0] == 0
+    code, _, err = run("vectors", "export", "calm + harm", "--out", str(tmp_path / "sum.npy"))
+    assert code == 1
+    assert "column 8: a file holds vectors, not sums" in err
+    assert run("vectors", "import", str(out), "--name", "back")[0] == 0
+    calm, back = (library.load(library.find(name).id).direction for name in ("calm", "back-01"))
+    assert back == pytest.approx(-2 * calm)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("'1.5 harm - ca", "1.5 harm - calm"), ("'calm@gene", "calm@generated"), ("'!harm@when:la", "!harm@when:late")],
+)
+def test_the_shell_completes_inside_an_expression(run: CommandLine, library: Library, typed: str, offered: str) -> None:
+    line = f"melbo-tui chat --library {library.folder} --steer {typed}"
+    completing = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    command = f"{shlex.quote(sys.executable)} -m melbo_tui 8>&1 9>/dev/null"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env={**os.environ, **completing}, check=False
+    )
+    assert offered in done.stdout
