@@ -38,7 +38,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
     def add(name: str, metric: Metric) -> None:
         about = f"{metric.about} Random vectors of the same norm are measured beside."
         summary = metric.summary.replace("%", "%%")
-        _add_metric(actions.add_parser(name, help=summary, description=about, parents=[common]), metric)
+        add_metric(actions.add_parser(name, help=summary, description=about, parents=[common]), metric)
 
     add_declared(METRICS, words, add)
     score.add_parser(actions, common)
@@ -50,7 +50,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
     show.add_argument("--list", action="store_true", help="list the kept reports")
 
 
-def _add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
+def add_metric(parser: argparse.ArgumentParser, metric: Metric) -> None:
     parser.set_defaults(run=_evaluate)
     add_picks(parser, "EXPRESSION", "what is compared, a condition each: a name, or as in '2 a - b@generated'")
     if metric.questions:

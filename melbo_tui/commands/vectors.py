@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.errors import SettingsError
+from core.evaluation.declarations.dose import METRIC as DOSE
 from core.model.config import stamp_of
 from core.template_arguments import arguments_of, written
 from melbo_tui.commands import COMMANDS, curate
@@ -70,6 +71,12 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
     similar.add_argument("--top", type=int, default=10, metavar="N", help="how many neighbours (default: 10)")
     among = f"all pairs of |cosine| >= {similarity.NEAR}, among vectors that fit this one"
     similar.add_argument("--duplicates", action="store_true", help=among)
+    about = f"Finds {DOSE.summary}; the same as `evaluate dose`."
+    dosing = actions.add_parser("dose", help=f"Find {DOSE.summary}.", description=f"{about} {DOSE.about}", parents=[common])
+    if words is None or "dose" in words:
+        from melbo_tui.commands.evaluate import add_metric  # with the metrics, imported where one is named
+
+        add_metric(dosing, DOSE)
     action("check", _check, "Read every file and report damage.")
     action("rebuild", _rebuild, "Rebuild the index from the files.")
     action("empty-trash", _empty_trash, "Remove the deleted vectors for good.")

@@ -44,6 +44,19 @@ def test_a_report_is_printed_kept_and_shown_again(run: CommandLine) -> None:
     assert report["tables"][0]["rows"][0]["vector"] == "unsteered"
 
 
+def test_the_largest_coefficient_by_either_command(run: CommandLine) -> None:
+    how = ("how-01", "--most-kl", "0.05", "--controls", "1", "--max-new-tokens", "3", "--json")
+    by_vectors, by_evaluate = (_last(run(command, "dose", *how)[1]) for command in ("vectors", "evaluate"))
+    rows = by_vectors["tables"][0]["rows"]
+    assert rows == by_evaluate["tables"][0]["rows"]
+    assert [(row["vector"], row["sign"]) for row in rows[:2]] == [("how-01", "+"), ("how-01", "-")]
+    assert rows[1]["coef"] < 0 < rows[0]["coef"]
+    assert all(row["KL"] <= 0.05 and row["stopped by"].startswith("KL 0.") for row in rows)
+    code, _, err = run("vectors", "dose", "how-01", "--most-kl", "0")
+    assert code == 2
+    assert "--most-kl" in err
+
+
 def test_machines_get_numbers(run: CommandLine) -> None:
     run_id = json.loads(run("vectors", "list", "--json")[1])[0]["run"]
     code, out, _ = run("evaluate", "kl", "--run", run_id, "--controls", "1", "--json")
