@@ -114,6 +114,8 @@ class VectorDetail(VerticalScroll):
         if entry.note:
             text.append(entry.note + "\n", "italic")
         text.append(story(entry) + "\n", "dim")
+        if template := arguments_of(entry.origin):
+            text.append(f"template {written(template)}\n", "dim")
         if facts.recipe:
             text.append("= " + facts.recipe + "\n")
         if facts.losses:
@@ -143,8 +145,6 @@ class VectorDetail(VerticalScroll):
         told = {k: v for k, v in entry.origin.settings.items() if k not in _QUIET and v is not None and v is not False}
         usual = _defaults(entry.origin.method)
         settings = [name if value is True else f"{name} {value}" for name, value in told.items() if usual.get(name) != value]
-        if template := arguments_of(entry.origin):
-            settings.append(f"template {written(template)}")
         if settings:
             text.append("settings  ", "bold")
             text.append(one_line(", ".join(settings), 400) + "\n", "dim")

@@ -197,8 +197,8 @@ def test_a_row_alone_that_is_too_much_ends_with_a_clear_line(tiny: LanguageModel
 
 
 def test_an_evaluation_goes_on_with_fewer_at_once(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    terms = [SteerTerm(_vector(tiny, i)) for i in range(AT_ONCE)]
-    context = Context(tiny, terms, [Prompt(ids=(5, 6, 7))], [(5, 6, 7)])
+    steerings = [(SteerTerm(_vector(tiny, i)),) for i in range(AT_ONCE)]
+    context = Context(tiny, steerings, [Prompt(ids=(5, 6, 7))], [(5, 6, 7)])
     expected = context.next_token(0, context.named)
     _scarce(monkeypatch, 3)
     torch.testing.assert_close(context.next_token(0, context.named), expected)

@@ -219,7 +219,8 @@ async def test_plots_take_turns(stocked: Library) -> None:
     Reports(stocked.folder).save("one", Report("sweep", (_sweep(),), (), "m", ("a", "b"), ("How?",), {}, 1.0, True))
     async with opened(stocked, loaded=False) as (app, pilot, _):
         await _choose(pilot, "again")
-        await until(pilot, lambda: "KL by times · bright: unsteered" in screen_text(app))
+        await until(pilot, lambda: "KL by times" in screen_text(app))
+        assert "bright" not in screen_text(app), "the unsteered model has no KL"
         await pilot.press("down")
         await until(pilot, lambda: "KL by times · bright: a" in screen_text(app))
         await pilot.press("p")
