@@ -82,7 +82,7 @@ class _Step:
     def of(cls, n: int, column: int, placed: Sequence[_Placed], block: int) -> _Step:
         terms = {one.row: one.term for one in placed}
         operations = {term.operation for term in terms.values()}
-        gates = _gates((one for one in placed if one.first == block), block)
+        gates = _gates(placed, block)
         return cls(
             column,
             GateEach.of(n, gates) if gates else None,
