@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,10 +15,11 @@ from torch import Tensor, nn
 
 from core.model.blocks import hidden_of, with_hidden
 from core.model.language_model import LanguageModel
-from core.steering.terms import Steering, SteerTerm
+from core.steering.block_terms import Acting, BlockTerms, TokenColumns, block_terms
+from core.steering.operations import RowTensors
+from core.steering.terms import Steering, check_blocks
 
 Change = Callable[[Tensor], Tensor]
-_NEVER = 1 << 40  # a position behind all others
 
 
 @contextmanager
@@ -64,34 +64,38 @@ class RowSteering:
     `applied()` is to be entered around each forward: between forwards the model is as it was, so that several streams
     and a training run can take turns on it. The tokens that pass are counted, so positions are absolute under a KV cache;
     `position`, a tensor [1] of the device's, is where they are instead in a step of fixed shape, of one token.
+    Raises SettingsError where a term cannot act on the model.
     """
 
     def __init__(self, model: LanguageModel, rows: Sequence[Steering], prompt_length: int, begin: int = 0) -> None:
-        depth = len(model.blocks)
-        self.blocks = sorted({block for row in rows for term in row for block in term.acts_at(depth)})
+        for term in dict.fromkeys(term for row in rows for term in row):
+            check_blocks(term, model.stamp)
         self.position: Tensor | None = None
         self.rows = len(rows)
-        self._seen = begin
         self._whole_text = not model.decoding.cached
-        self._changes = [
-            _RowTerms.of([[t for t in row if i in t.acts_at(depth)] for row in rows], i, prompt_length) for i in self.blocks
-        ]
-        self._at = [model.blocks[i] for i in self.blocks]
+        self._seen = 0 if self._whole_text else begin
+        self._columns = TokenColumns(rows, prompt_length)
+        self._blocks = block_terms(rows, len(model.blocks))
+        self._at = [model.blocks[terms.block] for terms in self._blocks]
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         passed = 0
 
-        def change(terms: _RowTerms, hidden: Tensor) -> Tensor:
+        def positions(tokens: int, device: torch.device) -> Tensor:
+            if self.position is not None:
+                return self.position
+            return torch.arange(self._seen, self._seen + tokens, device=device)
+
+        acting = Acting(self._columns, positions)
+
+        def change(terms: BlockTerms, hidden: Tensor) -> Tensor:
             nonlocal passed
             passed = hidden.shape[1]
-            positions = self.position
-            if positions is None and not terms.everywhere:
-                positions = torch.arange(self._seen, self._seen + passed, device=hidden.device)
-            return terms(hidden, positions)
+            return terms(hidden, acting)
 
         with ExitStack() as stack:
-            for block, terms in zip(self._at, self._changes, strict=True):
+            for block, terms in zip(self._at, self._blocks, strict=True):
                 stack.enter_context(changed_output(block, partial(change, terms)))
             yield
         if not self._whole_text:  # else the next forward begins at the first token again
@@ -99,84 +103,15 @@ class RowSteering:
 
     def take_over(self, other: RowSteering) -> None:
         """Puts the terms of `other`, which has the same `layout`, into the tensors of this one: a captured step reads these."""
-        for own, new in zip(self._changes, other._changes, strict=True):
+        for own, new in zip(self._tensors, other._tensors, strict=True):
             own.take_over(new)
 
     @property
     def layout(self) -> tuple[Any, ...]:
         """What a captured step must have in common with another to be used for it."""
-        return tuple(
-            (block, terms.everywhere, *terms.direction.shape) for block, terms in zip(self.blocks, self._changes, strict=True)
-        )
+        return self._columns.layout, tuple(terms.layout for terms in self._blocks)
 
-
-@dataclass
-class _RowTerms:
-    """What happens at one block to rows [n], each with up to k terms, in order, on tokens at first <= position < end.
-
-    h becomes h + (shift - share (h . direction)) direction: for `add` the direction is the vector itself, its shift the
-    coefficient, its share 0; `ablate` and `set` have a unit direction and share 1. `direction` is [n, k, d_model], the others
-    [n, k]. `everywhere`: all is added at all positions, so each row has the one sum of its vectors.
-    """
-
-    everywhere: bool
-    direction: Tensor
-    shift: Tensor
-    share: Tensor
-    first: Tensor
-    end: Tensor
-
-    @classmethod
-    def of(cls, rows: Sequence[Sequence[SteerTerm]], block: int, prompt_length: int) -> _RowTerms:
-        width = next(term.vector.d_model for terms in rows for term in terms)
-        everywhere = all(t.operation == "add" and t.tokens.kind == "all" for terms in rows for t in terms)
-        slots = 1 if everywhere else max(map(len, rows))
-        found = cls(
-            everywhere,
-            torch.zeros(len(rows), slots, width),
-            *(torch.zeros(len(rows), slots) for _ in range(2)),
-            *(torch.zeros(len(rows), slots, dtype=torch.long) for _ in range(2)),
-        )
-        for row, terms in enumerate(rows):
-            for slot, term in enumerate(terms):
-                if everywhere:
-                    found.direction[row, 0] += term.coefficient * torch.from_numpy(term.direction_at(block).copy())
-                else:
-                    found._put(row, slot, term, block, prompt_length)
-        return found
-
-    def _put(self, row: int, slot: int, term: SteerTerm, block: int, prompt_length: int) -> None:
-        vector = torch.from_numpy(term.direction_at(block).copy())
-        first, end = term.tokens.spans(prompt_length)[0]
-        self.first[row, slot], self.end[row, slot] = first, _NEVER if end is None else end
-        if term.operation == "add":
-            self.direction[row, slot], self.shift[row, slot] = vector, term.coefficient
-            return
-        norm = vector.norm()
-        self.direction[row, slot] = vector / norm.clamp_min(torch.finfo(torch.float32).tiny)
-        self.share[row, slot] = 1.0
-        self.shift[row, slot] = term.coefficient * norm if term.operation == "set" else 0.0
-
-    def __call__(self, hidden: Tensor, positions: Tensor | None) -> Tensor:
-        """`hidden` [n, tokens, d_model] with the terms acted out; `positions` [tokens] are those of its tokens."""
-        if self.direction.device != hidden.device:
-            for name in _TENSORS:
-                setattr(self, name, getattr(self, name).to(hidden.device))
-        if self.everywhere:
-            return hidden + self.direction.to(hidden.dtype)
-        assert positions is not None
-        changed = hidden.float()
-        here = (positions >= self.first[..., None]) & (positions < self.end[..., None])
-        for slot in range(self.direction.shape[1]):
-            direction = self.direction[:, slot, None]
-            component = (changed * direction).sum(dim=-1, keepdim=True)
-            change = (self.shift[:, slot, None, None] - self.share[:, slot, None, None] * component) * direction
-            changed = torch.where(here[:, slot, :, None], changed + change, changed)
-        return changed.to(hidden.dtype)
-
-    def take_over(self, other: _RowTerms) -> None:
-        for name in _TENSORS:
-            getattr(self, name).copy_(getattr(other, name))
-
-
-_TENSORS = ("direction", "shift", "share", "first", "end")
+    @property
+    def _tensors(self) -> list[RowTensors]:
+        tokens = [] if self._columns.tokens is None else [self._columns.tokens]
+        return tokens + [part for terms in self._blocks for part in terms.tensors]

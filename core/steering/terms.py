@@ -22,6 +22,16 @@ class SteerGate:
     threshold: float = 0.0
     above: bool = True
 
+    @property
+    def block(self) -> int:
+        """The block at whose output it is read."""
+        return self.vector.blocks[0]
+
+    @property
+    def direction(self) -> Direction:
+        """w, [d_model]."""
+        return self.vector.at(self.block)
+
 
 @dataclass(frozen=True)
 class SteerTerm:
@@ -108,22 +118,33 @@ def check_fits(steering: Sequence[SteerTerm], model: ModelStamp) -> list[str]:
             if own.fingerprint and own.fingerprint != model.fingerprint:
                 trained = f"{called(vector)} was trained on {own.label()}, not on {model.label()}"
                 warnings.append(f"{trained}: it may do nothing, or break text")
-        _check_blocks(term, model)
+        check_blocks(term, model)
     return warnings
 
 
-def _check_blocks(term: SteerTerm, model: ModelStamp) -> None:
+def check_blocks(term: SteerTerm, model: ModelStamp) -> None:
+    """Raises SettingsError where `term` acts at no block of `model`, or at one it has not, or its gate is read too late."""
     if not model.n_blocks:
         return
     blocks, last = term.acts_at(model.n_blocks), model.n_blocks - 1
     if not blocks or (term.blocks.kind == "range" and term.blocks.last > last):
+        where = f"blocks {term.blocks}" if term.blocks.kind != "own" else "its own"
         raise SettingsError(
-            f"{called(term.vector)} does not act at blocks {term.blocks}; {model.name} has blocks 0 to {last}",
+            f"{called(term.vector)} does not act at {where}; {model.name} has blocks 0 to {last}",
             "name blocks that the model has, and of a vector over many blocks its own",
         )
-    if term.gate is not None and term.gate.vector.block > blocks[0]:
+    if term.gate is None:
+        return
+    gate = term.gate.vector
+    if len(gate.blocks) > 1:
         raise SettingsError(
-            f"the gate {called(term.gate.vector)} is read at block {term.gate.vector.block}, behind block {blocks[0]}, where "
+            f"the gate {called(gate)} has a direction for each of {len(gate.blocks)} blocks; a gate is read at one",
+            "take a vector of one block as the gate",
+        )
+    if term.gate.block > blocks[0]:
+        raise SettingsError(
+            f"the gate {called(gate)} is read at block {term.gate.block}, behind block {blocks[0]}, where "
             f"{called(term.vector)} acts",
-            "take a gate of the same block or an earlier one",
+            "take a gate of the same block or an earlier one, or let the term act at later blocks: @blocks:"
+            f"{term.gate.block}-{last}",
         )
