@@ -13,6 +13,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from core.steering.terms import Steering, SteerTerm
+from vectors.block_ranges import ranges
 from vectors.expression import Tokens
 from vectors.expression.tokens import ALL_TOKENS
 from vectors.plain_text import one_line
@@ -168,7 +169,7 @@ class Rack(Widget, can_focus=True):
             text.append("  " + slider(slot.coefficient, width - 10), "dim" if slot.muted else colors["primary"])
             text.append(f" {slot.coefficient:+.1f}\n", style)
             where = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
-            facts = f"{slot.vector.block} · {slot.operation} · {where.get(str(slot.tokens), str(slot.tokens))}"
+            facts = f"{ranges(slot.vector.blocks)} · {slot.operation} · {where.get(str(slot.tokens), str(slot.tokens))}"
             facts = ("muted · " if slot.muted else "") + ("block " if len(facts) + 8 <= width else "") + facts
             text.append("  " + one_line(facts, width - 2) + "\n", "dim")
         return text
