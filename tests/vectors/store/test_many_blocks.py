@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.vectors.making import over, saved_run, vector
+from vectors.mixture import joined
 from vectors.recipe import Recipe
 from vectors.store import similarity, upkeep
 from vectors.store.kept import Kept
@@ -141,6 +142,16 @@ def test_an_index_with_impossible_blocks_opens_and_tells(library: Library, block
     similarity.cosines(opened, over(1, 2))
     upkeep.rebuild(library.folder)
     _same(Library(library.folder).load(saved.id), over(1, 2))
+
+
+def test_joining_is_undone(library: Library) -> None:
+    parts = library.add([vector(1, "a", 1), vector(2, "b", 2)])
+    (whole,) = library.add([joined(parts, "whole")])
+    assert library.get(whole.id).origin.parents == tuple(part.id for part in parts)
+    assert library.undo() == "adding whole"
+    assert {entry.name for entry in library.entries()} == {"a", "b"}
+    library.restore([whole.id])
+    assert library.get(whole.id).blocks == (1, 2)
 
 
 def test_kept_tells_the_same_of_a_single_block(library: Library) -> None:
