@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
+from vectors.block_ranges import places
 from vectors.completion import NO_ANSWER
 from vectors.plain_text import one_line
 
@@ -84,9 +85,9 @@ def story(entry: Kept) -> str:
     origin = entry.origin
     parts = [f"{origin.method} on {entry.model}"]
     if origin.target is not None:
-        parts.append(f"source block {entry.block}, target block {origin.target}")
+        parts.append(f"source {places(entry.blocks)}, target block {origin.target}")
     else:
-        parts.append(f"acts on block {entry.block}")
+        parts.append(f"acts on {places(entry.blocks)}")
     parts.append(f"norm {entry.norm:.4g}")
     if origin.seed is not None:
         parts.append(f"seed {origin.seed}")

@@ -1,4 +1,4 @@
-"""Arithmetic on steering vectors: weighted sums, negation, averages, rescaling, projection."""
+"""Arithmetic on steering vectors: averages, rescaling, projection, joining over blocks (sums: vectors/vector.py)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vectors.vector import SteeringVector, VectorError, called, check_compatible, weighted_sum
+from vectors.block_ranges import ranges
+from vectors.vector import SteeringVector, VectorError, called, check_compatible, check_one_model, weighted_sum
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 else:
     from vectors import deferred_numpy as np
 
@@ -32,8 +34,8 @@ def rescaled(vector: SteeringVector, norm: float) -> SteeringVector:
 def projected_off(vector: SteeringVector, others: Sequence[SteeringVector]) -> SteeringVector:
     """`vector` without its component in the span of `others`. Raises VectorError where it lies in that span."""
     check_compatible([vector, *others])
-    basis, _ = np.linalg.qr(np.stack([o.direction.astype(np.float64) for o in others], axis=1))
-    direction = vector.direction.astype(np.float64)
+    blocks, (direction, *spanning) = flattened([vector, *others])
+    basis, _ = np.linalg.qr(np.stack(spanning, axis=1))
     for _ in range(2):  # a second pass removes what the first one's rounding left
         direction = direction - basis @ (basis.T @ direction)
     if np.linalg.norm(direction) < 1e-5 * vector.norm:
@@ -46,7 +48,53 @@ def projected_off(vector: SteeringVector, others: Sequence[SteeringVector]) -> S
         parents=(vector.id, *(o.id for o in others)),
         created=time.time(),
     )
-    return SteeringVector(direction.astype(np.float32), vector.block, origin, f"{vector.name} off {len(others)}")
+    rows = direction.astype(np.float32).reshape(len(blocks), -1)
+    return SteeringVector(rows, blocks, origin, f"{vector.name} off {len(others)}")
+
+
+def flattened(vectors: Sequence[SteeringVector]) -> tuple[tuple[int, ...], npt.NDArray[np.float64]]:
+    """The blocks that any of `vectors` has, rising, and their directions there side by side, [n, blocks x d_model] float64.
+
+    A direction that one has not is zero.
+    """
+    blocks = tuple(sorted({block for vector in vectors for block in vector.blocks}))
+    rows = np.zeros((len(vectors), len(blocks), vectors[0].d_model))
+    for i, vector in enumerate(vectors):
+        rows[i, [blocks.index(block) for block in vector.blocks]] = vector.directions
+    return blocks, rows.reshape(len(vectors), -1)
+
+
+def joined(vectors: Sequence[SteeringVector], name: str = "") -> SteeringVector:
+    """One vector over the blocks of all `vectors`, with their directions as they are.
+
+    Raises VectorError where two have the same block, or they are of different models.
+    """
+    check_one_model(vectors)
+    if len(vectors) < 2:
+        raise VectorError("there is nothing to join: pick vectors of different blocks")
+    at: dict[int, SteeringVector] = {}
+    for vector in vectors:
+        for block in vector.blocks:
+            if block in at:
+                raise VectorError(
+                    f"{called(at[block])} and {called(vector)} both act on block {block}, where a vector has one direction: "
+                    "leave one out, or mix the two first"
+                )
+            at[block] = vector
+    parts = [{"id": v.id, "name": v.name, "blocks": ranges(v.blocks)} for v in vectors]
+    first = min(vectors, key=lambda vector: vector.block)
+    origin = replace(
+        first.origin,
+        method="joined",
+        target=None,
+        settings={"joined": parts},
+        seed=None,
+        radius=None,
+        loss=None,
+        parents=tuple(v.id for v in vectors),
+        created=time.time(),
+    )
+    return SteeringVector.over_blocks({block: vector.at(block) for block, vector in at.items()}, origin, name)
 
 
 def orthogonalised(vectors: Sequence[SteeringVector]) -> list[SteeringVector]:

@@ -1,4 +1,4 @@
-"""`melbo-tui vectors keep|rename|tag|note|rate|mix|delete|restore`: what people say of vectors and make of them."""
+"""`melbo-tui vectors keep|rename|tag|note|rate|mix|join|delete|restore`: what people say of vectors and make of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from core.errors import SettingsError
 from melbo_tui.commands.naming import completed, completed_expression, find, read, sum_of
 from melbo_tui.commands.output import say_done
 from melbo_tui.commands.running import open_library
+from vectors.block_ranges import places
 from vectors.expression import Term
+from vectors.mixture import joined
 from vectors.plain_text import natural, one_line
 from vectors.recipe import Recipe, average, orthogonalised
 from vectors.store.curation import MAX_RATING
@@ -45,6 +47,9 @@ def add_actions(action: Any) -> None:
     mixing.add_argument(
         "--orthogonalise", action="store_true", help="instead of a sum: orthogonalise them in order (Gram-Schmidt)"
     )
+    joining = action("join", _join, "Make one vector over many blocks of vectors of different blocks.")
+    completed(joining.add_argument("names", nargs="+", metavar="NAME"))
+    joining.add_argument("--name", required=True, metavar="NEW", help="what to call it")
     deleting = action("delete", _delete, "Move vectors to the trash.")
     completed(deleting.add_argument("names", nargs="+", metavar="NAME"))
     restoring = action("restore", _restore, "Take vectors out of the trash.")
@@ -117,6 +122,13 @@ def _check_together(library: Library, terms: list[Term]) -> None:
             check_compatible([first, library.load(term.id)])
         except VectorError as error:
             raise term.place.error(str(error)) from None
+
+
+def _join(args: argparse.Namespace) -> int:
+    library = open_library(args)
+    ids = [find(library, args, name).id for name in args.names]
+    (saved,) = library.add([joined([library.load(id) for id in ids], args.name)])
+    return say_done(args, f"kept {saved.name}: {places(saved.blocks)}, norm {saved.norm:.4g}", [saved.name])
 
 
 def _delete(args: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from melbo_tui.commands.running import open_library
 from melbo_tui.formatting import age, story, thought_for
 from melbo_tui.settings import library_folder
 from vectors import exchange
+from vectors.block_ranges import ranges
 from vectors.files.given_path import file_to_write, given_path
 from vectors.formats import suffixes
 from vectors.formats.raw import MissingBlock, Reading
@@ -118,7 +119,7 @@ def _list(args: argparse.Namespace) -> int:
 def _row(line: Line) -> tuple[str, ...]:
     e = line.entry
     kl, rating = "" if line.kl is None else f"{line.kl:.2g}", "" if e.rating is None else str(e.rating)
-    place = (e.model, e.method, str(e.block), f"{e.norm:.3g}")
+    place = (e.model, e.method, ranges(e.blocks), f"{e.norm:.3g}")
     sample = line.sample or NO_SAMPLE
     return ("★" if e.kept else "", e.name, *place, kl, rating, " ".join(e.tags), age(e.created), sample)
 
@@ -135,7 +136,8 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         more = {"losses": losses, "samples": [sample.to_json() for sample in samples]}
         more |= {"recipe": recipe.to_json()} if recipe is not None else {}
-        say_json(_fields(entry) | more | {"direction": library.load(entry.id).direction.tolist()})
+        rows = library.load(entry.id).directions.tolist()
+        say_json(_fields(entry) | more | ({"direction": rows[0]} if len(rows) == 1 else {"directions": rows}))
         return 0
     say(entry.name)
     say(story(entry))

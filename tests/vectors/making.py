@@ -16,6 +16,12 @@ def vector(seed: int = 0, name: str = "v", block: int = 1, d_model: int = 8, sta
     return SteeringVector(direction, block, origin, name)
 
 
+def over(*blocks: int, seed: int = 0, name: str = "many", stamp: ModelStamp = STAMP) -> SteeringVector:
+    """A vector with a direction at each of `blocks`."""
+    rows = np.random.default_rng(seed).normal(size=(len(blocks), stamp.d_model)).astype(np.float32)
+    return SteeringVector(rows, blocks, Origin("import", stamp, blocks[0], created=1e9), name)
+
+
 def saved_run(library: Library, count: int = 3) -> list[str]:
     """The ids of so many vectors, bomb-01 and on, that are kept in `library` as a run with losses of four steps."""
     vectors = [vector(i, f"bomb-{i + 1:02d}") for i in range(count)]

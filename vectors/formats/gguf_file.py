@@ -1,6 +1,8 @@
 """GGUF control vectors, as llama.cpp, repeng and EasySteer have them: a tensor `direction.<i>` [d_model] for each block.
 
-`direction.i` acts on block i's OUTPUT, as ours do, so no number is shifted. llama.cpp refuses `direction.0`.
+A file is one vector. `direction.i` acts on block i's OUTPUT, as ours do, so no number is shifted: llama.cpp keeps it at place
+i - 1 of its table (common_control_vector_load_one, common/common.cpp), from which block i, counted from 0, takes place i - 1
+again (llama_adapter_cvec::apply, src/llama-adapter.cpp). So it has no room for block 0, and refuses `direction.0`.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH
 from vectors.files.regular_files import open_regular
 from vectors.formats import Format
-from vectors.formats.raw import Reading, checked_size, made, write_out
+from vectors.formats.raw import Reading, checked_size, made_of_blocks, write_out
 from vectors.plain_text import natural, one_line
-from vectors.vector import SteeringVector, VectorError, check_compatible
+from vectors.vector import SteeringVector, VectorError, check_one_model, summed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +49,8 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
                 raise VectorError(f"{path.name}: tensor {one_line(tensor.name, 40)!r} is no direction of a control vector")
             if tensor.data.dtype not in (np.float32, np.float16) or tensor.data.ndim != 1 or tensor.data.size > MAX_WIDTH:
                 raise VectorError(f"{path.name}: {one_line(tensor.name, 40)} is no row of floating-point numbers")
+            if number in directions:
+                raise VectorError(f"{path.name}: has several directions for block {number}")
             directions[number] = np.array(tensor.data, dtype=np.float32)
     except VectorError:
         raise
@@ -54,36 +58,26 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
         raise VectorError(f"{path.name}: not a GGUF file, or a damaged one ({one_line(str(error), 80)})") from error
     if not directions:
         raise VectorError(f"{path.name}: holds no directions; it is no control vector")
-    if how.block is not None and len(directions) > 1:
-        raise VectorError(f"{path.name}: names {len(directions)} blocks itself: leave --block out")
-    return [
-        made(row, block if how.block is None else how.block, hint, f"{path.stem}-b{block:02d}", path, {})
-        for block, row in sorted(directions.items())
-    ]
+    return [made_of_blocks(directions, how, hint, path, {})]
 
 
 def write(path: Path, vectors: Sequence[SteeringVector], replace: bool = True) -> None:
     """One control vector of all `vectors`: those of one block are summed."""
     from gguf import GGUFWriter
 
-    by_block: dict[int, list[SteeringVector]] = {}
-    for vector in vectors:
-        by_block.setdefault(vector.block, []).append(vector)
-    for same in by_block.values():
-        check_compatible(same)
-    if len({v.d_model for v in vectors}) > 1:
-        raise VectorError("the vectors have different widths: one control vector cannot hold them")
-    if 0 in by_block:
+    check_one_model(vectors)
+    rows = summed([(vector, 1.0) for vector in vectors])
+    whole = SteeringVector.over_blocks(rows, vectors[0].origin)  # which holds that the sums are finite
+    if 0 in rows:
         raise VectorError("a vector of block 0 would be `direction.0`, which llama.cpp refuses: export it to another format")
     # The writer wants a path of its own; what it wrote takes the place of `path` in one piece.
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder) / "vector.gguf"
         writer = GGUFWriter(temporary, _ARCHITECTURE)
         writer.add_string(f"{_ARCHITECTURE}.model_hint", vectors[0].origin.model.name)
-        writer.add_uint32(f"{_ARCHITECTURE}.layer_count", len(by_block))
-        for block, same in sorted(by_block.items()):
-            total = np.sum([v.direction.astype(np.float64) for v in same], axis=0) if len(same) > 1 else same[0].direction
-            writer.add_tensor(f"{_DIRECTION}{block}", np.ascontiguousarray(total, dtype=np.float32))
+        writer.add_uint32(f"{_ARCHITECTURE}.layer_count", len(whole.blocks))
+        for block in whole.blocks:
+            writer.add_tensor(f"{_DIRECTION}{block}", np.ascontiguousarray(whole.at(block)))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()

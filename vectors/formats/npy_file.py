@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vectors.formats import Format
-from vectors.formats.raw import Reading, check_shape, checked_size, rows_as_vectors, write_out
+from vectors.formats.raw import Reading, check_shape, checked_size, only_directions, rows_as_vectors, write_out
 from vectors.plain_text import one_line
 from vectors.vector import SteeringVector, VectorError
 
@@ -35,7 +35,7 @@ def write(path: Path, vectors: Sequence[SteeringVector], replace: bool = True) -
     if len({v.d_model for v in vectors}) > 1:
         raise VectorError("the vectors have different widths, and one array holds one width: export them apart")
     data = io.BytesIO()
-    np.save(data, np.stack([v.direction for v in vectors]), allow_pickle=False)
+    np.save(data, only_directions(vectors), allow_pickle=False)
     write_out(path, data.getvalue(), replace)
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vectors.block_ranges import places
 from vectors.errors import FileTaken
 from vectors.files import disk
 from vectors.files.atomic import write_atomically, write_new
 from vectors.files.bounded import LABEL, MAX_BLOCKS, MAX_WIDTH
 from vectors.files.regular_files import check_regular
 from vectors.plain_text import clean_name, one_line
-from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError
+from vectors.vector import ModelStamp, Origin, SteeringVector, VectorError, called
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,12 +82,46 @@ def rows_as_vectors(
 def made(
     direction: npt.NDArray[np.floating], block: int, model: str, name: str, path: Path, settings: dict[str, object]
 ) -> SteeringVector:
-    """An imported vector; its origin says from which file, and `model` what that calls its model, if it does."""
-    if not 0 <= block < MAX_BLOCKS:
-        raise VectorError(f"{path.name}: block {block} does not exist: decoder blocks count from 0")
-    stamp = ModelStamp(one_line(model, LABEL), int(direction.size), 0)
-    origin = Origin("import", stamp, block, settings={"file": one_line(path.name, LABEL), **settings}, created=time.time())
-    return SteeringVector(np.asarray(direction, dtype=np.float32), block, origin, clean_name(name))
+    """An imported vector of one block; its origin says from which file, and `model` what that calls its model, if it does."""
+    return _over_blocks({block: direction}, model, name, path, settings)
+
+
+def made_of_blocks(
+    directions: Mapping[int, npt.NDArray[np.floating]], how: Reading, model: str, path: Path, settings: dict[str, object]
+) -> SteeringVector:
+    """The one vector of a file that has a direction for each of some blocks. Raises VectorError."""
+    if how.block is not None:
+        if len(directions) > 1:
+            raise VectorError(f"{path.name}: names {len(directions)} blocks itself: leave --block out")
+        (row,) = directions.values()
+        directions = {how.block: row}
+    name = path.stem if len(directions) > 1 else f"{path.stem}-b{min(directions):02d}"
+    return _over_blocks(directions, model, name, path, settings)
+
+
+def _over_blocks(
+    directions: Mapping[int, npt.NDArray[np.floating]], model: str, name: str, path: Path, settings: dict[str, object]
+) -> SteeringVector:
+    for block in directions:
+        if not 0 <= block < MAX_BLOCKS:
+            raise VectorError(f"{path.name}: block {block} does not exist: decoder blocks count from 0")
+    if len({row.size for row in directions.values()}) > 1:
+        raise VectorError(f"{path.name}: its directions have different widths, and no model has two")
+    first = min(directions)
+    stamp = ModelStamp(one_line(model, LABEL), int(directions[first].size), 0)
+    origin = Origin("import", stamp, first, settings={"file": one_line(path.name, LABEL), **settings}, created=time.time())
+    return SteeringVector.over_blocks(directions, origin, clean_name(name or "vector"))
+
+
+def only_directions(vectors: Sequence[SteeringVector]) -> npt.NDArray[np.float32]:
+    """The directions [n, d_model], for a file that says nowhere where they act. Raises VectorError for one of many blocks."""
+    for vector in vectors:
+        if len(vector.blocks) > 1:
+            raise VectorError(
+                f"{called(vector)} acts at {places(vector.blocks)}, and such a file names no blocks: "
+                "export it as .safetensors or .gguf"
+            )
+    return np.stack([vector.direction for vector in vectors])
 
 
 def checked_size(path: Path, most: int = MAX_FILE) -> int:

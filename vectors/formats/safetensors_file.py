@@ -2,7 +2,9 @@
 
 Tensors: `vectors` [n, d_model] float32 and, where they were trained, `losses` [n, steps]. The metadata key `melbo-tui`
 holds JSON: {"version": 1, "vectors": [{"id", "name", "block", "origin"}, ...]}, a row each; exported files have an "about"
-beside these, what people said of the vector. Files without that key are read too, if the caller says where they act.
+beside these, what people said of the vector. A vector over many blocks has "blocks" as well, a row for each, and its losses in
+the first of its rows; a file that has one is of version 2, which earlier programs refuse in a line. Files without that key are
+read too, if the caller says where they act.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from safetensors import SafetensorError, safe_open
 
+from vectors.block_ranges import BlockList, check_rising
 from vectors.errors import NewerFormat
 from vectors.files.bounded import AtMost, Block, Id, Norm, Settings, Text, decoded
 from vectors.files.regular_files import open_regular
@@ -33,7 +37,8 @@ else:
     from vectors import deferred_numpy as np
 
 KEY = "melbo-tui"
-VERSION = 1
+VERSION = 2
+_SINGLE = 1  # the version of files whose vectors have a single block each
 # A library of 10,000 vectors from one run stays below it.
 MAX_HEADER = 32 << 20
 MAX_TENSORS = 1000
@@ -45,7 +50,7 @@ def _name(text: str) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a file as its header describes it, without its numbers."""
+    """A vector of a file as its header describes it, without its numbers: a row for each of its `blocks`."""
 
     id: Id
     name: Annotated[str, Text(clean=_name)]
@@ -53,6 +58,11 @@ class Entry:
     origin: Origin
     norm: Norm = 0.0
     about: Settings = field(default_factory=dict)
+    blocks: BlockList = ()
+
+    def __post_init__(self) -> None:
+        check_rising(self.blocks, self.block)
+        object.__setattr__(self, "blocks", self.blocks or (self.block,))
 
 
 @dataclass(frozen=True)
@@ -75,18 +85,22 @@ def encode(
         raise VectorError("nothing to write: no vectors were given")
     if len({v.d_model for v in vectors}) > 1:
         raise VectorError("the vectors have different widths, and one file holds one width: export them apart")
-    tensors = {"vectors": np.stack([v.direction for v in vectors])}
+    firsts = first_rows([v.blocks for v in vectors])
+    tensors = {"vectors": np.concatenate([v.directions for v in vectors])}
     if losses is not None:
-        tensors["losses"] = np.ascontiguousarray(losses, dtype=np.float32)
+        tensors["losses"] = np.full((len(tensors["vectors"]), losses.shape[1]), np.nan, dtype=np.float32)
+        tensors["losses"][firsts] = losses
     said = about or [{}] * len(vectors)
     rows = [
         {"id": v.id, "name": v.name, "block": v.block, "norm": v.norm, "origin": v.origin.to_json()}
         | ({"about": dict(one)} if one else {})
+        | ({"blocks": list(v.blocks)} if len(v.blocks) > 1 else {})
         for v, one in zip(vectors, said, strict=True)
     ]
     from safetensors.numpy import save  # which imports numpy
 
-    data = save(tensors, metadata={KEY: dumps({"version": VERSION, "vectors": rows})})
+    version = VERSION if any(len(v.blocks) > 1 for v in vectors) else _SINGLE
+    data = save(tensors, metadata={KEY: dumps({"version": version, "vectors": rows})})
     if struct.unpack_from("<Q", data)[0] > MAX_HEADER:
         raise VectorError(f"the metadata of {len(vectors)} vectors is too large for one file: write several")
     return data
@@ -107,16 +121,41 @@ def read(path: Path, how: Reading | None = None) -> list[SteeringVector]:
     """All vectors of a file that describes itself, or those of one that `how` describes."""
     if how is not None and how.block is not None:
         name = how.tensor or _only_tensor(path)
+        if name == "vectors" and any(len(entry.blocks) > 1 for entry in _described(path)):
+            raise VectorError(f"{path.name}: names its vectors' blocks itself: leave --block out")
         return rows_as_vectors(path, read_tensor(path, name), how, {"tensor": name})
     entries = read_header(path)
     numbers = read_tensor(path, "vectors")
-    if numbers.ndim != 2 or len(numbers) != len(entries):
-        raise VectorError(f"{path.name}: the header describes {len(entries)} vectors, the data has shape {numbers.shape}")
-    return [SteeringVector(row, e.block, e.origin, e.name, e.id) for e, row in zip(entries, numbers, strict=True)]
+    _check_rows(path, entries, numbers.shape)
+    firsts = first_rows([entry.blocks for entry in entries])
+    return [
+        SteeringVector(numbers[first : first + len(e.blocks)], e.blocks, e.origin, e.name, e.id)
+        for e, first in zip(entries, firsts, strict=True)
+    ]
+
+
+def first_rows(blocks: Sequence[Sequence[int]]) -> list[int]:
+    """The first row of each vector in the file, in whose order their `blocks` are given."""
+    return [0, *accumulate(map(len, blocks))][:-1]
+
+
+def _described(path: Path) -> Sequence[Entry]:
+    """As `read_header`; none where the file describes nothing."""
+    try:
+        return read_header(path)
+    except MissingBlock:
+        return ()
+
+
+def _check_rows(path: Path, entries: Sequence[Entry], shape: Sequence[int]) -> None:
+    rows = sum(len(entry.blocks) for entry in entries)
+    if len(shape) != 2 or shape[0] != rows:
+        what = f"{len(entries)} vectors" + (f" of {rows} rows" if rows > len(entries) else "")
+        raise VectorError(f"{path.name}: the header describes {what}, the data has shape {list(shape)}")
 
 
 def read_header(path: Path) -> Sequence[Entry]:
-    """What `path` says of its vectors, row by row; no tensor is read."""
+    """What `path` says of its vectors, one by one; no tensor is read."""
     with _opened(path) as file:
         text = (file.metadata() or {}).get(KEY)
         shape = list(file.get_slice("vectors").get_shape()) if "vectors" in _names(file) else []
@@ -131,28 +170,27 @@ def read_header(path: Path) -> Sequence[Entry]:
         raise
     except ValueError as error:
         raise VectorError(f"{path.name}: the {KEY} header is damaged ({one_line(str(error), 160)})") from error
-    if len(shape) != 2 or shape[0] != len(entries):
-        raise VectorError(f"{path.name}: the header describes {len(entries)} vectors, the data has shape {shape}")
+    _check_rows(path, entries, shape)
     return entries
 
 
-def read_row(path: Path, row: int) -> npt.NDArray[np.float32]:
-    """One vector [d_model] of the file, read without the others."""
+def read_rows(path: Path, first: int, count: int = 1) -> npt.NDArray[np.float32]:
+    """The directions [count, d_model] of one vector of the file, whose first row is given, read without the others."""
     with _opened(path) as file:
-        return np.asarray(_row(path, file, "vectors", row), dtype=np.float32)
+        return np.asarray(_rows(path, file, "vectors", first, count), dtype=np.float32)
 
 
 def read_loss(path: Path, row: int) -> list[float]:
-    """The losses of one vector, step by step; empty where the file keeps none."""
+    """The losses of the vector whose first row is given, step by step; empty where the file keeps none."""
     with _opened(path) as file:
         if "losses" not in _names(file):
             return []
-        values = _row(path, file, "losses", row)
+        values = _rows(path, file, "losses", row)[0]
     return [float(value) for value in values if np.isfinite(value)]
 
 
 def read_losses(path: Path) -> npt.NDArray[np.float32] | None:
-    """The losses [n, steps] of all vectors; None where the file keeps none, as imported vectors have."""
+    """The losses [n, steps] of all rows; None where the file keeps none, as imported vectors have."""
     with _opened(path) as file:
         return np.asarray(_slice(path, file, "losses")[:], dtype=np.float32) if "losses" in _names(file) else None
 
@@ -190,13 +228,13 @@ def _slice(path: Path, file: Any, name: str) -> Any:
     return part
 
 
-def _row(path: Path, file: Any, name: str, row: int) -> Any:
-    """One row of a tensor [n, m]."""
+def _rows(path: Path, file: Any, name: str, first: int, count: int = 1) -> Any:
+    """So many rows of a tensor [n, m]."""
     part = _slice(path, file, name)
     shape = part.shape if isinstance(part, np.ndarray) else part.get_shape()
-    if len(shape) != 2 or row >= shape[0]:
-        raise VectorError(f"{path.name}: has no row {row} in {one_line(name, 40)} (shape {list(shape)})")
-    return part[row : row + 1][0]
+    if len(shape) != 2 or first + count > shape[0]:
+        raise VectorError(f"{path.name}: has no row {first + count - 1} in {one_line(name, 40)} (shape {list(shape)})")
+    return part[first : first + count]
 
 
 def _bfloat16(path: Path, name: str, shape: Sequence[int]) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""IBM CAST's .svec: JSON {model_type, directions: {layer: numbers}}, a direction for each of many layers.
+"""IBM CAST's .svec: JSON {model_type, directions: {layer: numbers}}, a direction for each of many layers: one vector.
 
 Its layer k is the INPUT of block k (the list of hidden states starts with the embeddings): the output of block k - 1.
 """
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from vectors.block_ranges import ranges
 from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH, AtMost, Between, Label, decoded
 from vectors.files.regular_files import read_regular
 from vectors.files.strict_json import loads
 from vectors.formats import Format
-from vectors.formats.raw import Reading, made
+from vectors.formats.raw import Reading, made_of_blocks
 from vectors.plain_text import natural, one_line
 from vectors.vector import SteeringVector, VectorError
 
@@ -46,20 +47,17 @@ def read(path: Path, how: Reading) -> list[SteeringVector]:
         number = natural(name)
         if number is None or number >= MAX_BLOCKS:
             raise VectorError(f"{path.name}: its directions are of layers that no model has")
+        if number in rows:
+            raise VectorError(f"{path.name}: has several directions for layer {number}")
         rows[number] = np.array(numbers, dtype=np.float32)
     if not rows or not all(row.size for row in rows.values()):
         raise VectorError(f"{path.name}: its directions are no rows of numbers")
-    if how.block is not None and len(rows) > 1:
-        raise VectorError(f"{path.name}: names {len(rows)} layers itself: leave --block out")
-    found = []
-    for layer, row in sorted(rows.items()):
-        block = layer - 1 if how.block is None else how.block
-        if how.block is None and layer == 0:
-            continue  # the embeddings: no block's output
-        found.append(made(row, block, svec.model_type, f"{path.stem}-b{block:02d}", path, {"layer": layer}))
-    if not found:
+    if how.block is None:
+        rows.pop(0, None)  # the embeddings: no block's output
+    if not rows:
         raise VectorError(f"{path.name}: only has a direction for the embeddings, which no block puts out")
-    return found
+    settings: dict[str, object] = {"layers": ranges(sorted(rows))} if len(rows) > 1 else {"layer": min(rows)}
+    return [made_of_blocks({layer - 1: row for layer, row in rows.items()}, how, svec.model_type, path, settings)]
 
 
 FORMAT = Format("CAST", (".svec",), read)

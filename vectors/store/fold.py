@@ -9,17 +9,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vectors.block_ranges import ranges
 from vectors.files.strict_json import dumps
 from vectors.formats import safetensors_file
 from vectors.plain_text import one_line, well_formed
 from vectors.recipe import Recipe
 from vectors.store.journal import Journal, Position, parsed, stamp_of
 from vectors.store.journal_lines import SAMPLE, change_of
-from vectors.store.mixtures import depth, read_mixture
-from vectors.vector import Origin, VectorError
+from vectors.store.mixtures import Mixture, depth, read_mixture
+from vectors.vector import Origin, SteeringVector, VectorError
 
 FIELDS = {"name": None, "kept": 0, "rating": None, "note": "", "tags": "", "deleted": None}  # and what most vectors have
-Row = tuple[int, str, str, int, float, Origin]  # its place in the file, id, name, block, norm, origin
+# Its first row in the file, id, name, blocks, norm, origin.
+Row = tuple[int, str, str, tuple[int, ...], float, Origin]
+Described = SteeringVector | safetensors_file.Entry | Mixture  # what has an id, a name, blocks, a norm and an origin
 
 
 # The journal
@@ -160,7 +163,7 @@ def insert(db: sqlite3.Connection, file: str, rows: Sequence[Row], stamp: str, i
     gone = {row["id"] for row in db.execute("SELECT id FROM gone")}
     new: set[str] = set()
     seen: set[str] = set()
-    for row, id, name, block, norm, origin in rows:
+    for row, id, name, blocks, norm, origin in rows:
         if id in gone or id in seen:
             continue
         seen.add(id)
@@ -173,11 +176,12 @@ def insert(db: sqlite3.Connection, file: str, rows: Sequence[Row], stamp: str, i
         prompt, model = origin.prompts[0] if origin.prompts else "", origin.model
         db.execute(
             "INSERT INTO vectors"
-            " (id, file, row, name, model, fingerprint, d_model, block, method, norm, prompt, created, origin)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (id, file, row, name, model, fingerprint, d_model, block, blocks, method, norm, prompt, created, origin)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             # SQLite would keep a number of numpy's as its bytes, which nobody can read again.
-            (id, file, row, name, model.label(), model.fingerprint, int(model.d_model), int(block), origin.method,
-             float(norm), prompt, float(origin.created), dumps(origin.to_json())),
+            (id, file, row, name, model.label(), model.fingerprint, int(model.d_model), int(blocks[0]),
+             ranges(blocks) if len(blocks) > 1 else "", origin.method, float(norm), prompt, float(origin.created),
+             dumps(origin.to_json())),
         )  # fmt: skip
     db.execute("INSERT OR REPLACE INTO files VALUES (?, NULL, ?)", (file, stamp))
     return new
@@ -223,8 +227,14 @@ def _rows(path: Path, recipes: _Recipes) -> list[Row]:
             depth(m.recipe, recipes.__getitem__)
         except VectorError as error:
             raise VectorError(f"{path.name}: {error}") from error
-        return [(0, m.id, m.name, m.block, m.norm, m.origin)]
-    return [(i, e.id, e.name, e.block, e.norm, e.origin) for i, e in enumerate(safetensors_file.read_header(path))]
+        return rows_of([m])
+    return rows_of(safetensors_file.read_header(path))
+
+
+def rows_of(described: Sequence[Described]) -> list[Row]:
+    """The index's rows of what one file holds, in its order."""
+    firsts = safetensors_file.first_rows([one.blocks for one in described])
+    return [(first, d.id, d.name, d.blocks, d.norm, d.origin) for first, d in zip(firsts, described, strict=True)]
 
 
 def refold(db: sqlite3.Connection, folder: Path, journal: Journal) -> None:

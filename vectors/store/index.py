@@ -14,6 +14,7 @@ from pathlib import Path
 from vectors.files import disk
 from vectors.plain_text import one_line
 from vectors.store.index_schema import VERSION, version_of
+from vectors.store.indexed import names_blocks
 
 __all__ = ["VERSION", "Index", "LibraryError"]
 _PATIENCE = 30.0  # seconds that one process waits for another's transaction
@@ -58,6 +59,7 @@ class Index:
             db = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
             with closing(db):
                 db.row_factory = sqlite3.Row
+                db.create_function("names_blocks", 2, names_blocks, deterministic=True)
                 yield db
 
     @contextmanager

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS vectors (
     rating INTEGER,
     note TEXT NOT NULL DEFAULT '',
     deleted REAL,
-    tags TEXT NOT NULL DEFAULT ''
+    tags TEXT NOT NULL DEFAULT '',
+    blocks TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, problem TEXT, stamp TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS samples (
@@ -49,6 +50,7 @@ _ADDED = {
         ("samples", "tokens", "INTEGER NOT NULL DEFAULT 0"),
         ("samples", "thought_tokens", "INTEGER NOT NULL DEFAULT 0"),
         ("samples", "stop", "TEXT NOT NULL DEFAULT 'untold'"),
+        ("vectors", "blocks", "TEXT NOT NULL DEFAULT ''"),  # `5-17`; nothing where `block` is the only one
     ),
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import get_args
 
+from vectors.block_ranges import blocks_of
+from vectors.errors import VectorError
 from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH, Between, Moment, Norm
 from vectors.plain_text import one_line
 from vectors.store.journal_lines import MAX_RATING
@@ -29,16 +31,25 @@ def _number(column: str, hint: object) -> str:
 # SQL's terms for a row of `vectors` that can be read.
 VECTOR = " AND ".join(
     (
-        _texts("id", "file", "name", "model", "fingerprint", "method", "prompt", "origin", "note", "tags"),
+        _texts("id", "file", "name", "model", "fingerprint", "method", "prompt", "origin", "note", "tags", "blocks"),
         "instr(file, '/') = 0 AND instr(file, char(0)) = 0",  # a file's name, in a folder that we know
         _whole("row", 1 << 31),
         _whole("block", MAX_BLOCKS - 1),
+        "(blocks = '' OR names_blocks(blocks, block))",
         _whole("d_model", MAX_WIDTH),
         _number("norm", Norm),
         _number("created", Moment),
         f"(rating IS NULL OR ({_whole('rating', MAX_RATING)}))",
     )
 )
+
+
+def names_blocks(blocks: str, first: int) -> bool:
+    """Whether the column `blocks` can be read, and begins with the column `block`; SQL's terms above call it."""
+    try:
+        return blocks_of(blocks)[0] == first
+    except VectorError:
+        return False
 
 
 def unreadable(db: sqlite3.Connection) -> list[str]:

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vectors.block_ranges import blocks_of
 from vectors.files.bounded import LABEL
 from vectors.files.strict_json import loads
 from vectors.plain_text import one_line
@@ -14,7 +15,10 @@ from vectors.vector import ModelStamp, Origin, VectorError
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A vector as the library lists it: everything but its numbers. `run` names the file it came in."""
+    """A vector as the library lists it: everything but its numbers.
+
+    `block` is the first of its `blocks`; `run` names the file it came in.
+    """
 
     id: str
     name: str
@@ -33,6 +37,7 @@ class Kept:
     deleted: bool
     run: str
     origin_json: str
+    blocks: tuple[int, ...]
 
     @property
     def origin(self) -> Origin:
@@ -51,7 +56,13 @@ class Kept:
             d_model=row["d_model"], block=row["block"], method=row["method"], norm=row["norm"], prompt=row["prompt"],
             created=row["created"], note=row["note"], rating=row["rating"], tags=tuple(row["tags"].split()),
             deleted=row["deleted"] is not None, run=row["file"].rpartition(".")[0], origin_json=row["origin"],
+            blocks=own_blocks(row),
         )  # fmt: skip
+
+
+def own_blocks(row: sqlite3.Row) -> tuple[int, ...]:
+    """The blocks of a row of the index's table `vectors`, rising. Raises VectorError where it has none that can be read."""
+    return blocks_of(row["blocks"]) if row["blocks"] else (row["block"],)
 
 
 @lru_cache(maxsize=512)

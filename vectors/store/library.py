@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 from vectors.formats import safetensors_file
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
-from vectors.store import indexed
+from vectors.store import fold, indexed
 from vectors.store.curation import Curation, Sample, vector_row
 from vectors.store.index import LibraryError
-from vectors.store.kept import Kept, origin_of
+from vectors.store.kept import Kept, origin_of, own_blocks
 from vectors.store.mixtures import Mixture, depth, read_mixture
 from vectors.store.runs import Held, Run, together
 from vectors.vector import ModelStamp, SteeringVector, VectorError
@@ -83,8 +83,7 @@ class Library(Curation):
             if whole:
                 all_of_it = [vector for vector, _ in whole.values()]
                 data = safetensors_file.encode(all_of_it, together([loss for _, loss in whole.values()]))
-                rows = [(row, v.id, v.name, v.block, v.norm, v.origin) for row, v in enumerate(all_of_it)]
-                self.add_file(file, data, rows, "the vectors")
+                self.add_file(file, data, fold.rows_of(all_of_it), "the vectors")
         return named
 
     def add(self, vectors: Sequence[SteeringVector], kept: bool = True) -> list[SteeringVector]:
@@ -131,8 +130,8 @@ class Library(Curation):
             vector = recipe.computed(self.load)
             name = self._free_name(name or vector.name, vector.origin.model.label(), set())
             origin = replace(vector.origin, parents=recipe.parents, settings={"recipe": recipe.to_json()})
-            mixture = Mixture(id, name, recipe, vector.block, vector.norm, origin)
-            self.add_file(f"{id}.json", mixture.encode(), [(0, id, name, vector.block, vector.norm, origin)], "the mixture")
+            mixture = Mixture.of(recipe, replace(vector, origin=origin, name=name, id=id))
+            self.add_file(f"{id}.json", mixture.encode(), fold.rows_of([mixture]), "the mixture")
             self.keep([id])
             self.made(f"mixing {name}", [id])
             return self.get(id)
@@ -262,8 +261,9 @@ class Library(Curation):
             mixed = mixture.recipe.computed(lambda parent: self._loaded(parent, known))
             known[id] = replace(mixed, origin=mixture.origin, name=row["name"], id=id)
         else:
-            direction = safetensors_file.read_row(self.path_of(row["file"]), row["row"])
-            known[id] = SteeringVector(direction, row["block"], origin_of(row["origin"]), row["name"], id)
+            blocks = own_blocks(row)
+            rows = safetensors_file.read_rows(self.path_of(row["file"]), row["row"], len(blocks))
+            known[id] = SteeringVector(rows, blocks, origin_of(row["origin"]), row["name"], id)
         return known[id]
 
     def _held(self, known: Run, given: set[str], whole: bool) -> Held | None:

@@ -7,31 +7,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from vectors.block_ranges import BlockList, check_rising
 from vectors.errors import NewerFormat
 from vectors.files.bounded import Block, Id, Norm, Text, check, decoded
 from vectors.files.regular_files import read_regular
 from vectors.files.strict_json import dumps, loads
 from vectors.plain_text import clean_name, one_line
 from vectors.recipe import Recipe
-from vectors.vector import Origin, VectorError
+from vectors.vector import Origin, SteeringVector, VectorError
 
-VERSION = 1
+VERSION = 2
+_SINGLE = 1  # the version of mixtures that act at a single block
 DEEPEST = 50  # mixtures of mixtures
 _MAX_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
 class Mixture:
+    """The recipe, and what lists show: `block` is the first of the `blocks`, which a file has where they are many."""
+
     id: Id
     name: Annotated[str, Text(clean=clean_name)]
     recipe: Recipe
     block: Block
     norm: Norm
     origin: Origin
-    version: int = VERSION
+    version: int = _SINGLE
+    blocks: BlockList = ()
 
     def __post_init__(self) -> None:
         check(self)
+        check_rising(self.blocks, self.block)
+        object.__setattr__(self, "blocks", self.blocks or (self.block,))
+
+    @classmethod
+    def of(cls, recipe: Recipe, vector: SteeringVector) -> Mixture:
+        """The mixture by `recipe` whose numbers, name, id and origin are `vector`'s."""
+        version = VERSION if len(vector.blocks) > 1 else _SINGLE
+        return cls(vector.id, vector.name, recipe, vector.block, vector.norm, vector.origin, version, vector.blocks)
 
     def encode(self) -> bytes:
         """Raises VectorError where that would be more than can be read again."""
@@ -39,7 +52,8 @@ class Mixture:
             {
                 "version": self.version, "id": self.id, "name": self.name, "recipe": self.recipe.to_json(), "block": self.block,
                 "norm": self.norm, "origin": self.origin.to_json(),
-            },
+            }
+            | ({"blocks": list(self.blocks)} if len(self.blocks) > 1 else {}),
             indent=1,
         ).encode()  # fmt: skip
         if len(data) > _MAX_BYTES:

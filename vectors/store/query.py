@@ -1,6 +1,8 @@
 """The library's filter language: words, `field:text` and `field>number`, all of which must hold; `-` before one negates it.
 
 bomb tag:code model:qwen norm>5 rating>=3 -method:random is:kept
+
+Of a vector over many blocks `block:7` finds any of them; `block>=7` compares the first.
 """
 
 from __future__ import annotations
@@ -104,6 +106,8 @@ def _of_field(field: str, sign: str, compare: Callable[[Any, Any], bool], value:
             if not value:
                 return lambda line: True  # still being typed
             raise VectorError(f"{field} is compared with a number, not with {value!r}") from None
+        if field == "block" and sign in (":", "="):
+            return lambda line: limit in line.entry.blocks
         return lambda line: (number := of_number(line)) is not None and compare(number, limit)
     if sign not in (":", "="):
         raise VectorError(f"{field} is a text: write {field}:{value}")

@@ -65,8 +65,8 @@ class Run:
         for file in sorted(files):
             if (runs / file).exists():
                 vectors, losses = safetensors_file.read(runs / file), safetensors_file.read_losses(runs / file)
-                for place, vector in enumerate(vectors):
-                    found[file, vector.id] = vector, losses[place] if losses is not None and place < len(losses) else None
+                for first, vector in zip(safetensors_file.first_rows([v.blocks for v in vectors]), vectors, strict=True):
+                    found[file, vector.id] = vector, losses[first] if losses is not None and first < len(losses) else None
         named: Held = {}
         for row in self.rows:
             if (one := found.get((row["file"], row["id"]))) is not None:

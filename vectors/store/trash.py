@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vectors.formats import safetensors_file
+from vectors.store.fold import rows_of
 from vectors.store.index import LibraryError
 from vectors.store.library import Library
 from vectors.store.mixtures import read_mixture
@@ -56,8 +57,7 @@ def _make_independent(library: Library, change: Transaction, trash: set[str]) ->
     ]
     for entry, vector in [(entry, library.load(entry.id)) for entry in needing]:
         old, file = library.path_of(f"{entry.run}.json"), f"{library.unused_id()}.safetensors"
-        row = (0, vector.id, vector.name, vector.block, vector.norm, vector.origin)
-        library.add_file(file, safetensors_file.encode([vector]), [row], "a mixture's numbers", instead=True)
+        library.add_file(file, safetensors_file.encode([vector]), rows_of([vector]), "a mixture's numbers", instead=True)
         _forget(change, old)
 
 
@@ -85,12 +85,12 @@ def _without(library: Library, change: Transaction, file: str, trash: set[str]) 
     stay = [row for row in held if row["id"] not in trash]
     if stay:
         vectors = safetensors_file.read(path)
+        at = dict(zip(safetensors_file.first_rows([v.blocks for v in vectors]), vectors, strict=True))
         losses = safetensors_file.read_losses(path)
         if losses is not None:
             losses = losses[[row["row"] for row in stay]]
-        kept = [replace(vectors[row["row"]], id=row["id"], name=row["name"]) for row in stay]
-        rows = [(i, v.id, v.name, v.block, v.norm, v.origin) for i, v in enumerate(kept)]
-        library.add_file(next_file(path), safetensors_file.encode(kept, losses), rows, "what stays", instead=True)
+        kept = [replace(at[row["row"]], id=row["id"], name=row["name"]) for row in stay]
+        library.add_file(next_file(path), safetensors_file.encode(kept, losses), rows_of(kept), "what stays", instead=True)
     _forget(change, path)
 
 

@@ -32,10 +32,10 @@ def check(library: Library) -> list[str]:
     with library.index.reading() as db:
         readable = f"SELECT name, id, file, row, origin FROM vectors WHERE {indexed.VECTOR} ORDER BY file, row"
         known = list(db.execute(readable))
-    held: dict[str, int] = {}  # how many vectors each run's file holds; it is read once
+    held: dict[str, int] = {}  # how many rows each run's file has; it is read once
     for file in sorted({row["file"] for row in known if not row["file"].endswith(".json")}):
         try:
-            held[file] = len(safetensors_file.read(library.path_of(file)))
+            held[file] = sum(len(vector.blocks) for vector in safetensors_file.read(library.path_of(file)))
         except VectorError as error:
             if str(error) not in found:
                 found.append(str(error))

@@ -1,4 +1,4 @@
-"""Reads a vector through the unembedding, for whoever looks at it."""
+"""Reads a vector, of many blocks its last direction, through the unembedding, for whoever looks at it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(session: Session, request: ReadLens, task: int, emit: Emit) -> Task:
         raise SettingsError(f"{vector.name} has width {vector.d_model}, {model.stamp.name} {model.d_model}")
     raised, lowered = (
         tuple((one_line(text) or repr(text), value) for text, value in tokens)
-        for tokens in logit_lens(model, torch.tensor(vector.direction))
+        for tokens in logit_lens(model, torch.tensor(vector.at(vector.blocks[-1])))
     )
     emit(LensRead(task, vector.id, raised, lowered))
     yield

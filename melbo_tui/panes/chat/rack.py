@@ -13,6 +13,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from core.steering.terms import SteerGate, Steering, SteerTerm, expression_of
+from vectors.block_ranges import ranges
 from vectors.expression import OPERATIONS, Blocks, Tokens
 from vectors.expression.blocks import OWN_BLOCKS
 from vectors.expression.tokens import ALL_TOKENS
@@ -211,10 +212,7 @@ class Rack(Widget, can_focus=True):
 
 def _blocks(slot: Slot) -> str:
     """Where the slot's vector acts, in few words."""
-    own = slot.vector.blocks
-    if slot.blocks != OWN_BLOCKS:
-        return str(slot.blocks)
-    return str(own[0]) if len(own) == 1 else f"{own[0]}-{own[-1]}"
+    return ranges(slot.vector.blocks) if slot.blocks == OWN_BLOCKS else str(slot.blocks)
 
 
 def slider(value: float, width: int) -> str:

@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from melbo_tui.formatting import thought_for
 from melbo_tui.widgets.dialog import Dialog
+from vectors.block_ranges import ranges
 from vectors.plain_text import one_line
 from vectors.store.library import Kept, Library
 
@@ -72,7 +73,7 @@ class Compare(Dialog[None]):
         origin = entry.origin
         loss = "" if origin.loss is None else f"{origin.loss:.4g}"
         facts = {
-            "model": entry.model, "method": entry.method, "block": str(entry.block), "target": str(origin.target or ""),
+            "model": entry.model, "method": entry.method, "block": ranges(entry.blocks), "target": str(origin.target or ""),
             "norm": f"{entry.norm:.4g}", "loss": loss, "seed": str(origin.seed if origin.seed is not None else ""),
             "prompt": one_line(entry.prompt, 200), "tags": " ".join(entry.tags), "note": one_line(entry.note, 200),
         }  # fmt: skip

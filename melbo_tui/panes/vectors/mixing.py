@@ -12,6 +12,7 @@ from textual.widgets import Button, Input, Label, Static
 
 from melbo_tui.attempts import why_not
 from melbo_tui.widgets.dialog import Dialog
+from vectors.block_ranges import places
 from vectors.recipe import Recipe
 from vectors.store.index import LibraryError
 from vectors.store.library import Kept, Library
@@ -55,7 +56,7 @@ class Workbench(Dialog[Kept | None]):
                 for i, entry in enumerate(self._entries):
                     with Horizontal(classes="term"):
                         yield Input("1", id=f"coefficient-{i}", compact=True)
-                        yield Label(Text(f"x {entry.name}  (norm {entry.norm:.3g}, block {entry.block})"))
+                        yield Label(Text(f"x {entry.name}  (norm {entry.norm:.3g}, {places(entry.blocks)})"))
             with Horizontal(classes="row"):
                 yield Label("at norm")
                 yield Input("", id="norm", placeholder="as it is", compact=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from melbo_tui.formatting import NO_SAMPLE, age, moment, short_name
 from melbo_tui.widgets.virtual_table import Column, Group, Row
+from vectors.block_ranges import ranges
 from vectors.plain_text import one_line
 from vectors.store.library import Library
 from vectors.store.query import Line, chosen, ordered
@@ -17,7 +18,7 @@ COLUMNS = {
         Column("name", "name", 16, lambda line: line.entry.name, cut=short_name),
         Column("model", "model", 12, lambda line: one_line(line.entry.model)),
         Column("method", "method", 9, lambda line: line.entry.method),
-        Column("block", "blk", 4, lambda line: str(line.entry.block), right=True),
+        Column("block", "blk", 5, lambda line: ranges(line.entry.blocks), right=True),
         Column("norm", "norm", 6, lambda line: f"{line.entry.norm:.3g}", right=True),
         Column("kl", "KL", 5, lambda line: "" if line.kl is None else f"{line.kl:.2g}", right=True),
         Column("rating", "rated", 5, lambda line: "•" * line.entry.rating if line.entry.rating else _none_or_zero(line)),

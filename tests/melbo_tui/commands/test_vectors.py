@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from tests.melbo_tui.conftest import CommandLine
-from tests.vectors.making import vector
+from tests.vectors.making import over, vector
 from vectors.store.library import Library
+from vectors.vector import SteeringVector
 
 
 @pytest.fixture
@@ -53,6 +54,31 @@ def test_mixing(run: CommandLine, library: Library) -> None:
     assert "recipe: 0.5 bomb-01 + 0.5 bomb-02 off bomb-03, at norm 3" in run("show", "clean")[1]
     assert run("mix", "bomb-01", "bomb-02", "bomb-03", "--orthogonalise")[0] == 0
     assert "bomb-03 off bomb-01, bomb-02" in run("list", "is:mixture")[1]
+
+
+def test_joining(run: CommandLine, library: Library, tmp_path: Path) -> None:
+    library.add([over(1, 2, 3, seed=5, name="happy")])
+    parts = [f"part-b{block:02d}" for block in (1, 2, 3)]
+    rows = library.load(library.find("happy").id)
+    library.add([SteeringVector(rows.at(block), block, rows.origin, parts[block - 1]) for block in (1, 2, 3)])
+    assert "joined: blocks 1-3" in run("join", *reversed(parts), "--name", "joined")[1]
+    made = library.load(library.find("joined").id)
+    np.testing.assert_array_equal(made.directions, rows.directions)
+    assert {*parts, "joined"} <= {entry.name for entry in library.entries()}, "the parts stay"
+    assert "1-3" in run("list", "joined")[1]
+    assert "acts on blocks 1-3" in run("show", "joined")[1]
+    shown = json.loads(run("show", "joined", "--json")[1])
+    assert (shown["block"], shown["blocks"], len(shown["directions"])) == (1, [1, 2, 3], 3)
+    single = json.loads(run("show", parts[0], "--json")[1])
+    assert (single["block"], len(single["direction"])) == (1, 8)
+    assert json.loads(run("similar", "joined", "happy", "--json")[1])["cosines"][0][1] == pytest.approx(1)
+    assert run("export", "joined=2", "--out", str(tmp_path / "x.gguf"))[0] == 0
+    assert run("import", str(tmp_path / "x.gguf"), "--model", "tiny", "--name", "back")[0] == 0
+    np.testing.assert_array_equal(library.load(library.find("back").id).directions, 2 * rows.directions)
+    for names, wrong in ((("part-b01", "joined"), "both act on block 1"), (("part-b01",), "nothing to join")):
+        code, _, error = run("join", *names, "--name", "no")
+        assert (code, error.count("\n")) == (1, 1)
+        assert wrong in error
 
 
 def test_similarity(run: CommandLine, library: Library) -> None:
