@@ -12,7 +12,7 @@ from melbo_tui.app import MelboApp
 from melbo_tui.panes.vectors.pane import VectorsPane
 from tests.completions import generated
 from tests.melbo_tui.scripted import SIZES, STAMP, opened, screen_text, until
-from tests.vectors.making import vector
+from tests.vectors.making import over, vector
 from vectors.store.library import Library, new_run_id
 from vectors.store.query import Line
 from vectors.vector import ModelStamp
@@ -306,3 +306,13 @@ async def test_two_that_can_no_longer_be_read_are_not_compared(stocked: Library)
         await pilot.press("space", "s", "l")
         await pilot.pause()
         assert app._exception is None
+
+
+async def test_a_vector_over_many_blocks_stands_there_with_all_of_them(library: Library) -> None:
+    library.add([over(1, 2, 3, name="happy"), over(1, 2, 3, seed=1, name="sad")])
+    async with opened(library, (160, 50)) as (app, pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "1-3" in screen_text(app))
+        await until(pilot, lambda: "acts on blocks 1-3" in " ".join(screen_text(app).split()))
+        await pilot.press("x", "down", "x", "w")
+        await until(pilot, lambda: "blocks 1-3)" in screen_text(app))
