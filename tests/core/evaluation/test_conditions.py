@@ -44,7 +44,7 @@ def test_what_is_added_at_one_block_is_one_sum(tiny: LanguageModel) -> None:
 
 def test_controls_are_of_the_norm_of_what_is_added_block_by_block(tiny: LanguageModel) -> None:
     a, b = _pair(tiny)
-    later = SteerTerm(replace(found_vector(tiny, 2, 5.0, "c"), block=3), -0.5)
+    later = SteerTerm(replace(found_vector(tiny, 2, 5.0, "c"), blocks=(3,)), -0.5)
     context = _context(tiny, (a, b), (a, later))
     first, second = context.random[:3], context.random[3:]
     assert [condition.name for condition in first] == [f"random {i} block 1" for i in (1, 2, 3)]

@@ -216,7 +216,7 @@ def test_a_gate_is_read_once_behind_the_terms_before_it(tiny: LanguageModel) -> 
     torch.testing.assert_close(here[2], torch.full_like(here[2], w.norm), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(later[3], before[3])
     # Of a term at later blocks it is read in what leaves its block in the end, whatever stands behind the term.
-    late = SteerTerm(replace(other, block=4), 3.0, gate=gate)
+    late = SteerTerm(replace(other, blocks=(4,)), 3.0, gate=gate)
     before, after = _around(tiny, [(late, opening), (late, closing), (late, closing, opening)], 4)
     moved = torch.isclose(before, after).all(dim=-1)
     assert moved.tolist() == [[False] * 5, [True] * 5, [False] * 5]
