@@ -19,10 +19,10 @@ from core.segment import segment
 from core.segment.segment import Segment
 from core.steering import decode_step, generation
 from core.steering.generation import Row, Sampling, generate
-from core.steering.terms import SteerTerm
+from core.steering.terms import SteerGate, SteerTerm
 from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
-from vectors.expression import Tokens
+from vectors.expression import Blocks, Tokens
 
 
 def _played(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
@@ -77,11 +77,16 @@ def recordings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def _rows(model: LanguageModel) -> list[Row]:
     kinds = [("add", "all"), ("ablate", "generated"), ("add", "from:7"), ("set", "last:1"), ("add", "from:9"), ("add", "all")]
+    steered = [
+        (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Tokens.parse(where)),) for i, (kind, where) in enumerate(kinds)
+    ]
+    gate = SteerGate(seeded_vector(model, 1, seed=9), 0.1)
+    steered[3] += (SteerTerm(seeded_vector(model, seed=7), 0.5, "keep-norm", Tokens.parse("at:2,6,9"), Blocks("all")),)
+    steered[4] += (SteerTerm(seeded_vector(model, seed=8), 1.0, "ablate", blocks=Blocks.parse("2-4"), gate=gate),)
     return [
-        Row(f"{i}", IDS, (SteerTerm(seeded_vector(model, seed=i), 2.0, kind, Tokens.parse(where)),),
-            Sampling(1.0 * (i % 2), 0.9, max_new_tokens=2 * i + 2, seed=i), referenced=i % 2 == 0)
-        for i, (kind, where) in enumerate(kinds)
-    ]  # fmt: skip
+        Row(f"{i}", IDS, terms, Sampling(1.0 * (i % 2), 0.9, max_new_tokens=2 * i + 2, seed=i), referenced=i % 2 == 0)
+        for i, terms in enumerate(steered)
+    ]
 
 
 def _said(model: LanguageModel, rows: Sequence[Row]) -> dict[str, generation.Completion]:

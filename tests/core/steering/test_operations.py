@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from tests.core.steering.reference import Reference
 from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from vectors.expression import OPERATIONS, Blocks, Tokens
+from vectors.vector import Direction, ModelStamp
 
 # Full attention, windows, ALiBi, experts, compressed keys, convolutions, linear attention, states; two that keep no cache.
 TYPES = (
@@ -250,6 +252,36 @@ def test_half_precision_is_rounded_once(dtype: torch.dtype) -> None:
     half = torch.finfo(dtype).eps
     assert torch.equal(after[0, 0], before[0, 0])
     assert ((after[0, 1:].double() - exact[1:]).abs() <= 0.51 * half * exact[1:].abs() + 1e-5).all()
+
+
+class _OverBlocks:
+    """A vector with a direction of its own at each of three blocks."""
+
+    blocks, block, name, id = (1, 3, 4), 1, "many", ""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.origin, self.d_model = seeded_vector(model).origin, model.d_model
+        self._rows = {block: seeded_vector(model, block, seed=block).direction for block in self.blocks}
+
+    def at(self, block: int) -> Direction:
+        return self._rows[block]
+
+    def misfit(self, model: ModelStamp) -> str:
+        return ""
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_vector_over_many_blocks_acts_with_each_one_s_direction(tiny: LanguageModel, operation: str) -> None:
+    many: Any = _OverBlocks(tiny)
+    gate = SteerGate(seeded_vector(tiny, 1), 0.05)
+    rows = [
+        (SteerTerm(many, 0.8, operation, blocks=where, gate=opens), SteerTerm(seeded_vector(tiny, 4), 2.0))
+        for where in (Blocks(), Blocks("all"), Blocks.parse("2-3"))
+        for opens in (None, gate)
+    ]
+    assert _check(tiny, rows, _batched(tiny, rows)) == 6
+    with pytest.raises(SettingsError, match="the gate many has a direction for each of 3 blocks"):
+        check_fits((SteerTerm(seeded_vector(tiny, 4), gate=SteerGate(many)),), tiny.stamp)
 
 
 def test_blocks_and_gates_that_cannot_be_are_refused(tiny: LanguageModel) -> None:
