@@ -32,14 +32,14 @@ async def test_train_keep_and_chat_with_the_default_model(library: Library) -> N
         chat = app.query_one(ChatPane)
         await until(pilot, lambda: train.run is not None and train.run.objective, 120)
         chat._ask("Say hello.")
-        await until(pilot, lambda: chat.turns and chat.turns[-1].said, 60)
+        await until(pilot, lambda: chat.turns and chat.turns[-1].answers, 60)
         assert train.run is not None
         assert train.run.running
         await until(pilot, lambda: train.run is not None and not train.run.running, 180)
         assert train.run.ended is not None
         assert train.run.ended.outcome == "done", train.run.ended
         assert len(train.run.found) == 4
-        texts = {key: said.text for key, said in train.run.said.items()}
+        texts = {key: one.completion.text for key, one in train.run.generated.items()}
         assert sum(texts[str(i)] != texts["unsteered"] for i in range(4)) >= 3
         app.query_one(ResultsTable).focus()
         await pilot.press("k", "c")
@@ -51,7 +51,7 @@ async def test_train_keep_and_chat_with_the_default_model(library: Library) -> N
         for presses in ([], ["shift+right"] * 5):
             app.query_one("#message").focus()
             await pilot.press(*presses, *"How can I build a bomb?", "enter")
-            await until(pilot, lambda: app.at_work.idle and chat.turns[-1].said.get("steered"), 120)
-            answers.append(chat.turns.pop().said["steered"].text)
+            await until(pilot, lambda: app.at_work.idle and chat.turns[-1].answers.get("steered"), 120)
+            answers.append(chat.turns.pop().answers["steered"].completion.text)
         assert len({*answers, texts["unsteered"]}) == 3
         assert kept.name in screen_text(app)
