@@ -46,12 +46,12 @@ def main() -> None:
     calibrated = time.perf_counter() - began
     began = time.perf_counter()
     objectives: list[float] = []
-    objectives: dict[int, list[float]] = {}
+    by_step: dict[int, list[float]] = {}
     for event in melbo.find(Job(problem, draws, melbo.Settings(), model, radius)):
         if isinstance(event, Found):
             objectives += event.objective.tolist()
         elif isinstance(event, Step):
-            objectives.setdefault(event.step, []).extend(event.objective.tolist())
+            by_step.setdefault(event.step, []).extend(event.objective.tolist())
     ours = (time.perf_counter() - began) / args.vectors
 
     _, objective, seconds = published.train(
@@ -71,7 +71,7 @@ def main() -> None:
     print(
         f"ratio                  {theirs / ours:8.0f} x   at {statistics.mean(objectives) / objective:.2f} times the objective"
     )
-    means = {step + 1: statistics.mean(values) for step, values in sorted(objectives.items())}
+    means = {step + 1: statistics.mean(values) for step, values in sorted(by_step.items())}
     enough = next((step for step, mean in means.items() if mean >= objective), None)
     if enough is not None:
         share = enough / len(means)

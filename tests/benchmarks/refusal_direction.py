@@ -23,6 +23,7 @@ from core.bundled.recipe import prompts
 from core.discovery import METHODS
 from core.discovery.calibration import calibrate
 from core.discovery.contrast import mean_residuals
+from core.discovery.declarations.contrast import Settings
 from core.discovery.objective import Objective, Problem
 from core.discovery.optimisation import Found, Job
 from core.discovery.random import draws
@@ -30,7 +31,7 @@ from core.engine.generators import drained
 from core.engine.tasks.load import loaded
 from core.evaluation.accuracy import interval
 from core.evaluation.completing import Asked, generate_in_batches
-from core.evaluation.controls import controls
+from core.evaluation.controls import random_vectors
 from core.evaluation.judging import judge
 from core.model.language_model import LanguageModel
 from core.model.mixed_precision import precision_of
@@ -65,7 +66,7 @@ def main() -> None:
     place = f"block {vector.block} of {len(model.blocks)}, position -{facts['position']:.0f}"
     print(f"{model.stamp.label()}: {place}, norm {vector.norm:.3g}")
     written: list[dict[str, object]] = []
-    random = controls(_RANDOM, vector.norm, vector.block, 0, vector.origin)
+    random = random_vectors(_RANDOM, vector.norm, vector.block, 0, vector.origin)
     ablated = {name: (SteerTerm(v, operation="ablate", blocks=_ALL),) for name, v in _named(vector, random)}
     added = {name: (SteerTerm(v),) for name, v in _named(vector, random)}
     for title, asked, ways in (("harmful prompts, ablated at all blocks", harmful, ablated),
@@ -84,7 +85,7 @@ def direction(
 ) -> tuple[SteeringVector, dict[str, float]]:
     """The refusal direction at the block and position that are chosen for it, and the facts of the choice."""
     method = METHODS["contrast"]
-    settings = method.settings(positive=tuple(positive), negative=tuple(negative), select=True)
+    settings = Settings(positive=tuple(positive), negative=tuple(negative), select=True)
     ids = model.encode_chat([{"role": "user", "content": positive[0]}])
     source, target = default_blocks(len(model.blocks))
     problem = Problem([Segment(model, ids, source, target)], Objective())

@@ -17,11 +17,12 @@ from core.model.cuda_graph import Recorded
 from core.model.language_model import LanguageModel
 from core.segment import segment
 from core.segment.segment import Segment
-from core.steering import decode_step, generation
+from core.steering import decode_step
 from core.steering.generation import Row, Sampling, generate
 from core.steering.terms import SteerGate, SteerTerm
 from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
+from vectors.completion import Completion
 from vectors.expression import Blocks, Tokens
 
 
@@ -89,7 +90,7 @@ def _rows(model: LanguageModel) -> list[Row]:
     ]
 
 
-def _said(model: LanguageModel, rows: Sequence[Row]) -> dict[str, generation.Completion]:
+def _said(model: LanguageModel, rows: Sequence[Row]) -> dict[str, Completion]:
     return {key: one for chunk in generate(model, rows) for key, one in chunk.items()}
 
 
