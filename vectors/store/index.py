@@ -13,8 +13,7 @@ from pathlib import Path
 
 from vectors.files import disk
 from vectors.plain_text import one_line
-from vectors.store.index_schema import VERSION, version_of
-from vectors.store.indexed import names_blocks
+from vectors.store.index_schema import VERSION, names_blocks, version_of
 
 __all__ = ["VERSION", "Index", "LibraryError"]
 _PATIENCE = 30.0  # seconds that one process waits for another's transaction

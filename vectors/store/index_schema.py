@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
+from vectors.block_ranges import blocks_of
+from vectors.errors import VectorError
+
 VERSION = 5
 JOURNALLED = 2  # the first version beside which there is a journal
 
@@ -53,6 +56,14 @@ _ADDED = {
         ("vectors", "blocks", "TEXT NOT NULL DEFAULT ''"),  # `5-17`; nothing where `block` is the only one
     ),
 }
+
+
+def names_blocks(blocks: str, first: int) -> bool:
+    """Whether the column `blocks` can be read, and begins with the column `block`; SQL calls it (vectors/store/indexed.py)."""
+    try:
+        return blocks_of(blocks)[0] == first
+    except VectorError:
+        return False
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlite3
 from typing import get_args
 
-from vectors.block_ranges import blocks_of
-from vectors.errors import VectorError
 from vectors.files.bounded import MAX_BLOCKS, MAX_WIDTH, Between, Moment, Norm
 from vectors.plain_text import one_line
 from vectors.store.journal_lines import MAX_RATING
@@ -42,14 +40,6 @@ VECTOR = " AND ".join(
         f"(rating IS NULL OR ({_whole('rating', MAX_RATING)}))",
     )
 )
-
-
-def names_blocks(blocks: str, first: int) -> bool:
-    """Whether the column `blocks` can be read, and begins with the column `block`; SQL's terms above call it."""
-    try:
-        return blocks_of(blocks)[0] == first
-    except VectorError:
-        return False
 
 
 def unreadable(db: sqlite3.Connection) -> list[str]:
