@@ -109,9 +109,15 @@ def _context(session: Session, request: Evaluate, task: int, emit: Emit) -> Cont
                  request.seed, settings, request.answers, base, request.thought_tokens)  # fmt: skip
 
 
+_COMBINED = {"recipe", "joined", "projected off"}  # settings of vectors that are made of others
+
+
 def _of_family(request: Evaluate) -> str | None:
-    """The base of the one family that all vectors are of, grown here or imported; it may be among them itself."""
-    origins = {vector.id: vector.origin for vector in request.vectors}
-    bases = {origin.parents[0] for origin in origins.values() if origin.parents and "recipe" not in origin.settings}
-    strangers = {id for id, origin in origins.items() if not origin.parents or "recipe" in origin.settings}
-    return next(iter(bases)) if len(bases) == 1 and strangers <= bases else None
+    """The base of the one family that all vectors are of, trained here or imported; it may be among them itself."""
+    # The parents of a mixture, or of a vector joined of others, are no base.
+    bases = {
+        vector.id: vector.origin.parents[0] if vector.origin.parents and not _COMBINED & vector.origin.settings.keys() else None
+        for vector in request.vectors
+    }
+    strangers, families = {id for id, base in bases.items() if base is None}, {base for base in bases.values() if base}
+    return next(iter(families)) if len(families) == 1 and strangers <= families else None
