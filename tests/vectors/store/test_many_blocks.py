@@ -187,3 +187,11 @@ def test_what_one_file_holds_another_library_reads(library: Library, tmp_path: P
     assert [entry.blocks for entry in taken] == [(1, 2, 3), (2,)]
     for entry, one in zip(taken, saved, strict=True):
         _same(other.load(entry.id), one)
+
+
+def test_vectors_that_are_wider_than_their_file_says_keep_no_other_from_being_compared(library: Library) -> None:
+    one, other, odd = library.add([vector(1, "one"), vector(2, "other"), vector(3, "odd", d_model=6)])
+    assert library.get(odd.id).d_model == 8
+    assert [id for id, _ in similarity.cosines(library, library.load(one.id))] == [other.id]
+    assert similarity.cosines(library, library.load(odd.id)) == []
+    assert similarity.duplicates(library, library.load(odd.id)) == []
