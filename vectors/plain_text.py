@@ -13,6 +13,10 @@ _JOINERS = {"\u200d", "\u200c"}  # part of ordinary emoji and Persian or Indic w
 _KEPT = {"\n", "\t"} | _JOINERS
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _BREAKS = re.compile("\r\n|[\r\u2028\u2029]")
+# Characters that may reach a terminal as they are, in any number: of the scripts without marks, those that most texts have.
+_PLAIN = re.compile(
+    "[\t\n -~\xa0-\xac\xae-\u02ff\u0400-\u0482\u2010-\u2027\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*+"
+)
 # No writing sets more marks on one character; hundreds on one cell hang a terminal, or climb over the lines above.
 MAX_MARKS = 8
 MAX_NAME = 120
@@ -46,7 +50,7 @@ def printable(text: str) -> str:
     Newlines and tabs stay, a carriage return becomes a newline. Lone surrogates become U+FFFD (`well_formed`), so that what was
     cut off or miscoded is seen as that.
     """
-    if text.isascii() and text.isprintable():
+    if _PLAIN.fullmatch(text):
         return text
     return "".join(character for character, harms in harmful(well_formed(_BREAKS.sub("\n", text))) if not harms)
 

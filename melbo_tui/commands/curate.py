@@ -16,7 +16,7 @@ from vectors.plain_text import natural, one_line
 from vectors.recipe import Recipe, average, orthogonalised
 from vectors.store.curation import MAX_RATING
 from vectors.store.library import Library
-from vectors.vector import VectorError, check_compatible
+from vectors.vector import VectorError, check_compatible, check_one_model
 
 
 def add_actions(action: Any) -> None:
@@ -116,10 +116,11 @@ def _mix(args: argparse.Namespace) -> int:
 
 def _check_together(library: Library, terms: list[Term]) -> None:
     """Raises ExpressionError at the first vector that cannot be added to the one before them all."""
-    first = library.load(terms[0].id)
-    for term in terms[1:]:
+    first, *others = [library.load(term.id) for term in terms]
+    single = all(len(vector.blocks) == 1 for vector in (first, *others))
+    for term, other in zip(terms[1:], others, strict=True):
         try:
-            check_compatible([first, library.load(term.id)])
+            (check_compatible if single else check_one_model)([first, other])
         except VectorError as error:
             raise term.place.error(str(error)) from None
 

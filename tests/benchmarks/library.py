@@ -55,7 +55,7 @@ def _fill(folder: Path, count: int, width: int) -> None:
         library.rate(ids[::2], first // 250 % 6)
         library.keep(ids[::5])
         for i, id in enumerate(ids[::10]):
-            library.add_sample(id, Sample("prompt", 1.0, Completion(f"an answer {first + i} " * 8, mean_kl=0.5)))
+            library.add_sample(id, Sample("prompt", 1.0, Completion(f"an answer {first + i}\n" * 8, mean_kl=0.5)))
 
 
 def _measure(folder: Path) -> None:

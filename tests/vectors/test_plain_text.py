@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sys
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectors.plain_text import MAX_MARKS, clean_name, is_mark, one_line, printable, stem_of, well_formed
+from vectors.plain_text import _PLAIN, MAX_MARKS, clean_name, harmful, is_mark, one_line, printable, stem_of, well_formed
 
 
 @given(st.text())
@@ -42,6 +43,13 @@ def test_what_is_shown_can_be_encoded(text: str) -> None:
     for shown in (well_formed(text), printable(text)):
         shown.encode()
     assert len(well_formed(text)) == len(text)
+
+
+def test_what_is_let_through_unlooked_at_harms_nothing() -> None:
+    plain = list(filter(_PLAIN.fullmatch, map(chr, range(sys.maxunicode + 1))))
+    assert {"a", "\n", "\t", "é", "ж", "漢", "한"} <= set(plain)
+    assert not any(harms for character in plain for _, harms in harmful(character))
+    assert not any(map(is_mark, plain))
 
 
 def test_bytes_that_were_no_text_are_seen() -> None:

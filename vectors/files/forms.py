@@ -48,10 +48,13 @@ class _Number:
         return value if self.whole else float(value)
 
     def check(self, value: Any, depth: int) -> None:
-        if not isinstance(value, SupportsIndex if self.whole else SupportsFloat) or isinstance(value, str):
-            raise self._unfit(value)
+        # The protocols are asked last: that takes many times as long.
         if not isinstance(value, (int, float)):  # a number of numpy's, whose own type may not reach to the bounds
+            if isinstance(value, str) or not isinstance(value, SupportsIndex if self.whole else SupportsFloat):
+                raise self._unfit(value)
             value = value.__index__() if isinstance(value, SupportsIndex) else float(value)
+        elif self.whole and isinstance(value, float):
+            raise self._unfit(value)
         if not self.bounds.low <= value <= self.bounds.high:  # NaN is in no bounds
             raise self._unfit(value)
 

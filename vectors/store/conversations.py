@@ -11,12 +11,12 @@ from typing import Annotated, Any
 from vectors.completion import UNTOLD, Completion
 from vectors.errors import VectorError
 from vectors.expression import KeptTerm
+from vectors.expression.tree import MOST_TERMS
 from vectors.files.bounded import Always, AtMost, Label, Prose, Unfit, check, decoded
 from vectors.plain_text import one_line
 from vectors.store.index import LibraryError
 from vectors.store.json_folder import JsonFolder
 
-_MOST_TERMS = 1000
 STEERED, UNSTEERED = "steered", "unsteered"  # who gives an answer
 
 
@@ -28,7 +28,7 @@ class Turn:
     """
 
     message: Prose
-    steering: Annotated[tuple[KeptTerm, ...], AtMost(_MOST_TERMS)] = ()
+    steering: Annotated[tuple[KeptTerm, ...], AtMost(MOST_TERMS)] = ()
     completions: Mapping[Label, Completion] = field(default_factory=dict)
     earlier: tuple[Turn, ...] = ()
 
@@ -55,7 +55,7 @@ class _Written:
     """A turn as a file has it; one of an earlier version has but the texts of answers, and of the thoughts before them."""
 
     message: Prose
-    steering: Annotated[tuple[KeptTerm, ...], AtMost(_MOST_TERMS), Always] = ()
+    steering: Annotated[tuple[KeptTerm, ...], AtMost(MOST_TERMS), Always] = ()
     completions: Mapping[Label, Completion] | None = None
     answers: Mapping[Label, Prose] | None = None
     thoughts: Mapping[Label, Prose] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from vectors.errors import VectorError
 
 VERSION = 5
 JOURNALLED = 2  # the first version beside which there is a journal
+POSITIONED = 4  # the first version that writes down how far it has taken in the journal, and how each file was
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (

@@ -228,8 +228,12 @@ class Library(Curation):
     def first_samples(self) -> dict[str, Sample]:
         """For every vector that has samples, the one nearest to coefficient 1."""
         with self.reading() as db:
-            rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1) DESC, created").fetchall()
-        return {row["vector"]: sample for row in rows if (sample := Sample.of_row(row)) is not None}
+            rows = db.execute("SELECT * FROM samples ORDER BY abs(coefficient - 1), created DESC").fetchall()
+        found: dict[str, Sample] = {}
+        for row in rows:
+            if row["vector"] not in found and (sample := Sample.of_row(row)) is not None:
+                found[row["vector"]] = sample
+        return found
 
     def sample(self, id: str, prompt: str, coefficient: float = 1.0) -> Sample | None:
         """The vector's sample on `prompt` at `coefficient`, None where there is none."""

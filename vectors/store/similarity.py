@@ -58,6 +58,8 @@ def duplicates(library: Library, like: SteeringVector, least: float = NEAR) -> l
     """
     parts = [part for part in _by_file(library, like) if part.blocks == like.blocks]
     ids = [id for part in parts for id in part.ids]
+    if not parts:
+        return []
     rows = np.concatenate([_unit(part.rows.reshape(len(part.ids), -1)).astype(np.float32) for part in parts])
     found: list[tuple[str, str, float]] = []
     for first in range(0, len(rows), 512):  # a strip of the matrix at a time: all of it may not fit into memory
@@ -102,7 +104,8 @@ def _by_file(library: Library, like: SteeringVector) -> Iterator[_Part]:
                 else:
                     firsts = np.array([first for _, first in members])
                     rows = numbers[firsts[:, None] + np.arange(len(blocks))]
-                yield _Part(ids, blocks, rows.astype(np.float64))
+                if rows.shape[1:] == (len(blocks), like.d_model):  # and not another than the index says
+                    yield _Part(ids, blocks, rows.astype(np.float64))
         except (IndexError, LibraryError, VectorError):
             continue  # a damaged file is told of elsewhere and does not keep the others from being compared
 

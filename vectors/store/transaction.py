@@ -24,7 +24,7 @@ from vectors.files import disk
 from vectors.files.atomic import put_in_place, second_name, sweep, write_beside
 from vectors.store import fold
 from vectors.store.index import Index, LibraryError
-from vectors.store.index_schema import JOURNALLED, VERSION, bring_over
+from vectors.store.index_schema import JOURNALLED, POSITIONED, VERSION, bring_over
 from vectors.store.journal import Journal, Position, stamp_of
 
 FOLDERS = ("runs", "mixtures")
@@ -219,7 +219,10 @@ class Store:
             version = bring_over(db)
             if version == VERSION:  # another process has been here first
                 return
-            if version and (version < JOURNALLED or not self.journal.size()):
+            if version >= POSITIONED:
+                self._catch_up(db)
+                fold.take_in_files(db, self.folder, self.journal)  # also those that the earlier version could not read
+            elif version and (version < JOURNALLED or not self.journal.size()):
                 fold.take_in_files(db, self.folder, self.journal)
                 fold.take_note(db, self.journal.add_all(fold.state(db)))
             else:  # which lines of the journal an earlier version has taken in it did not write down

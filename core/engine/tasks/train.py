@@ -43,10 +43,12 @@ from core.model.source import default_blocks
 from core.segment.objective_tokens import parse_tokens
 from core.segment.segment import Segment
 from core.steering.divergence import Likeness
+from vectors.block_ranges import places
 from vectors.plain_text import clean_name, stem_of
 from vectors.store.checkpoints import Checkpoint, Checkpoints
 from vectors.store.index import LibraryError
 from vectors.store.library import new_run_id
+from vectors.vector import called
 
 # A run that is killed loses at most the steps of so many seconds.
 _CHECKPOINT_SECONDS = 15.0
@@ -82,6 +84,9 @@ class _Run:
         stem = clean_name(request.name) if request.name else stem_of(request.prompts[0].text)
         self.method = request.declaration
         self.base = base_vector(session, getattr(request.own(), "base", None))
+        if self.base is not None and len(self.base.blocks) > 1:
+            wrong = f"{called(self.base)} acts at {places(self.base.blocks)}, and a family's vectors at one block"
+            raise SettingsError(wrong, "name a base vector of one block")
         # A family lives where its base does.
         source = self.base.block if self.base is not None else source
         self.source = source if request.source is None else request.source

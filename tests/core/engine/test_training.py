@@ -14,7 +14,9 @@ from core.errors import SettingsError
 from core.model.source import default_blocks
 from core.prompt import Prompt
 from core.steering.terms import SteerTerm
+from tests.core.steering.seeded import seeded_vector
 from vectors.formats import safetensors_file
+from vectors.mixture import joined
 from vectors.store.library import Library
 
 
@@ -126,3 +128,11 @@ def test_replies_under_steering_differ_and_a_stranger_s_vector_is_refused(sessio
 @pytest.mark.parametrize(("n_blocks", "blocks"), [(30, (7, 21)), (24, (5, 17)), (6, (1, 4)), (2, (0, 1)), (80, (18, 57))])
 def test_default_blocks(n_blocks: int, blocks: tuple[int, int]) -> None:
     assert default_blocks(n_blocks) == blocks
+
+
+def test_a_base_vector_of_many_blocks_is_refused_before_any_work(session: Session, library: Library) -> None:
+    model = session.model
+    (base,) = library.add([joined([seeded_vector(model, 2, 1), seeded_vector(model, 3, 2)], "control")])
+    for more in ({}, {"source": 2}, {"source": 3}):
+        with pytest.raises(SettingsError, match=r"control acts at blocks 2-3, and a family's vectors at one block"):
+            _train(session, method="ortho", radius=None, settings={"base": base.name}, **more)

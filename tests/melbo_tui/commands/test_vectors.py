@@ -56,6 +56,14 @@ def test_mixing(run: CommandLine, library: Library) -> None:
     assert "bomb-03 off bomb-01, bomb-02" in run("list", "is:mixture")[1]
 
 
+def test_a_vector_of_many_blocks_mixes_with_those_of_different_blocks_in_any_order(run: CommandLine, library: Library) -> None:
+    library.add([vector(1, "one", 1), vector(2, "two", 2), over(1, 2, 3, name="many")])
+    for names in (("many", "one", "two"), ("one", "two", "many")):
+        assert run("mix", *names, "--name", names[0])[0] == 0
+    code, _, error = run("mix", "one", "two")
+    assert (code, "acts on block 1 and two on block 2" in error) == (1, True)
+
+
 def test_joining(run: CommandLine, library: Library, tmp_path: Path) -> None:
     library.add([over(1, 2, 3, seed=5, name="happy")])
     parts = [f"part-b{block:02d}" for block in (1, 2, 3)]

@@ -130,6 +130,24 @@ def test_an_index_of_version_4_is_brought_over(library: Library) -> None:
     assert opened.get(saved.id).blocks == (1, 2)
 
 
+def test_an_index_of_version_4_is_not_made_anew_and_takes_in_what_that_could_not_read(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = saved_run(library)
+    (many,) = library.add([over(1, 2)])
+    library.rate([many.id], 3)
+    with sqlite3.connect(library.index.path) as db:
+        db.execute("DELETE FROM vectors WHERE id = ?", (many.id,))
+        db.execute("UPDATE files SET problem = 'written by a newer melbo-tui' WHERE name LIKE ?", (f"{many.id[:-2]}%",))
+        db.execute("ALTER TABLE vectors DROP COLUMN blocks")
+        db.execute("PRAGMA user_version = 4")
+    monkeypatch.setattr("vectors.store.fold.refold", lambda *args: pytest.fail("10,000 vectors would take many seconds"))
+    opened = Library(library.folder)
+    assert [opened.get(id).blocks for id in ids] == [(1,)] * 3
+    assert (opened.get(many.id).blocks, opened.get(many.id).rating) == ((1, 2), 3)
+    assert opened.problems() == []
+
+
 @pytest.mark.parametrize("blocks", ["2-1", "x", "0-9999999", "2-3", "1-3,3", "1" * 5000])
 def test_an_index_with_impossible_blocks_opens_and_tells(library: Library, blocks: str) -> None:
     (saved,) = library.add([over(1, 2)])
@@ -169,3 +187,11 @@ def test_what_one_file_holds_another_library_reads(library: Library, tmp_path: P
     assert [entry.blocks for entry in taken] == [(1, 2, 3), (2,)]
     for entry, one in zip(taken, saved, strict=True):
         _same(other.load(entry.id), one)
+
+
+def test_vectors_that_are_wider_than_their_file_says_keep_no_other_from_being_compared(library: Library) -> None:
+    one, other, odd = library.add([vector(1, "one"), vector(2, "other"), vector(3, "odd", d_model=6)])
+    assert library.get(odd.id).d_model == 8
+    assert [id for id, _ in similarity.cosines(library, library.load(one.id))] == [other.id]
+    assert similarity.cosines(library, library.load(odd.id)) == []
+    assert similarity.duplicates(library, library.load(odd.id)) == []
