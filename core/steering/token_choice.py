@@ -16,7 +16,7 @@ _COLD = 1e-6  # draws the likeliest token, and logits divided by less are too la
 @dataclass(frozen=True)
 class Chosen:
     """A token for each row, and for rows with a reference KL(row || reference) in nats and the token's surprise under the
-    reference, in nats; NaN for others. `finite`: whether the row overflowed to no NaN or infinity (minus infinity rules a token out).
+    reference, in nats; NaN for others. `finite`: whether its logits are free of NaN and plus infinity.
     """
 
     tokens: Tensor
