@@ -42,13 +42,16 @@ class Acting:
 
     def of(self, column: int, like: Tensor) -> Tensor | None:
         """The mask, where `like` [n, tokens, ...] is; None where all tokens are steered."""
-        if column not in self._masks and column in self._columns.limited:
+        if column not in self._masks:
+            if column not in self._columns.limited:
+                return None
             assert self._columns.tokens is not None
             if self._everywhere is None:
                 self._everywhere = self._columns.tokens(self._positions(like.shape[1], like.device))
-            self._masks[column] = self._everywhere[:, column].to(like.device)
-        mask = self._masks.get(column)
-        return None if mask is None else mask.to(like.device)
+            self._masks[column] = self._everywhere[:, column]
+        # Kept where it is now: the blocks to come are on that device too.
+        mask = self._masks[column] = self._masks[column].to(like.device)
+        return mask
 
     def narrow(self, column: int, opened: Tensor) -> None:
         """Lets the terms of `column` act only where `opened` [n, tokens], from here on."""
