@@ -84,6 +84,14 @@ def test_controls_of_a_vector_over_many_blocks_have_as_many_directions(tiny: Lan
         assert abs(np.dot(term.vector.at(3), term.vector.at(4))) < 0.9 * 12, "two draws, not one at two blocks"
 
 
+def test_the_norm_beside_controls_of_several_norms_is_their_mean(session: Session) -> None:
+    near = SteerTerm(found_vector(session.model, 0, 2.0, "near"))
+    far = SteerTerm(replace(found_vector(session.model, 1, 6.0, "far"), blocks=(3,)))
+    settings = {"coefficients": (1.0,)}
+    report = report_of(session, "sweep", near, far, prompts=PROMPTS[:1], settings=settings, controls=2, tokens=2)
+    assert rows_called(report.tables[0], "random")[0]["norm"] == pytest.approx(4.0, rel=1e-5)
+
+
 def test_a_sweep_multiplies_the_whole_expression(session: Session) -> None:
     a, b = _pair(session.model)
     both = (a, replace(b, operation="set", tokens=GENERATED))
