@@ -11,11 +11,11 @@ may also be given as text) or `tuple[str, ...]` (prompts, or a file of them); wi
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
-from math import isfinite
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from core.errors import SettingsError
@@ -24,6 +24,7 @@ from vectors.plain_text import one_line
 T = TypeVar("T")
 AUTO = "auto"
 _YES, _NO = "yes", "no"
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,8 @@ class Setting:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             low = option.low is None or value >= option.low
             high = (option.high is None or value <= option.high) and (option.below is None or value < option.below)
-            if not (low and high and (option.above is None or value > option.above) and isfinite(value)):
+            finite = abs(value) <= _LARGEST  # a whole number may be beyond it too
+            if not (low and high and (option.above is None or value > option.above) and finite):
                 raise self._unfit(value)
 
     def _unfit(self, value: Any) -> SettingsError:

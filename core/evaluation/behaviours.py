@@ -55,10 +55,11 @@ def _by_kind(own: list[Answer], random: list[Answer], plain: list[Answer]) -> tu
 
 def _different(fluent: list[Answer]) -> tuple[tuple[Cell, ...], ...]:
     """The answers that are unlike all before them, each with how many are like it, the most frequent first."""
-    firsts = distinct([one.text for one in fluent])
+    firsts = {text: opening_words(text) for text in distinct([one.text for one in fluent])}
     groups: dict[str, list[Answer]] = {text: [] for text in firsts}
     for one in fluent:
-        nearest = min(firsts, key=lambda text: unlikeness(opening_words(text), opening_words(one.text)), default=None)
+        words = opening_words(one.text)
+        nearest = min(firsts, key=lambda text: unlikeness(firsts[text], words), default=None)
         if nearest is not None:
             groups[nearest].append(one)
     listed = sorted(((text, members) for text, members in groups.items() if members), key=lambda pair: -len(pair[1]))
@@ -71,7 +72,7 @@ def _findings(own: list[Answer], fluent: list[Answer], random: list[Answer]) -> 
     beside = f"Under random vectors: {len(controls)} of {len(random)}, {len(distinct(controls))} differ."
     own_ones = f"{len(texts)} of {len(own)} answers under the vectors are neither refusals nor broken"
     found = [f"{own_ones}; {len(distinct(texts))} of them differ. {beside}"]
-    pairs = [unlikeness(opening_words(a), opening_words(b)) for a, b in combinations(texts[:200], 2)]
+    pairs = [unlikeness(one, other) for one, other in combinations(map(opening_words, texts[:200]), 2)]
     if pairs:
         found.append(f"Diversity: two of those share {1 - sum(pairs) / len(pairs):.0%} of their first words in the mean.")
     return found

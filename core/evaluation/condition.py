@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from core.evaluation.parts import Part, parts_of
 from core.steering.terms import Steering
@@ -23,7 +24,7 @@ class Condition:
         """What acts on the model, all of it multiplied by `coefficient`."""
         return tuple(term.scaled(coefficient) for term in self.terms)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[Part, ...]:
         """What acts, vectors that are added together summed."""
         return parts_of(self.terms)
@@ -37,7 +38,7 @@ class Condition:
     @property
     def block(self) -> int | None:
         """The first block whose output a vector of it is made for; None where nothing acts."""
-        return min((block for part in self.parts for block in part.own), default=None)
+        return min((term.vector.block for term in self.terms), default=None)
 
 
 @dataclass(frozen=True)

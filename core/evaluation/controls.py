@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -29,25 +29,24 @@ def controls(conditions: Sequence[Condition], n: int, seed: int, model: ModelSta
         ways.setdefault(tuple(part.kind for part in condition.parts), []).append(condition)
     found = []
     for alike in sorted(ways.values(), key=lambda some: some[0].block or 0):
-        parts, seeds = alike[0].parts, count(seed, _NEXT_SEED)
-        drawn = [
-            [
-                random_vectors(
-                    n,
-                    statistics.median(one.parts[i].norms[j] for one in alike),
-                    block,
-                    next(seeds),
-                    Origin(RANDOM, model, block),
-                )
-                for j, block in enumerate(part.own)
-            ]
-            for i, part in enumerate(parts)
-        ]
+        seeds = count(seed, _NEXT_SEED)
+        drawn = [_drawn(part, [one.parts[i].norms for one in alike], n, seeds, model) for i, part in enumerate(alike[0].parts)]
         place = _place(alike[0]) if len(ways) > 1 else ""
-        for row in range(n):
-            terms = (part.control([some[row] for some in blocks]) for part, blocks in zip(parts, drawn, strict=True))
-            found.append(Condition(f"{RANDOM} {row + 1}{place}", tuple(term for own in terms for term in own), random=True))
+        found += [
+            Condition(f"{RANDOM} {row + 1}{place}", tuple(terms[row] for terms in drawn), random=True) for row in range(n)
+        ]
     return found
+
+
+def _drawn(part: Part, norms: Sequence[tuple[float, ...]], n: int, seeds: Iterator[int], model: ModelStamp) -> list[SteerTerm]:
+    """`n` terms that do what `part` does with random vectors, at each block of the median of `norms` [conditions, blocks]."""
+    origin = Origin(RANDOM, model, part.own[0])
+    medians = [statistics.median(those) for those in zip(*norms, strict=True)]
+    rows = {block: random_vectors(n, norm, block, next(seeds), origin) for block, norm in zip(part.own, medians, strict=True)}
+    return [
+        part.control(SteeringVector.over_blocks({block: some[row].direction for block, some in rows.items()}, origin))
+        for row in range(n)
+    ]
 
 
 def random_vectors(count: int, norm: float, block: int, seed: int, origin: Origin) -> list[SteeringVector]:

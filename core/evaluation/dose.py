@@ -14,6 +14,7 @@ from core.evaluation.condition import Answer, Case, Condition
 from core.evaluation.context import Context, Measuring, Step
 from core.evaluation.damage import USUAL
 from core.evaluation.declarations.dose import Settings
+from vectors.completion import NO_ANSWER
 from vectors.plain_text import one_line
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
@@ -59,6 +60,8 @@ class _Search:
 
     def _told(self, answer: Answer, settings: Settings) -> str:
         kl, damage = answer.completion.mean_kl, damage_of(answer)
+        if answer.judgement.unanswered:
+            return f"{NO_ANSWER} at {self.sign * self.next:.3g}"
         over = []
         if settings.most_kl is not None and (kl is None or kl > settings.most_kl):
             over.append("KL" if kl is None else f"KL {kl:.2f}")
@@ -75,12 +78,13 @@ class _Search:
         stopped_by = self.stopped_by or (f"nothing up to {self.most:g}" if self.done else "")
         text = answer.text if answer is not None else ""
         sign = "+" if self.sign > 0 else "-"
-        return (self.condition.name, sign, self.sign * self.holds, norm, kl, damage, stopped_by, text)
+        return (self.condition.name, sign, self.sign * self.holds + 0.0, norm, kl, damage, stopped_by, text)
 
 
 def damage_of(answer: Answer) -> float:
-    """How near a completion is to broken text; 1 is broken. An overflow of the logits is beyond every limit."""
-    if answer.judgement.broken and answer.completion.perplexity is None:
+    """How near a completion is to broken text; 1 is broken. Where there is nothing to measure it is beyond every limit: the
+    logits overflowed, or a thought came to no answer."""
+    if answer.completion.perplexity is None:
         return float("inf")
     return USUAL.damage(answer.judgement.repetition, answer.completion.perplexity)
 
@@ -124,5 +128,5 @@ def _findings(searches: Sequence[_Search]) -> list[str]:
         if not up.condition.random and up.done and down.done:
             ends = [f"{one.stopped_by}" for one in (down, up) if one.stopped_by]
             stopped = f"; stopped by {one_line(', '.join(ends), 120)}" if ends else ""
-            found.append(f"{up.condition.name}: below the limit from {-down.holds:.3g} to {up.holds:.3g}{stopped}.")
+            found.append(f"{up.condition.name}: below the limit from {0.0 - down.holds:.3g} to {up.holds:.3g}{stopped}.")
     return found

@@ -18,13 +18,13 @@ _SCRIPTS = {"CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "J
             "GREEK": "Greek", "THAI": "Thai"}  # fmt: skip
 _ENGLISH = frozenset("the of and to a in is that it for you with on as are this be i can or have not your".split())
 _LANGUAGES = {
-    "German": "der die das und ist nicht ein eine ich zu mit auf für sie wir den von es".split(),
-    "French": "le la les de des et est un une je vous que pour dans pas nous en du".split(),
-    "Spanish": "el los las de y es un una que por para con no en se su lo como".split(),
-    "Portuguese": "o os as de e é um uma que por para com não em se seu do da".split(),
-    "Italian": "il lo gli di e è un una che per con non in si del della sono".split(),
-    "Dutch": "de het een en is niet van ik je op met voor zijn dat te".split(),
-    "Vietnamese": "là và của không có một được cho với các những tôi bạn này".split(),
+    "German": frozenset("der die das und ist nicht ein eine ich zu mit auf für sie wir den von es".split()),
+    "French": frozenset("le la les de des et est un une je vous que pour dans pas nous en du".split()),
+    "Spanish": frozenset("el los las de y es un una que por para con no en se su lo como".split()),
+    "Portuguese": frozenset("o os as de e é um uma que por para com não em se seu do da".split()),
+    "Italian": frozenset("il lo gli di e è un una che per con non in si del della sono".split()),
+    "Dutch": frozenset("de het een en is niet van ik je op met voor zijn dat te".split()),
+    "Vietnamese": frozenset("là và của không có một được cho với các những tôi bạn này".split()),
 }
 _SOME = 12  # letters or words below which nothing is said of the language
 

@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 
 from core.steering.terms import Steering, SteerTerm
-from vectors.expression.blocks import OWN_BLOCKS
 from vectors.vector import Direction, SteeringVector
 
 
@@ -38,7 +37,7 @@ class Part:
         sign = np.float32(-1 if term.coefficient < 0 else 1)
         return {block: sign * term.vector.at(block) for block in self.own}
 
-    @property
+    @cached_property
     def norms(self) -> tuple[float, ...]:
         """Those of `directions`, block by block."""
         if len(self.terms) == 1 and len(self.own) == 1:
@@ -56,13 +55,10 @@ class Part:
         """What parts have in common for which the same random vectors can be controls, but for the norm."""
         return _kind(self.terms[0])
 
-    def control(self, vectors: Sequence[SteeringVector]) -> Steering:
-        """The same done with `vectors`, one for each of `own`."""
-        first = replace(self.terms[0], coefficient=1.0) if self.added else self.terms[0]
-        if len(vectors) == 1:
-            return (replace(first, vector=vectors[0]),)
-        part = [vector for vector in vectors if first.blocks.includes(vector.block, self.own)]
-        return tuple(replace(first, vector=vector, blocks=OWN_BLOCKS) for vector in part)
+    def control(self, vector: SteeringVector) -> SteerTerm:
+        """The same done with `vector`, which has the blocks `own`."""
+        first = self.terms[0]
+        return replace(first, vector=vector, coefficient=1.0 if self.added else first.coefficient)
 
     def reading(self, n_blocks: int) -> tuple[int, Direction] | None:
         """The one block, of a model of `n_blocks`, and the direction [d_model] there along which a residual stream can be read.

@@ -20,7 +20,9 @@ def measure(context: Context) -> Measuring:
     steered = context.conditions[1:]
     cases = [Case(Condition(UNSTEERED), prompt) for prompt in prompts]
     cases += [Case(condition, prompt, c) for c in coefficients for condition in steered for prompt in prompts]
-    norms = {_name(condition): condition.norm for condition in [*context.named, *context.random]}
+    norms = {condition.name: condition.norm for condition in context.named}
+    if context.random:  # of several norms, where the vectors are at several places: then the mean, as of all else
+        norms[RANDOM] = mean([condition.norm for condition in context.random])
 
     def report(answers: list[Answer]) -> Report:
         groups: Groups = {}

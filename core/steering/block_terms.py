@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.steering.operations import GateEach, OneTermEach, RowTensors, Sums, TokensEach
+from core.steering.operations import GateEach, OneTermEach, RowTensors, Sums, TokensEach, Units
 from core.steering.terms import SteerGate, Steering, SteerTerm
 
 # The positions of so many tokens, on that device.
@@ -42,13 +42,16 @@ class Acting:
 
     def of(self, column: int, like: Tensor) -> Tensor | None:
         """The mask, where `like` [n, tokens, ...] is; None where all tokens are steered."""
-        if column not in self._masks and column in self._columns.limited:
+        if column not in self._masks:
+            if column not in self._columns.limited:
+                return None
             assert self._columns.tokens is not None
             if self._everywhere is None:
                 self._everywhere = self._columns.tokens(self._positions(like.shape[1], like.device))
-            self._masks[column] = self._everywhere[:, column].to(like.device)
-        mask = self._masks.get(column)
-        return None if mask is None else mask.to(like.device)
+            self._masks[column] = self._everywhere[:, column]
+        # Kept where it is now: the blocks to come are on that device too.
+        mask = self._masks[column] = self._masks[column].to(like.device)
+        return mask
 
     def narrow(self, column: int, opened: Tensor) -> None:
         """Lets the terms of `column` act only where `opened` [n, tokens], from here on."""
@@ -79,14 +82,14 @@ class _Step:
     keeps: bool
 
     @classmethod
-    def of(cls, n: int, column: int, placed: Sequence[_Placed], block: int) -> _Step:
+    def of(cls, n: int, column: int, placed: Sequence[_Placed], block: int, units: Units) -> _Step:
         terms = {one.row: one.term for one in placed}
         operations = {term.operation for term in terms.values()}
         gates = _gates(placed, block)
         return cls(
             column,
-            GateEach.of(n, gates) if gates else None,
-            OneTermEach.of(n, terms, block),
+            GateEach.of(n, gates, units) if gates else None,
+            OneTermEach.of(n, terms, block, units),
             removes=not operations.isdisjoint(("ablate", "set")),
             keeps="keep-norm" in operations,
         )
@@ -102,15 +105,15 @@ class BlockTerms:
     that act at later blocks alone are read.
     """
 
-    def __init__(self, n: int, block: int, placed: Sequence[_Placed]) -> None:
+    def __init__(self, n: int, block: int, placed: Sequence[_Placed], units: Units) -> None:
         self.block = block
         here = [one for one in placed if block in one.blocks]
         only_sums = all(one.is_sum for one in here)
         self._sums = Sums.of(n, [(one.row, one.term) for one in here], block) if here and only_sums else None
-        self._steps = [] if only_sums else [_Step.of(n, column, some, block) for column, some in _by_column(here)]
+        self._steps = [] if only_sums else [_Step.of(n, column, some, block, units) for column, some in _by_column(here)]
         later = _by_column(one for one in placed if one.first > block)
         found = ((column, _gates(some, block)) for column, some in later)
-        self._gates = [(column, GateEach.of(n, gates)) for column, gates in found if gates]
+        self._gates = [(column, GateEach.of(n, gates, units)) for column, gates in found if gates]
 
     def __call__(self, hidden: Tensor, acting: Acting) -> Tensor:
         """The block's output `hidden` [n, tokens, d_model] with the terms acted out."""
@@ -146,7 +149,8 @@ def block_terms(rows: Sequence[Steering], n_blocks: int) -> list[BlockTerms]:
             blocks = term.acts_at(n_blocks)
             placed.append(_Placed(row, column, term, frozenset(blocks), blocks[0]))
     read = {one.term.gate.block for one in placed if one.term.gate is not None}
-    return [BlockTerms(len(rows), block, placed) for block in sorted(read.union(*(one.blocks for one in placed)))]
+    units = Units()
+    return [BlockTerms(len(rows), block, placed, units) for block in sorted(read.union(*(one.blocks for one in placed)))]
 
 
 def _gates(placed: Iterable[_Placed], block: int) -> dict[int, SteerGate]:

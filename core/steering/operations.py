@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from core.steering.terms import SteerGate, SteerTerm
-from vectors.vector import Direction
+from vectors.vector import SteeringVector
 
 _NEVER = 1 << 40  # a position behind all others
 
@@ -53,6 +53,22 @@ class Sums(RowTensors):
         return hidden + self.direction.to(hidden.dtype)
 
 
+class Units:
+    """Vectors at norm 1, or zeros where they are zero, with their norms: each made once for all blocks that it is to act at."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[SteeringVector, int], tuple[Tensor, float]] = {}
+
+    def __call__(self, vector: SteeringVector, block: int) -> tuple[Tensor, float]:
+        """The unit vector [d_model] with which `vector` acts at `block`, and its norm there."""
+        own = block if block in vector.blocks else vector.block
+        if (vector, own) not in self._made:
+            direction = torch.from_numpy(vector.at(own).copy()).double()
+            norm = float(direction.norm())
+            self._made[vector, own] = (direction / norm if norm else direction).float(), norm
+        return self._made[vector, own]
+
+
 @dataclass
 class OneTermEach(RowTensors):
     """At most one term of each row: h becomes h + (shift - share (h . u)) u, and where `keeps` that at h's norm.
@@ -67,16 +83,16 @@ class OneTermEach(RowTensors):
     keeps: Tensor
 
     @classmethod
-    def of(cls, n: int, terms: Mapping[int, SteerTerm], block: int) -> OneTermEach:
+    def of(cls, n: int, terms: Mapping[int, SteerTerm], block: int, units: Units) -> OneTermEach:
         """`terms` by their rows, as they act at `block`."""
-        width = next(iter(terms.values())).vector.d_model
-        one = cls(torch.zeros(n, width), torch.zeros(n, 1), torch.zeros(n, 1), torch.zeros(n, 1, dtype=torch.bool))
+        direction = torch.zeros(n, next(iter(terms.values())).vector.d_model)
+        shift, share, keeps = [0.0] * n, [0.0] * n, [False] * n
         for row, term in terms.items():
-            one.direction[row], norm = _unit(term.direction_at(block))
-            one.shift[row] = 0.0 if term.operation == "ablate" else term.coefficient * norm
-            one.share[row] = {"ablate": term.coefficient, "set": 1.0}.get(term.operation, 0.0)
-            one.keeps[row] = term.operation == "keep-norm"
-        return one
+            direction[row], norm = units(term.vector, block)
+            shift[row] = 0.0 if term.operation == "ablate" else term.coefficient * norm
+            share[row] = {"ablate": term.coefficient, "set": 1.0}.get(term.operation, 0.0)
+            keeps[row] = term.operation == "keep-norm"
+        return cls(direction, *(torch.tensor(column)[:, None] for column in (shift, share, keeps)))
 
     def __call__(self, hidden: Tensor, acting: Tensor | None, removes: bool, keeps: bool) -> Tensor:
         """`hidden` [n, tokens, d_model], float32, with the terms acted out at the tokens `acting` [n, tokens], or at all.
@@ -111,12 +127,12 @@ class GateEach(RowTensors):
     limit: Tensor
 
     @classmethod
-    def of(cls, n: int, gates: Mapping[int, SteerGate]) -> GateEach:
+    def of(cls, n: int, gates: Mapping[int, SteerGate], units: Units) -> GateEach:
         """`gates` by their rows."""
         width = next(iter(gates.values())).vector.d_model
         one = cls(torch.zeros(n, width), torch.full((n, 1), -math.inf))
         for row, gate in gates.items():
-            unit, norm = _unit(gate.direction)
+            unit, norm = units(gate.vector, gate.block)
             sign = 1.0 if gate.above else -1.0
             # The projection on a zero vector is 0, in whatever units.
             one.direction[row], one.limit[row] = sign * unit, sign * gate.threshold * (norm or 1.0)
@@ -155,10 +171,3 @@ class TokensEach(RowTensors):
             self.to(positions.device)
         wanted = positions.expand(*self.edges.shape[:2], -1).contiguous()
         return torch.searchsorted(self.edges, wanted, right=True) % 2 == 1
-
-
-def _unit(direction: Direction) -> tuple[Tensor, float]:
-    """`direction` at norm 1, or zeros where it is zero, in float64; and its norm."""
-    vector = torch.from_numpy(direction.copy()).double()
-    norm = float(vector.norm())
-    return vector / norm if norm else vector, norm

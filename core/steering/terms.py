@@ -25,12 +25,7 @@ class SteerGate:
     @property
     def block(self) -> int:
         """The block at whose output it is read."""
-        return self.vector.blocks[0]
-
-    @property
-    def direction(self) -> Direction:
-        """w, [d_model]."""
-        return self.vector.at(self.block)
+        return self.vector.block
 
 
 @dataclass(frozen=True)

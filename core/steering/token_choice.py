@@ -16,7 +16,7 @@ _COLD = 1e-6  # draws the likeliest token, and logits divided by less are too la
 @dataclass(frozen=True)
 class Chosen:
     """A token for each row, and for rows with a reference KL(row || reference) in nats and the token's surprise under the
-    reference, in nats; NaN for others. `finite`: whether the row's logits are numbers.
+    reference, in nats; NaN for others. `finite`: whether its logits are free of NaN and plus infinity.
     """
 
     tokens: Tensor
@@ -64,7 +64,7 @@ class TokenChoice:
             kl = nothing.index_copy(0, self._referred, divergence(steered, unsteered))
             told = unsteered.gather(1, tokens[self._referred][:, None])[:, 0]
             surprise = nothing.index_copy(0, self._referred, unsteered.logsumexp(dim=-1) - told)
-        finite = ~own.isnan().any(dim=-1)
+        finite = own.amax(dim=-1).isfinite()  # a token that is ruled out may have minus infinity
         # Ids are whole numbers below 2^24, which float32 holds exactly; one wait for the device serves all.
         ids, kls, surprises, finites = torch.stack([tokens.float(), kl, surprise, finite.float()]).tolist()
         return Chosen(tokens, [int(one) for one in ids], kls, surprises, [bool(one) for one in finites])

@@ -53,6 +53,7 @@ def test_what_is_typed_is_read() -> None:
         ({"rate": True}, "--rate: a number above 0"),
         ({"count": 0}, "--count: a whole number of at least 1 or auto is needed, not 0"),
         ({"count": 1.5}, "whole number"),
+        ({"count": 10**400}, "--count: a whole number of at least 1"),
         ({"steps": "1,x"}, "--steps: numbers with commas between of at least -2 are needed, not x"),
         ({"steps": [1, -3]}, "not -3"),
         ({"steps": []}, "are needed"),

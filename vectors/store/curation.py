@@ -14,7 +14,7 @@ from vectors.completion import Completion
 from vectors.errors import VectorError
 from vectors.files.bounded import Coefficient, check, decoded
 from vectors.plain_text import clean_name, one_line, printable
-from vectors.store.index import LibraryError
+from vectors.store.index import LibraryError, UnknownVector
 from vectors.store.journal_lines import LONGEST_TAG, MAX_NOTE, MAX_TAGS, line_of_sample
 from vectors.store.journal_lines import MAX_RATING as MAX_RATING
 from vectors.store.transaction import Store, Transaction
@@ -198,7 +198,7 @@ class Curation(Store):
             self._remember(change, Change(label, tuple(Edit(id, "deleted", time.time(), None) for id in ids)))
 
     def add_sample(self, id: str, sample: Sample) -> None:
-        """Keeps a sample of the vector `id`. Raises LibraryError where it was removed for good meanwhile."""
+        """Keeps a sample of the vector `id`. Raises UnknownVector where it was removed for good meanwhile."""
         told = sample.to_json()
         with self.changing() as change:
             vector_row(change.db, id)
@@ -264,10 +264,10 @@ def clean_tag(text: str) -> str:
 
 
 def vector_row(db: sqlite3.Connection, id: str) -> sqlite3.Row:
-    """What the index knows of the vector `id`. Raises LibraryError where it knows none."""
+    """What the index knows of the vector `id`. Raises UnknownVector where it knows none."""
     row = _row_or_none(db, id)
     if row is None:
-        raise LibraryError(f"there is no vector with the id {one_line(id, 60)}")
+        raise UnknownVector(f"there is no vector with the id {one_line(id, 60)}")
     return row
 
 

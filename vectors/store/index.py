@@ -28,6 +28,10 @@ class LibraryError(Exception):
     """The library cannot do what was asked; the message says why and what to do."""
 
 
+class UnknownVector(LibraryError):
+    """There is no vector of that id: there never was, or it was removed for good."""
+
+
 class DamagedIndex(LibraryError):
     """An index that no program of ours can have written."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from core.engine.events import CONTROL, UNSTEERED
@@ -18,6 +19,7 @@ from core.steering.generation import Row, Sampling
 from core.steering.terms import SteerTerm
 from vectors.completion import Completion
 from vectors.store.curation import Sample
+from vectors.store.index import UnknownVector
 from vectors.store.library import Library
 from vectors.vector import Origin, SteeringVector
 
@@ -94,7 +96,8 @@ class Sampler:
         """Puts the samples into the library that it does not have. Raises LibraryError."""
         while self.unsaved:
             if self.library is not None:
-                self.library.add_sample(*self.unsaved[0])
+                with suppress(UnknownVector):  # it was removed for good meanwhile
+                    self.library.add_sample(*self.unsaved[0])
             del self.unsaved[0]
 
     def parting(self) -> Task:

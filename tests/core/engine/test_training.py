@@ -18,6 +18,7 @@ from tests.core.steering.seeded import seeded_vector
 from vectors.formats import safetensors_file
 from vectors.mixture import joined
 from vectors.store.library import Library
+from vectors.store.trash import empty_trash
 
 
 def _train(session: Session, **settings: object) -> list[Event]:
@@ -44,6 +45,23 @@ def test_a_run_tells_all_and_keeps_all(session: Session, library: Library) -> No
     assert entry.origin.settings["steps"] == 4
     assert len(library.losses(entry.id)) == 4
     assert library.samples(entry.id)[0].completion.text == last["3"].text
+
+
+def test_a_vector_that_is_removed_for_good_meanwhile_keeps_no_sample_from_the_others(
+    session: Session, library: Library
+) -> None:
+    request = Train((Prompt("How?"),), vectors=3, steps=2, batch=1, sample_tokens=2, radius=3.0)
+    events: list[Event] = []
+    removed = ""
+    for _ in session.start(7, request, events.append):
+        if not removed and (found := [event.id for event in events if isinstance(event, VectorFound)]):
+            removed = found[0]
+            library.delete([removed])
+            assert empty_trash(library) == 1
+    left = [event.id for event in events if isinstance(event, VectorFound) and event.id != removed]
+    assert len(left) == 2
+    assert all(library.samples(id) for id in left)
+    assert not [event for event in events if isinstance(event, Warned)]
 
 
 def test_the_same_seed_finds_the_same(session: Session, library: Library) -> None:

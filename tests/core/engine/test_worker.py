@@ -192,19 +192,19 @@ def test_a_fault_of_the_thread_s_own_lets_tasks_put_away(listener: Listener, mon
 def test_a_fast_task_does_not_flood(engine: Engine, listener: Listener) -> None:
     began = time.monotonic()
     listener.ended(engine.submit(Scripted(steps=5000)))
-    heard = sum(isinstance(e, Progressed) for e in listener.events)
-    assert heard <= (time.monotonic() - began) / 0.1 + 2
+    received = sum(isinstance(e, Progressed) for e in listener.events)
+    assert received <= (time.monotonic() - began) / 0.1 + 2
 
 
 def test_merging_loses_no_points_and_keeps_the_order() -> None:
-    heard: list[Event] = []
-    outbox = Outbox(heard.append)
+    received: list[Event] = []
+    outbox = Outbox(received.append)
     for step in range(5):
         outbox.put(Stepped(1, (StepPoint(0, step, (1.0,), (1.0,)),)))
         outbox.put(generated(1, "a", "x" * step, step, False))
         outbox.put(generated(1, "b", "y" * step, step, False))
     outbox.put(Warned(1, "now"))
-    steps = [e for e in heard if isinstance(e, Stepped)]
+    steps = [e for e in received if isinstance(e, Stepped)]
     assert [p.step for e in steps for p in e.points] == [0, 1, 2, 3, 4]
-    assert {e.key: e.completion.text for e in heard if isinstance(e, Generated)} == {"a": "xxxx", "b": "yyyy"}
-    assert isinstance(heard[-1], Warned)
+    assert {e.key: e.completion.text for e in received if isinstance(e, Generated)} == {"a": "xxxx", "b": "yyyy"}
+    assert isinstance(received[-1], Warned)

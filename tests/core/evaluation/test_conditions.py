@@ -17,6 +17,7 @@ from core.model.language_model import LanguageModel
 from core.steering.terms import SteerGate, Steering, SteerTerm
 from tests.core.measuring import PROMPTS, found_vector, report_of, rows_called
 from vectors.expression import Blocks, Tokens
+from vectors.vector import SteeringVector
 
 GENERATED, ALL = Tokens("generated"), Blocks("all")
 
@@ -68,6 +69,27 @@ def test_controls_act_as_what_they_stand_beside(tiny: LanguageModel) -> None:
         assert replace(term, vector=a.vector) == ablated
         assert term.vector.norm == pytest.approx(4.0, rel=1e-5)
     assert [c.name for c in _context(tiny, (ablated,)).random] == ["random 1", "random 2", "random 3"]
+
+
+def test_controls_of_a_vector_over_many_blocks_have_as_many_directions(tiny: LanguageModel) -> None:
+    rows = {block: found_vector(tiny, block, float(block)).direction for block in (1, 3, 4)}
+    many = SteerTerm(
+        SteeringVector.over_blocks(rows, found_vector(tiny).origin, "many"), 0.5, "ablate", blocks=Blocks.parse("2-4")
+    )
+    for condition in _context(tiny, (many,)).random:
+        (term,) = condition.terms
+        assert replace(term, vector=many.vector) == many
+        assert term.vector.blocks == (1, 3, 4)
+        assert [np.linalg.norm(term.vector.at(block)) for block in (1, 3, 4)] == pytest.approx([1, 3, 4], rel=1e-5)
+        assert abs(np.dot(term.vector.at(3), term.vector.at(4))) < 0.9 * 12, "two draws, not one at two blocks"
+
+
+def test_the_norm_beside_controls_of_several_norms_is_their_mean(session: Session) -> None:
+    near = SteerTerm(found_vector(session.model, 0, 2.0, "near"))
+    far = SteerTerm(replace(found_vector(session.model, 1, 6.0, "far"), blocks=(3,)))
+    settings = {"coefficients": (1.0,)}
+    report = report_of(session, "sweep", near, far, prompts=PROMPTS[:1], settings=settings, controls=2, tokens=2)
+    assert rows_called(report.tables[0], "random")[0]["norm"] == pytest.approx(4.0, rel=1e-5)
 
 
 def test_a_sweep_multiplies_the_whole_expression(session: Session) -> None:

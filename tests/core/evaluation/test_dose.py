@@ -14,7 +14,7 @@ from core.evaluation.judging import judge
 from core.model.language_model import LanguageModel
 from core.steering.terms import SteerTerm
 from tests.core.measuring import PROMPTS, found_vector, report_of, rows_called
-from vectors.completion import END, OVERFLOW, Completion
+from vectors.completion import END, LENGTH, OVERFLOW, Completion
 from vectors.store.reports import Report
 
 Measured = Callable[[Case], dict[str, Any]]
@@ -26,7 +26,7 @@ def _scripted(monkeypatch: pytest.MonkeyPatch, measured: Measured) -> list[float
 
     def generate(context: Context, cases: list[Case], answers: dict[int, Answer], referenced: bool = True) -> Iterator[int]:
         for place, case in enumerate(cases):
-            completion = Completion("text", **{"mean_kl": 0.0, "perplexity": 1.0, "stop": END, **measured(case)})
+            completion = Completion(**{"text": "text", "mean_kl": 0.0, "perplexity": 1.0, "stop": END, **measured(case)})
             answers[place] = Answer(case, completion, judge(completion))
             if case.prompt == 0 and not case.condition.random:
                 tried.append(case.coefficient)
@@ -83,6 +83,22 @@ def test_an_overflow_and_a_limit_at_once_end_at_nothing(session: Session, monkey
     report = report_of(session, "dose", SteerTerm(found_vector(session.model)), settings={"most_damage": 0.5})
     assert set(_limits(report).values()) == {0.0}
     assert len(tried) < 20
+
+
+@pytest.mark.parametrize("limit", [{"most_damage": 0.5}, {"most_kl": 1.0}, {}])
+def test_a_thought_that_comes_to_no_answer_is_beyond_every_limit(
+    session: Session, monkeypatch: pytest.MonkeyPatch, limit: dict[str, float]
+) -> None:
+    lost = {"text": "", "thought": "Hm.", "thought_tokens": 1, "mean_kl": None, "perplexity": None, "stop": LENGTH}
+    _scripted(monkeypatch, lambda case: lost if abs(case.coefficient) > 1.5 or case.coefficient < 0 else {})
+    report = report_of(session, "dose", SteerTerm(found_vector(session.model)), settings=limit)
+    found = _limits(report)
+    assert 1.45 <= found["+"] <= 1.5
+    assert str(found["-"]) == "0.0", "no minus before nothing"
+    stopped = [row["stopped by"] for row in rows_called(report.tables[0], "found")]
+    assert stopped[0].startswith("no answer at 1.5")
+    assert stopped[1].startswith("no answer at -0.0")
+    assert report.findings[0].startswith("found: below the limit from 0 to 1.")
 
 
 def test_on_a_model_the_limit_holds(session: Session) -> None:

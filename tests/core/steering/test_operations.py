@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import pytest
 import torch
@@ -21,7 +20,7 @@ from tests.core.steering.reference import Reference
 from tests.core.steering.seeded import IDS, seeded_vector
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from vectors.expression import OPERATIONS, Blocks, Tokens
-from vectors.vector import Direction, ModelStamp
+from vectors.vector import Origin, SteeringVector
 
 # Full attention, windows, ALiBi, experts, compressed keys, convolutions, linear attention, states; two that keep no cache.
 TYPES = (
@@ -254,25 +253,10 @@ def test_half_precision_is_rounded_once(dtype: torch.dtype) -> None:
     assert ((after[0, 1:].double() - exact[1:]).abs() <= 0.51 * half * exact[1:].abs() + 1e-5).all()
 
 
-class _OverBlocks:
-    """A vector with a direction of its own at each of three blocks."""
-
-    blocks, block, name, id = (1, 3, 4), 1, "many", ""
-
-    def __init__(self, model: LanguageModel) -> None:
-        self.origin, self.d_model = seeded_vector(model).origin, model.d_model
-        self._rows = {block: seeded_vector(model, block, seed=block).direction for block in self.blocks}
-
-    def at(self, block: int) -> Direction:
-        return self._rows[block]
-
-    def misfit(self, model: ModelStamp) -> str:
-        return ""
-
-
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_vector_over_many_blocks_acts_with_each_one_s_direction(tiny: LanguageModel, operation: str) -> None:
-    many: Any = _OverBlocks(tiny)
+    rows_of_many = {block: seeded_vector(tiny, block, seed=block).direction for block in (1, 3, 4)}
+    many = SteeringVector.over_blocks(rows_of_many, Origin("test", tiny.stamp, 1), "many")
     gate = SteerGate(seeded_vector(tiny, 1), 0.05)
     rows = [
         (SteerTerm(many, 0.8, operation, blocks=where, gate=opens), SteerTerm(seeded_vector(tiny, 4), 2.0))
