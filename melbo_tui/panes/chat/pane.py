@@ -201,7 +201,7 @@ class ChatPane(RackActions):
         return self._reply is not None
 
     def _open(self, id: str) -> None:
-        """Goes on with an earlier conversation; what steered its last answer is put on the rack where that is empty."""
+        """Resumes an earlier conversation; what steered its last answer is put on the rack where that is empty."""
         if not self.attempt(lambda: self._sitting.open(id)):
             return
         self._stop()

@@ -45,7 +45,7 @@ class RackActions(Pane):
         self.app.push_screen(ask_template(self.template), done)
 
     def _take_template(self, vector: SteeringVector) -> None:
-        """Talks with the template's arguments that `vector` was found with, where none are given."""
+        """Gives the chat template the arguments that `vector` was trained with, where it has none."""
         own = arguments_of(vector.origin)
         if own and not self.template:
             self.template = own

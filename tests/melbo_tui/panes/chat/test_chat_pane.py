@@ -48,8 +48,8 @@ async def test_a_conversation_under_turned_vectors(library: Library, two: tuple[
         figures = ("KL", "0.75", "perplexity 7", "repeats 0%", "12.5", "tokens/s")
         for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", *figures):
             assert words in shown, shown
-        (talk,) = (library.folder / "talks").glob("*.json")
-        (turn,) = json.loads(talk.read_text())
+        (file,) = (library.folder / "talks").glob("*.json")
+        (turn,) = json.loads(file.read_text())
         assert turn["completions"]["steered"]["text"] == "Hello [bold]there[/bold]"
         assert turn["completions"]["steered"]["mean_kl"] == 0.75
         assert [term["coefficient"] for term in turn["steering"]] == [0.9, 1.2]
@@ -164,8 +164,8 @@ async def test_an_answer_that_comes_after_its_conversation_was_cleared(library: 
         engine.tell(TaskEnded(task, "cancelled"))
         await pilot.pause()
         assert "No messages yet" in screen_text(app)
-        (talk,) = (library.folder / "talks").glob("*.json")
-        assert json.loads(talk.read_text())[0]["completions"]["steered"]["text"] == "Hello there"
+        (file,) = (library.folder / "talks").glob("*.json")
+        assert json.loads(file.read_text())[0]["completions"]["steered"]["text"] == "Hello there"
         await pilot.press("u")
         await pilot.pause()
         assert "Hello there" in screen_text(app)
@@ -181,8 +181,8 @@ async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> 
         await pilot.pause()
         _answer(engine, "the second")
         await pilot.pause()
-        (talk,) = Conversations(library.folder).listed()
-        (turn,) = Conversations(library.folder).load(talk.id)
+        (kept,) = Conversations(library.folder).listed()
+        (turn,) = Conversations(library.folder).load(kept.id)
         assert turn.completions["steered"].text == "the second"
         assert [before.completions["steered"].text for before in turn.earlier] == ["the first answer"]
         app.loading.load(app.spec)
@@ -194,7 +194,7 @@ async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> 
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_an_earlier_conversation_is_gone_on_with(library: Library, two: tuple[str, ...], size: tuple[int, int]) -> None:
+async def test_an_earlier_conversation_is_resumed(library: Library, two: tuple[str, ...], size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
         await pilot.press("f3", "f4")
         await pilot.pause()
@@ -218,8 +218,8 @@ async def test_an_earlier_conversation_is_gone_on_with(library: Library, two: tu
         assert [m for _, m in engine.last(Reply)[1].rows[0].messages] == ["Hi", "Hello [bold]there[/bold]", "And"]
         _answer(engine, "Indeed")
         await pilot.pause()
-        (talk,) = Conversations(library.folder).listed()
-        assert talk.turns == 2
+        (kept,) = Conversations(library.folder).listed()
+        assert kept.turns == 2
 
 
 async def test_what_is_being_answered_is_kept_when_the_app_is_left(library: Library) -> None:
@@ -230,5 +230,5 @@ async def test_what_is_being_answered_is_kept_when_the_app_is_left(library: Libr
         await pilot.pause()
         await pilot.press("ctrl+q")
         await pilot.pause()
-    (talk,) = Conversations(library.folder).listed()
-    assert Conversations(library.folder).load(talk.id)[0].completions["steered"].text == "Half an"
+    (kept,) = Conversations(library.folder).listed()
+    assert Conversations(library.folder).load(kept.id)[0].completions["steered"].text == "Half an"

@@ -55,12 +55,12 @@ async def test_an_expression_typed_steers_and_is_kept(library: Library, two: tup
         engine.tell(TaskEnded(task, "done"))
         await pilot.pause()
         assert "calm@generated@blocks:3-9" in screen_text(app)
-    (talk,) = Conversations(library.folder).listed()
+    (one,) = Conversations(library.folder).listed()
     kept = (
         KeptTerm(two[0], "calm", positions="generated", blocks="3-9"),
         KeptTerm(two[1], "avg(a, b)", 2.0, "ablate", gate=KeptGate(two[0], "calm", 0.5)),
     )
-    assert Conversations(library.folder).load(talk.id)[0].steering == kept
+    assert Conversations(library.folder).load(one.id)[0].steering == kept
     async with opened(library, size) as (app, pilot, engine):
         await pilot.press("f3", "f4")
         await pilot.pause()
