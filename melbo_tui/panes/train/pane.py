@@ -73,7 +73,6 @@ class TrainPane(ResultActions):
         self.set_class(True, "-form-shown")  # before its widgets are there, each of which would be styled anew
         self._typing: Timer | None = None
         self._handle: Handle | None = None  # of `run`
-        self._going: tuple[bool | None, ...] = (False, False)  # what of a run the footer offers to stop and to pause
 
     def compose(self) -> ComposeResult:
         settings = self.host.settings
@@ -125,6 +124,7 @@ class TrainPane(ResultActions):
         self._show_run()
 
     def _ended(self, run: RunState, event: TaskEnded) -> None:
+        self.refresh_bindings()
         if event.outcome == "failed":
             remedy = f"\n{event.remedy}" if event.remedy else ""
             self.notify(event.message + remedy, title="The run stopped", severity="error", timeout=20, markup=False)
@@ -215,6 +215,7 @@ class TrainPane(ResultActions):
         self._ids.clear()
         self.run = run = RunState(request.count)
         self._handle = self.host.engine.submit(request, partial(self._run_told, run))
+        self.refresh_bindings()
         self.set_class(False, "-form-open")
         self._show_run()
         self.query_one(ResultsTable).focus()
@@ -272,10 +273,6 @@ class TrainPane(ResultActions):
 
     def _show_run(self) -> None:
         run = self.run
-        going = self.check_action("cancel", ()), self.check_action("pause", ())
-        if going != self._going:
-            self._going = going
-            self.refresh_bindings()
         self.set_class(run is not None, "-has-run")
         self.set_class(run is None or self.has_class("-form-open"), "-form-shown")
         self.query_one(TrainForm).show_running(run is not None and run.running, run is not None and run.paused)

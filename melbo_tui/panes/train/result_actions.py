@@ -93,6 +93,7 @@ class ResultActions(Pane):
         request = Reply((ReplyRow.of("more", prompt, steering, tokens),))
         handle = self.host.engine.submit(request, partial(self._continuation_told, self.run, key))
         self._more = [*(one for one in self._more if not one.done), handle]
+        self.refresh_bindings()  # it can be stopped
         self.run.continuing.add(key)
         self._show_row(key)
 
@@ -137,6 +138,8 @@ class ResultActions(Pane):
         self._show_completion()
 
     def _continuation_told(self, run: RunState, key: str, event: Event) -> None:
+        if isinstance(event, TaskEnded):
+            self.refresh_bindings()
         if run is not self.run:
             return  # its rows are shown no more
         if isinstance(event, Generated):
