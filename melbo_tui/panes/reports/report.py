@@ -217,7 +217,7 @@ class ReportScreen(Dialog[None]):
     def action_chat(self) -> None:
         """Puts the vector of the row on the chat's rack, or the whole expression that it is about, and goes there."""
         terms = self._about(self._report.steerings) or ()
-        if terms and (len(terms) > 1 or terms[0] != KeptTerm(terms[0].id, terms[0].name, terms[0].coefficient)):
+        if terms and (len(terms) > 1 or terms[0] != KeptTerm(terms[0].id, terms[0].name)):
             self.app.post_message(SteerWith(terms=terms))
             self.dismiss(None)
         elif (id := self._vector()) is not None:

@@ -287,6 +287,20 @@ async def test_a_row_s_expression_is_taken_to_the_chat(stocked: Library) -> None
         assert [slot.written() for slot in app.query_one(Rack).slots] == ["bomb-01", "-2 !bomb-02@blocks:all"]
 
 
+async def test_a_row_s_coefficient_is_taken_to_the_chat(stocked: Library) -> None:
+    (entry,) = stocked.meant("bomb-01")
+    table = Table("By vector", (Column("vector"), Column("KL", ".2f")), (("2 bomb-01", 2.0),))
+    terms = (KeptTerm(entry.id, "bomb-01", 2.0),)
+    report = Report("kl", (table,), (), "m", ("2 bomb-01",), ("How?",), complete=True, ids=(entry.id,), steerings=(terms,))
+    Reports(stocked.folder).save("one", report)
+    async with opened(stocked) as (app, pilot, _):
+        await _choose(pilot, "again")
+        await until(pilot, lambda: "2 bomb-01" in screen_text(app))
+        await pilot.press("c")
+        await until(pilot, lambda: not isinstance(app.screen, ReportScreen) and app.query_one(Rack).is_on_screen)
+        assert [slot.written() for slot in app.query_one(Rack).slots] == ["2 bomb-01"]
+
+
 async def test_vectors_trained_behind_a_system_text_are_measured_behind_it(library: Library) -> None:
     formal = vector(0, "formal", 7, stamp=STAMP)
     library.add([replace(formal, origin=replace(formal.origin, system="You are formal."))])
