@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from textual.widgets import Input
@@ -11,10 +12,11 @@ from core.steering.terms import kept_terms
 from melbo_tui.panes.chat.conversation import recipe
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.chat.rack import Rack, Slot, slider
-from tests.completions import generated
-from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text
+from tests.completions import completion, generated
+from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
-from vectors.store.conversations import Conversations
+from vectors.expression import KeptTerm
+from vectors.store.conversations import Conversations, Turn
 from vectors.store.library import Library
 from vectors.vector import ModelStamp
 
@@ -82,6 +84,31 @@ async def test_rack_keys(library: Library, two: tuple[str, ...]) -> None:
         await pilot.press("o", "t", "x", "x", "x", "x")
         assert rack.slots == []
         assert "No vector steers yet" in screen_text(app)
+
+
+async def test_an_average_acts_at_the_tokens_of_its_parts(library: Library, two: tuple[str, ...]) -> None:
+    async with opened(library) as (app, pilot, _):
+        await pilot.press("f3")
+        app.query_one(ChatPane).add(two)
+        rack = app.query_one(Rack)
+        rack.focus()
+        await pilot.press("t", "v")
+        await until(pilot, lambda: any("at the same tokens" in one.message for one in app._notifications))
+        assert len(rack.slots) == 2
+        await pilot.press("up", "t", "v")
+        assert [str(term.tokens) for term in rack.steering] == ["generated"]
+
+
+async def test_a_click_on_a_rack_that_does_not_fit_chooses_what_is_seen_there(library: Library) -> None:
+    made = library.add([vector(i, f"v{i}", 7, stamp=STAMP) for i in range(12)])
+    async with opened(library, (80, 24)) as (app, pilot, _):
+        await pilot.press("f3")
+        app.query_one(ChatPane).add(tuple(one.id for one in made))
+        await pilot.pause()
+        row = next(i for i, line in enumerate(screen_text(app).splitlines()) if " v9" in line)
+        await pilot.click(offset=(5, row))
+        await pilot.pause()
+        assert app.query_one(Rack).selected == 9
 
 
 async def test_side_by_side_again_stop_new(library: Library, two: tuple[str, ...]) -> None:
@@ -220,6 +247,20 @@ async def test_an_earlier_conversation_is_resumed(library: Library, two: tuple[s
         await pilot.pause()
         (kept,) = Conversations(library.folder).listed()
         assert kept.turns == 2
+
+
+async def test_a_resumed_conversation_has_its_vectors_template_arguments(library: Library) -> None:
+    made = vector(0, "calm", 7, stamp=STAMP)
+    (calm,) = library.add([replace(made, origin=replace(made.origin, settings={"template": {"enable_thinking": False}}))])
+    term = KeptTerm(calm.id, "calm")
+    Conversations(library.folder).save("one", [Turn("Hi", (term,), {"steered": completion("Hello", 1)})])
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("f3", "f4")
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.press(*"And", "enter")
+        await pilot.pause()
+        assert engine.last(Reply)[1].rows[0].template == {"enable_thinking": False}
 
 
 async def test_what_is_being_answered_is_kept_when_the_app_is_left(library: Library) -> None:
