@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from core.steering.terms import SteerGate, Steering, SteerTerm, expression_of
-from vectors.block_ranges import ranges
+from vectors.block_ranges import places, ranges
 from vectors.expression import OPERATIONS, Blocks, Tokens
 from vectors.expression.blocks import OWN_BLOCKS
 from vectors.expression.tokens import ALL_TOKENS
@@ -22,6 +22,7 @@ from vectors.vector import SteeringVector
 
 _STEP, _BIG_STEP, _SPAN = 0.1, 0.5, 3.0
 _TOKENS = (ALL_TOKENS, Tokens("generated"), Tokens("last", (1,)))
+_TOKEN_WORDS = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
 
 
 @dataclass(frozen=True)
@@ -199,11 +200,7 @@ class Rack(Widget, can_focus=True):
             text.append(one_line(slot.written(), width - 3) + "\n", style)
             text.append("  " + slider(slot.coefficient, width - 10), "dim" if slot.muted else colors["primary"])
             text.append(f" {slot.coefficient:+.1f}\n", style)
-            tokens = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
-            facts = f"{_blocks(slot)} · {slot.operation} · {tokens.get(str(slot.tokens), str(slot.tokens))}"
-            facts = ("muted · " if slot.muted else "") + ("block " if len(facts) + 8 <= width else "") + facts
-            facts += " · gated" if slot.gate is not None else ""
-            text.append("  " + one_line(facts, width - 2) + "\n", "dim")
+            text.append("  " + one_line(_facts(slot, width - 2), width - 2) + "\n", "dim")
         return text
 
     @property
@@ -223,9 +220,18 @@ class Rack(Widget, can_focus=True):
         self.post_message(self.Changed())
 
 
-def _blocks(slot: Slot) -> str:
-    """Where the slot's vector acts, in few words."""
-    return ranges(slot.vector.blocks) if slot.blocks == OWN_BLOCKS else str(slot.blocks)
+def _facts(slot: Slot, width: int) -> str:
+    """Where the slot's vector acts and how, in `width` cells if it can be: what is a default goes first."""
+    own = slot.vector.blocks
+    short = ranges(own) if slot.blocks == OWN_BLOCKS else str(slot.blocks)
+    long = places(own) if slot.blocks == OWN_BLOCKS else "all blocks" if short == "all" else f"blocks {short}"
+    tokens, brief = _TOKEN_WORDS.get(str(slot.tokens), str(slot.tokens)), str(slot.tokens)
+    gate = ["gated"] if slot.gate is not None else []
+    how = [slot.operation, tokens, *gate]
+    unusual = [slot.operation] * (slot.operation != "add") + [brief] * (slot.tokens != ALL_TOKENS) + gate
+    muted = ["muted"] if slot.muted else []
+    lines = [" · ".join([*muted, *parts]) for parts in ([long, *how], [short, *how], [long, *unusual], [short, *unusual])]
+    return next((line for line in lines if len(line) <= width), lines[-1])
 
 
 def slider(value: float, width: int) -> str:

@@ -114,4 +114,6 @@ def _read(
 
 
 def _told(report: Report) -> str:
-    return f"{report.metric} of {whom(report.vectors)}, {age(report.created)} ago" + ("" if report.complete else ", stopped")
+    when = age(report.created)
+    when = "just now" if when == "now" else f"{when} ago"
+    return f"{report.metric} of {whom(report.vectors)}, {when}" + ("" if report.complete else ", stopped")

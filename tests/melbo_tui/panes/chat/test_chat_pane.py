@@ -8,14 +8,14 @@ from textual.widgets import Input
 
 from core.engine.events import ModelReleased, TaskEnded, TaskStarted
 from core.engine.requests import LoadModel, Reply
-from core.steering.terms import kept_terms
+from core.steering.terms import SteerGate, kept_terms
 from melbo_tui.panes.chat.conversation import recipe
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.chat.rack import Rack, Slot, slider
 from tests.completions import completion, generated
 from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
-from vectors.expression import KeptTerm
+from vectors.expression import Blocks, KeptTerm
 from vectors.store.conversations import Conversations, Turn
 from vectors.store.library import Library
 from vectors.vector import ModelStamp
@@ -164,6 +164,18 @@ async def test_what_cannot_be(library: Library) -> None:
         shown = " ".join(screen_text(app).split())
         assert "wide has width 12, smollm2 has 8" in shown
         assert app.query_one(Rack).slots == []
+
+
+async def test_a_narrow_rack_tells_what_is_not_as_usual(library: Library, two: tuple[str, ...]) -> None:
+    for size, told in (((80, 24), "blocks 1-9 · gated"), ((120, 40), "1-9 · add · all tokens · gated")):
+        async with opened(library, size) as (app, pilot, _):
+            await pilot.press("f3")
+            first, other = (library.load(id) for id in two)
+            gate = SteerGate(other)
+            app.query_one(Rack).put_back([Slot(first, blocks=Blocks("range", 1, 9), gate=gate), Slot(other)])
+            await pilot.pause()
+            assert told in screen_text(app)
+            assert "7 · add · all tokens" in screen_text(app)
 
 
 def test_recipe_and_slider() -> None:
