@@ -23,7 +23,7 @@ from melbo_tui.faults import LoggedApp
 from melbo_tui.last_filter import FilteredApp
 from melbo_tui.line.app import TerminalApp
 from melbo_tui.loading import Loading
-from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
+from melbo_tui.messages import LibraryChanged, SteerWith, TrainFamily
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.reports.measuring import Measuring
 from melbo_tui.panes.train.pane import TrainPane
@@ -235,11 +235,11 @@ class MelboApp(FilteredApp, LoggedApp, TerminalApp):
             chat.steer_again(message.terms)
         self.action_pane("chat")
 
-    @on(GrowFamily)
-    def _grow_family(self, message: GrowFamily) -> None:
+    @on(TrainFamily)
+    def _train_family(self, message: TrainFamily) -> None:
         self.action_pane("train")
         # Behind what the pane does when it is shown, or that would take the focus from Start.
-        self.call_after_refresh(self.query_one(TrainPane).grow_family, message.name)
+        self.call_after_refresh(self.query_one(TrainPane).train_family, message.name)
 
     @on(LibraryChanged)
     def _library_changed(self) -> None:

@@ -59,8 +59,8 @@ def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         parents=[_common(top=True)],
     )
     parser.add_argument("--version", action="version", version=f"melbo-tui {__version__}")
-    sparing = "paint once a second, within 6 KB/s (default: as chosen in the app)"
-    parser.add_argument("--low-bandwidth", action=argparse.BooleanOptionalAction, help=sparing)
+    about = "paint once a second, within 6 KB/s (default: as chosen in the app)"
+    parser.add_argument("--low-bandwidth", action=argparse.BooleanOptionalAction, help=about)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     common = _common(top=False)
     for command, about in COMMANDS.items():

@@ -20,7 +20,7 @@ class SteerWith(Message):
 
 
 @dataclass
-class GrowFamily(Message):
+class TrainFamily(Message):
     """Asks for the form to be set up for the orthogonal family of the vector called `name`."""
 
     name: str
@@ -28,7 +28,7 @@ class GrowFamily(Message):
 
 @dataclass
 class LibraryChanged(Message):
-    """Something was kept, renamed, deleted or found."""
+    """A vector was kept, renamed, deleted or trained."""
 
 
 @dataclass

@@ -34,7 +34,7 @@ class RunState:
     paused: bool = False
     objective: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     gradient: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
-    found: dict[int, VectorFound] = field(default_factory=dict)
+    vectors: dict[int, VectorFound] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
     stopped: str = ""
     norm: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class RunState:
         elif isinstance(event, Progressed):
             self.progress = event
         elif isinstance(event, VectorFound):
-            self.found[event.index] = event
+            self.vectors[event.index] = event
             self.highest = max(self.highest, event.objective)
         elif isinstance(event, Generated):
             self.generated[event.key] = event
@@ -85,7 +85,7 @@ class RunState:
 
     def unsampled(self) -> list[str]:
         """Keys of the vectors whose sample has not been made, or not to its end."""
-        keys = (str(index) for index in sorted(self.found))
+        keys = (str(index) for index in sorted(self.vectors))
         return [key for key in keys if (one := self.generated.get(key)) is None or not one.completion.finished]
 
     def lack(self, key: str) -> str:
@@ -96,7 +96,7 @@ class RunState:
 
     @property
     def family(self) -> bool:
-        """Whether it grows an orthogonal family off a base vector."""
+        """Whether it trains an orthogonal family off a base vector."""
         return self.started is not None and self.started.method == "ortho"
 
     @property
@@ -111,22 +111,22 @@ class RunState:
     def rows(self) -> list[str]:
         """Keys of what there is to show: the vectors in order, then the unsteered model and the controls."""
         controls = sorted(key for key in self.generated if key.startswith(CONTROL))
-        return [*(str(i) for i in sorted(self.found)), *([UNSTEERED] if UNSTEERED in self.generated else []), *controls]
+        return [*(str(i) for i in sorted(self.vectors)), *([UNSTEERED] if UNSTEERED in self.generated else []), *controls]
 
     def vector(self, key: str) -> VectorFound | None:
-        """The found vector that a row's key stands for, None for the unsteered model and the controls."""
-        return self.found.get(int(key)) if key.isdecimal() else None
+        """The vector that a row's key stands for, None for the unsteered model and the controls."""
+        return self.vectors.get(int(key)) if key.isdecimal() else None
 
     def kl_to_base(self, key: str) -> float | None:
         """KL(row || base) of the prompt's next token in nats: of a family's vector, or of the unsteered model beside it."""
         if key == UNSTEERED:
             return self.started.unsteered_kl if self.started is not None else None
-        found = self.vector(key)
-        return dict(found.facts).get("kl_to_base") if found is not None else None
+        vector = self.vector(key)
+        return dict(vector.facts).get("kl_to_base") if vector is not None else None
 
     def effect(self, index: int) -> float:
         """The vector's objective as a share of the run's highest, 0 to 1."""
-        return self.found[index].objective / self.highest if self.highest > 0 else 0.0
+        return self.vectors[index].objective / self.highest if self.highest > 0 else 0.0
 
     def mean_objective(self) -> list[tuple[int, float]]:
         """The mean over vectors of the objective, by step."""
@@ -135,17 +135,17 @@ class RunState:
     def mean_gradient(self) -> list[tuple[int, float]]:
         return _mean_by_step(self.gradient)
 
-    def without_finds(self) -> str:
-        """What stands where the found vectors will: the stage that the run is at or, when it has ended, why there are none."""
+    def without_vectors(self) -> str:
+        """What stands where the vectors will: the stage that the run is at or, when it has ended, why there are none."""
         if self.ended is None:
             return f"{self.progress.stage} …" if self.progress else ""
         if self.ended.outcome == "failed":
             return f"The run stopped: {self.ended.message}." + (f"\n{self.ended.remedy}." if self.ended.remedy else "")
-        return "Stopped before anything was found." if self.ended.outcome == "cancelled" else ""
+        return "Stopped before any vector was trained." if self.ended.outcome == "cancelled" else ""
 
     def summary(self) -> str:
         """What came of it beside the controls, in one line; empty before anything was generated."""
-        vectors = [self.generated[str(i)] for i in self.found if str(i) in self.generated]
+        vectors = [self.generated[str(i)] for i in self.vectors if str(i) in self.generated]
         controls = [one for key, one in self.generated.items() if key.startswith(CONTROL)]
         base = self.generated.get(UNSTEERED)
         if not vectors or base is None:

@@ -3,7 +3,7 @@
 COMMANDS = {
     "train": "train steering vectors",
     "atlas": "map how strongly blocks amplify a vector",
-    "chat": "talk to the steered model",
+    "chat": "chat with the steered model",
     "vectors": "list, edit, mix, import and export vectors",
     "evaluate": "measure vectors, beside random ones",
     "models": "list models on this machine",

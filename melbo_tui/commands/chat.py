@@ -1,4 +1,4 @@
-"""`melbo-tui chat`: talks to the steered model, one message or a conversation."""
+"""`melbo-tui chat`: the steered model answers one message, or holds a conversation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vectors.store.index import LibraryError
 from vectors.store.library import Library, new_run_id
 from vectors.vector import ModelStamp
 
-_THOUGHT_TOKENS = 2048  # whoever talks to one model wants to see its answer
+_THOUGHT_TOKENS = 2048  # whoever chats wants to see the answer behind it
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _asked(library: Library, texts: list[str]) -> Expression:
-    """All that `--steer` says, added up."""
+    """The terms of all `--steer`, in their order."""
     return Expression(tuple(term for expression in parsed(library, texts) for term in expression))
 
 

@@ -72,13 +72,13 @@ def picked(library: Library, args: argparse.Namespace) -> list[Expression]:
         if args.of_run and not lines:
             raise SettingsError(f"there is no run {one_line(args.of_run, 60)!r} in the library")
         named = {expression.terms[0].id for expression in picks if len(expression) == 1}
-        found = [line.entry for line in chosen(lines, args.filter or "") if line.entry.id not in named]
-        picks += [Expression((Term(entry.name, id=entry.id),)) for entry in sorted(found, key=_when)]
+        more = [line.entry for line in chosen(lines, args.filter or "") if line.entry.id not in named]
+        picks += [Expression((Term(entry.name, id=entry.id),)) for entry in sorted(more, key=_when)]
     return picks
 
 
 def _when(entry: Kept) -> tuple[float, str, int]:
-    """In which order vectors were found."""
+    """Its place among vectors in the order in which they were made."""
     run, _, row = entry.id.partition("/")
     return entry.created, run, natural(row) or 0
 

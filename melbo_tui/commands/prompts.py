@@ -38,7 +38,7 @@ def add_thoughts(group: Any, default: int = THOUGHT_TOKENS) -> None:
 
 
 def template_of(args: argparse.Namespace, origins: Iterable[Origin] = ()) -> dict[str, Any]:
-    """The template's arguments: those that were given, else those that the vectors of `origins` were found with."""
+    """The template's arguments: those that were given, else those that the vectors of `origins` were trained with."""
     given = {key: value for one in args.template for key, value in one.items()}
     if args.raw:
         check_no_template(args.system, given)

@@ -114,7 +114,7 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
 
 def report(run: RunState) -> None:
     """The table that stands at a run's end: the completions unsteered, under random vectors, and under each vector."""
-    if not (run.found or run.generated):
+    if not (run.vectors or run.generated):
         return
     for index, cause in run.failed.items():
         say(f"vector {index + 1} failed: {cause}")
@@ -135,7 +135,7 @@ def report(run: RunState) -> None:
         say(f"\n{run.summary()}.")
     if run.started is not None and run.generated and (without := len(run.unsampled())):  # a run may also be asked for none
         say(f"{without} have no sample yet: `melbo-tui train {run.started.method} --resume` makes them.")
-    if run.found:
+    if run.vectors:
         say("All are in the library; `melbo-tui chat --steer NAME=1` steers a chat with one.")
 
 
@@ -145,8 +145,8 @@ def _around(chosen: RadiusChosen) -> list[tuple[float, float]]:
 
 
 def _cells(run: RunState, key: str) -> tuple[str, ...]:
-    found, generated = run.vector(key), run.generated.get(key)
-    name, effect = (found.name, f"{found.objective:.1f}") if found else (key, "")
+    vector, generated = run.vector(key), run.generated.get(key)
+    name, effect = (vector.name, f"{vector.objective:.1f}") if vector else (key, "")
     start = [name, effect]
     if run.family:
         to_base = run.kl_to_base(key)
@@ -182,17 +182,17 @@ def report_json(run: RunState) -> None:
         return
     rows = []
     for key in sorted(run.rows(), key=str.isdecimal):
-        found, generated = run.vector(key), run.generated.get(key)
+        vector, generated = run.vector(key), run.generated.get(key)
         told = completion_json(generated.completion, generated.judgement) if generated else {}
         kl = told.pop("kl", ())
         rows.append(
             {
                 "key": key,
-                "id": found.id if found else None,
-                "name": found.name if found else key,
-                "objective": found.objective if found else None,
-                "norm": found.norm if found else None,
-                "facts": dict(found.facts) if found else {},
+                "id": vector.id if vector else None,
+                "name": vector.name if vector else key,
+                "objective": vector.objective if vector else None,
+                "norm": vector.norm if vector else None,
+                "facts": dict(vector.facts) if vector else {},
                 "first_kl": kl[0] if kl else None,
                 **{name: told.get(name) for name in _ROW},
             }

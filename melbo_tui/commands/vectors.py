@@ -230,17 +230,17 @@ def _similar(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     library = open_library(args, quietly=True)
-    found = upkeep.check(library)
-    care = [line for line in upkeep.care(library) if line not in found]
+    problems = upkeep.check(library)
+    care = [line for line in upkeep.care(library) if line not in problems]
     if args.json:
-        say_json({"problems": found, "care": care})
+        say_json({"problems": problems, "care": care})
     else:
-        for line in found:
+        for line in problems:
             fail(line)
         for line in care:
             note(line)
-        say(f"{len(found)} problems" if found else "all is well")
-    return 1 if found else 0
+        say(f"{len(problems)} problems" if problems else "all is well")
+    return 1 if problems else 0
 
 
 def _rebuild(args: argparse.Namespace) -> int:

@@ -60,5 +60,5 @@ def evaluate(
     asked = prompts_of(prompts, [term.vector.origin for terms in steerings for term in terms])
     right = tuple(tuple(one) for one in answers)
     request = Evaluate(metric, steerings, asked, right, settings, controls=controls, seed=seed, **given)
-    heard = carry_out(session_of(model, library, named), request, listen)
-    return [event for event in heard if isinstance(event, Reported)][-1].report
+    events = carry_out(session_of(model, library, named), request, listen)
+    return [event for event in events if isinstance(event, Reported)][-1].report

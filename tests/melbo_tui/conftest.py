@@ -38,7 +38,7 @@ def on_tiny(command_line: CommandLine, tmp_path: Path, tiny_folder: Path) -> Com
 @pytest.fixture
 def stocked(library: Library) -> Library:
     saved = library.add([vector(i, f"bomb-{i + 1:02d}", 7, stamp=STAMP) for i in range(3)])
-    library.add([vector(9, "found-only", 7, stamp=STAMP)], kept=False)
+    library.add([vector(9, "not-kept", 7, stamp=STAMP)], kept=False)
     library.add_sample(saved[0].id, Sample("p", 1.0, Completion("A sample [b]text[/b]")))
     library.history.clear()
     return library

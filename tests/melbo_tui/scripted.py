@@ -90,7 +90,7 @@ class ScriptedEngine:
         self.tell(TaskEnded(task, "done"))
 
     def find(self, task: int, count: int = 3, asked: int = 4) -> list[str]:
-        """Events of a run that has found `count` vectors, which are in the library; gives their ids."""
+        """Events of a run that has trained `count` vectors, which are in the library; gives their ids."""
         saved = self.library.save_run(new_run_id(), [vector(i, f"bomb-{i + 1:02d}", 7, stamp=STAMP) for i in range(count)])
         self.tell(TaskStarted(task, "training"))
         self.tell(RadiusChosen(task, 9.0, True, 0.5, ((1.0, 0.1), (9.0, 0.5))))

@@ -38,7 +38,7 @@ async def test_train_keep_and_chat_with_the_default_model(library: Library) -> N
         await until(pilot, lambda: train.run is not None and not train.run.running, 180)
         assert train.run.ended is not None
         assert train.run.ended.outcome == "done", train.run.ended
-        assert len(train.run.found) == 4
+        assert len(train.run.vectors) == 4
         texts = {key: one.completion.text for key, one in train.run.generated.items()}
         assert sum(texts[str(i)] != texts["unsteered"] for i in range(4)) >= 3
         app.query_one(ResultsTable).focus()

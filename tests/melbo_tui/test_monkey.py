@@ -36,7 +36,7 @@ _SIZES = ((120, 40), (80, 24), (72, 20), (60, 10), (200, 60))
 
 
 def _report(tables: int, rows: int) -> Report:
-    columns = (Column("[b]"), Column("KL", ".2f"), Column("says"))
+    columns = (Column("[b]"), Column("KL", ".2f"), Column("completion"))
     table = Table("[/]", columns, tuple(("v" * row, row / 3 if row % 2 else None, "[red]x" * 30) for row in range(rows)))
     return Report("kl", (table,) * tables, ("[/b] found",) * tables, "m", ("v1",), ("[b]p",), complete=rows % 2 == 0)
 
@@ -49,7 +49,7 @@ class _Monkey:
 
     async def act(self) -> None:
         kinds: dict[Callable[[], object], int] = {
-            self.press: 60, self.write: 8, self.ask: 12, self.click: 8, self.resize: 3, self.speak: 9,
+            self.press: 60, self.write: 8, self.ask: 12, self.click: 8, self.resize: 3, self.tell: 9,
         }  # fmt: skip
         (kind,) = self.draw.choices(list(kinds), list(kinds.values()))
         await kind()  # type: ignore[misc]
@@ -84,7 +84,7 @@ class _Monkey:
         self.did.append(f"resize {size}")
         await self.pilot.resize_terminal(*size)
 
-    async def speak(self) -> None:
+    async def tell(self) -> None:
         """The engine answers something that it was asked once, perhaps long ago."""
         asked = [(i, r) for i, r in enumerate(self.engine.requests, 1) if isinstance(r, (Train, Reply, ReadLens, Evaluate))]
         if not asked:
@@ -93,7 +93,7 @@ class _Monkey:
         self.did.append(f"told {type(request).__name__}")
         if isinstance(request, Reply):
             for row in request.rows:
-                self.engine.tell(generated(task, row.key, "[b]said[/b]", 3, self.draw.random() < 0.5, (0.5,), 3.0))
+                self.engine.tell(generated(task, row.key, "[b]text[/b]", 3, self.draw.random() < 0.5, (0.5,), 3.0))
         elif isinstance(request, ReadLens):
             self.engine.tell(LensRead(task, request.vector.id, (("[a]", 1.0),), (("[/b]", -1.0),)))
         elif isinstance(request, Evaluate):

@@ -39,8 +39,8 @@ async def test_a_conversation_is_saved_when_there_is_space(disk: Path, monkeypat
             await until(pilot, lambda: "saved now" in screen_text(app))
         await pilot.press("ctrl+q")
         await pilot.pause()
-    (talk,) = Conversations(library.folder).listed()
-    assert Conversations(library.folder).load(talk.id)[0].completions["steered"].text == "Hello"
+    (one,) = Conversations(library.folder).listed()
+    assert Conversations(library.folder).load(one.id)[0].completions["steered"].text == "Hello"
 
 
 async def test_settings_that_cannot_be_saved_are_told_once(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A library on a disk that is full, or that cannot be written for another reason: it is said, nothing is half-written, nothing
+"""A library on a disk that is full, or that cannot be written for another reason: it is told, nothing is half-written, nothing
 is lost, and all goes on when there is space."""
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _holds(folder: Path, held: State) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("levels", [(0, 8), pytest.param(range(0, 68, 4), marks=pytest.mark.slow)], ids=["two", "all"])
-def test_on_a_full_disk_a_change_is_made_or_said_not_to_be(start: Path, disk: Path, kind: str, levels: Any) -> None:
+def test_on_a_full_disk_a_change_is_made_or_told_not_to_be(start: Path, disk: Path, kind: str, levels: Any) -> None:
     refused = 0
     for left in levels:
         folder = disk / "library"
@@ -103,7 +103,7 @@ def test_on_a_disk_that_is_only_read_it_opens_and_says_so(start: Path, disk: Pat
     "limit", [0, 16384, pytest.param(1000, marks=pytest.mark.slow), pytest.param(4096, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_files_may_not_grow_a_change_is_made_or_said_not_to_be(
+def test_where_files_may_not_grow_a_change_is_made_or_told_not_to_be(
     start: Path, tmp_path: Path, kind: str, limit: int
 ) -> None:
     folder = shutil.copytree(start, tmp_path / "library")

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from melbo_tui.widgets.dialog import Dialog
@@ -15,6 +16,7 @@ from vectors.expression import ExpressionError, Replacement, completions
 from vectors.plain_text import one_line
 
 _SHOWN = 8  # completions
+_CHECK_AFTER = 0.3  # seconds without a keystroke: to look for a name among ten thousand takes longer than typing a letter
 _HINT = "1.5 NAME - 0.5 NAME@generated + !NAME@blocks:all"
 
 
@@ -39,6 +41,7 @@ class ExpressionLine(Dialog[str | None]):
         self._text, self._names, self._check = text, names, check
         self._offered: list[Replacement] = []
         self._chosen = 0
+        self._typing: Timer | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -54,12 +57,14 @@ class ExpressionLine(Dialog[str | None]):
 
     @on(Input.Changed)
     def _changed(self) -> None:
-        self._show_wrong(self._wrong() if self._line.value.strip() else None)
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(_CHECK_AFTER, lambda: self._show_wrong(self._wrong()))
         self._offer()
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
-        wrong = self._wrong() if self._line.value.strip() else None
+        wrong = self._wrong()
         if wrong is not None:
             self._show_wrong(wrong)
         else:
@@ -83,6 +88,8 @@ class ExpressionLine(Dialog[str | None]):
         return self.query_one(Input)
 
     def _wrong(self) -> ExpressionError | None:
+        if not self._line.value.strip():
+            return None
         try:
             self._check(self._line.value)
         except ExpressionError as error:

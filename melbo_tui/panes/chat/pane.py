@@ -46,7 +46,7 @@ class ChatPane(RackActions):
     BINDINGS = [
         Binding("escape", "out", "Rack", id="chat.out", tooltip="Stop the answer, or go from the message to the rack"),
         Binding("a", "add", "Add", id="chat.add", tooltip="Put a vector of the library on the rack"),
-        Binding("colon", "expression", "Expression", id="chat.expression", tooltip="Type what steers, in one line"),
+        Binding("colon", "expression", "Steer", id="chat.expression", tooltip="Type what steers, in one line"),
         Binding("b,f6", "beside", "Beside", id="chat.beside", tooltip="The unsteered answer beside the steered one"),
         Binding("g,f5", "again", "Again", id="chat.again", tooltip="Ask the last message again under the current steering"),
         Binding("n", "clear", "New", id="chat.clear", tooltip="Start a new conversation; u brings the old one back"),
@@ -201,7 +201,7 @@ class ChatPane(RackActions):
         return self._reply is not None
 
     def _open(self, id: str) -> None:
-        """Goes on with an earlier conversation; what steered its last answer is put on the rack where that is empty."""
+        """Resumes an earlier conversation; what steered its last answer is put on the rack where that is empty."""
         if not self.attempt(lambda: self._sitting.open(id)):
             return
         self._stop()

@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from core.steering.terms import SteerGate, Steering, SteerTerm, expression_of
-from vectors.block_ranges import ranges
+from vectors.block_ranges import places, ranges
 from vectors.expression import OPERATIONS, Blocks, Tokens
 from vectors.expression.blocks import OWN_BLOCKS
 from vectors.expression.tokens import ALL_TOKENS
@@ -22,6 +22,7 @@ from vectors.vector import SteeringVector
 
 _STEP, _BIG_STEP, _SPAN = 0.1, 0.5, 3.0
 _TOKENS = (ALL_TOKENS, Tokens("generated"), Tokens("last", (1,)))
+_TOKEN_WORDS = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Slot:
 
     def term(self) -> SteerTerm:
         return SteerTerm(self.vector, self.coefficient, self.operation, self.tokens, self.blocks, self.gate)
+
+    @property
+    def steers(self) -> bool:
+        """Whether it changes anything: one that is muted does not, nor is zero times a vector added."""
+        return not self.muted and (self.coefficient != 0 or self.operation != "add")
 
     def written(self) -> str:
         """The term as an expression writes it."""
@@ -84,7 +90,7 @@ class Rack(Widget, can_focus=True):
 
     @property
     def steering(self) -> Steering:
-        return tuple(slot.term() for slot in self.slots if not slot.muted and (slot.coefficient or slot.operation != "add"))
+        return tuple(slot.term() for slot in self.slots if slot.steers)
 
     def add(self, vector: SteeringVector) -> None:
         """Puts a vector on the rack at coefficient 1; one that is there already is only chosen."""
@@ -103,10 +109,10 @@ class Rack(Widget, can_focus=True):
         self._changed()
 
     def steer(self, steering: Steering) -> None:
-        """Puts the terms of `steering` in the place of all that steers; what is muted stays, below them."""
+        """Puts the terms of `steering` in the place of all that steers; what does not, as one that is muted, stays below."""
         named = {term.vector.id for term in steering}
-        muted = [slot for slot in self.slots if slot.muted and slot.vector.id not in named]
-        self.put_back([*map(Slot.of, steering), *muted])
+        idle = [slot for slot in self.slots if not slot.steers and slot.vector.id not in named]
+        self.put_back([*map(Slot.of, steering), *idle])
 
     def action_turn(self, steps: int) -> None:
         slot = self._slot()
@@ -121,7 +127,7 @@ class Rack(Widget, can_focus=True):
     def action_negate(self) -> None:
         slot = self._slot()
         if slot is not None:
-            self._put(replace(slot, coefficient=-slot.coefficient))
+            self._put(replace(slot, coefficient=0.0 - slot.coefficient))
 
     def action_mute(self) -> None:
         slot = self._slot()
@@ -149,13 +155,16 @@ class Rack(Widget, can_focus=True):
         if any(slot.operation != "add" or slot.blocks != OWN_BLOCKS or slot.gate is not None for slot in live):
             self.notify("An average is of vectors that are added at their own blocks: mute the others (0).")
             return
+        if len({slot.tokens for slot in live}) > 1:
+            self.notify("An average is of vectors that are added at the same tokens (t): mute the others (0).")
+            return
         parts = [slot.vector.name if slot.coefficient == 1 else f"{slot.coefficient:g} {slot.vector.name}" for slot in live]
         terms = tuple((slot.vector.id, slot.coefficient / len(live)) for slot in live)
         mean = self._keep(terms, f"avg({', '.join(parts)})")
         if mean is None:
             return
         self.slots = [replace(slot, muted=True) for slot in self.slots]
-        self.slots.append(Slot(mean))
+        self.slots.append(Slot(mean, tokens=live[0].tokens))
         self.selected = len(self.slots) - 1
         self._changed()
         self.notify("The average steers now and is in the library; its parts are muted (0 unmutes one).")
@@ -167,8 +176,9 @@ class Rack(Widget, can_focus=True):
             self._changed()
 
     def on_click(self, event: events.Click) -> None:
-        at = (event.y - self.gutter.top) // 3
-        if 0 <= at < len(self.slots):
+        line = event.y - self.gutter.top
+        at = self._top + line // 3
+        if line >= 0 and at < len(self.slots):
             self.selected = at
 
     def watch_selected(self) -> None:
@@ -183,20 +193,20 @@ class Rack(Widget, can_focus=True):
         colors = self.app.theme_variables
         text = Text(no_wrap=True, overflow="ellipsis")
         width = max(self.size.width, 20)
-        first = max(self.selected - max(self.size.height // 3 - 1, 0), 0)
-        for i, slot in list(enumerate(self.slots))[first:]:
+        for i, slot in list(enumerate(self.slots))[self._top :]:
             chosen = i == self.selected
             style = "dim" if slot.muted else ("bold" if chosen else "")
             text.append("▸ " if chosen else "  ", colors["primary"])
             text.append(one_line(slot.written(), width - 3) + "\n", style)
             text.append("  " + slider(slot.coefficient, width - 10), "dim" if slot.muted else colors["primary"])
             text.append(f" {slot.coefficient:+.1f}\n", style)
-            tokens = {"all": "all tokens", "generated": "generated tokens", "last:1": "last prompt token"}
-            facts = f"{_blocks(slot)} · {slot.operation} · {tokens.get(str(slot.tokens), str(slot.tokens))}"
-            facts = ("muted · " if slot.muted else "") + ("block " if len(facts) + 8 <= width else "") + facts
-            facts += " · gated" if slot.gate is not None else ""
-            text.append("  " + one_line(facts, width - 2) + "\n", "dim")
+            text.append("  " + one_line(_facts(slot, width - 2), width - 2) + "\n", "dim")
         return text
+
+    @property
+    def _top(self) -> int:
+        """Which slot stands first: the selected one is to be seen."""
+        return max(self.selected - max(self.size.height // 3 - 1, 0), 0)
 
     def _slot(self) -> Slot | None:
         return self.slots[self.selected] if self.selected < len(self.slots) else None
@@ -210,9 +220,18 @@ class Rack(Widget, can_focus=True):
         self.post_message(self.Changed())
 
 
-def _blocks(slot: Slot) -> str:
-    """Where the slot's vector acts, in few words."""
-    return ranges(slot.vector.blocks) if slot.blocks == OWN_BLOCKS else str(slot.blocks)
+def _facts(slot: Slot, width: int) -> str:
+    """Where the slot's vector acts and how, in `width` cells if it can be: what is a default goes first."""
+    own = slot.vector.blocks
+    short = ranges(own) if slot.blocks == OWN_BLOCKS else str(slot.blocks)
+    long = places(own) if slot.blocks == OWN_BLOCKS else "all blocks" if short == "all" else f"blocks {short}"
+    tokens, brief = _TOKEN_WORDS.get(str(slot.tokens), str(slot.tokens)), str(slot.tokens)
+    gate = ["gated"] if slot.gate is not None else []
+    how = [slot.operation, tokens, *gate]
+    unusual = [slot.operation] * (slot.operation != "add") + [brief] * (slot.tokens != ALL_TOKENS) + gate
+    muted = ["muted"] if slot.muted else []
+    lines = [" · ".join([*muted, *parts]) for parts in ([long, *how], [short, *how], [long, *unusual], [short, *unusual])]
+    return next((line for line in lines if len(line) <= width), lines[-1])
 
 
 def slider(value: float, width: int) -> str:

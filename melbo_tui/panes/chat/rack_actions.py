@@ -31,8 +31,8 @@ class RackActions(Pane):
     def add(self, ids: tuple[str, ...]) -> None:
         """Puts vectors of the library on the rack."""
         for id in ids:
-            vector = self._fitting(id)
-            if vector is not None:
+            vector = self.loaded(id)
+            if vector is not None and self._fits(vector):
                 self._take_template(vector)
                 self.query_one(Rack).add(vector)
 
@@ -45,7 +45,7 @@ class RackActions(Pane):
         self.app.push_screen(ask_template(self.template), done)
 
     def _take_template(self, vector: SteeringVector) -> None:
-        """Talks with the template's arguments that `vector` was found with, where none are given."""
+        """Gives the chat template the arguments that `vector` was trained with, where it has none."""
         own = arguments_of(vector.origin)
         if own and not self.template:
             self.template = own
@@ -101,8 +101,8 @@ class RackActions(Pane):
         from vectors.store.naming import read
 
         model, library = self.host.model, self.host.library
-        expression = read(text, library, model.label if model is not None else None)
         try:
+            expression = read(text, library, model.label if model is not None else None)
             steering = loaded(expression, library)
         except LibraryError as error:
             raise ExpressionError(str(error)) from error
@@ -113,25 +113,27 @@ class RackActions(Pane):
 
     def steer_again(self, terms: tuple[KeptTerm, ...]) -> None:
         """Puts terms that a file keeps on the rack, those whose vectors are here and fit the model."""
-        self.query_one(Rack).put_back([slot for term in terms if (slot := self._slot(term)) is not None])
+        slots = [slot for term in terms if (slot := self._slot(term)) is not None]
+        for slot in slots:
+            self._take_template(slot.vector)
+        self.query_one(Rack).put_back(slots)
 
     def _slot(self, term: KeptTerm) -> Slot | None:
         from core.steering.resolving import loaded_kept
 
         slots: list[Slot] = []
-        if self._fitting(term.id) is not None:
-            self.attempt(lambda: slots.extend(map(Slot.of, loaded_kept((term,), self.host.library))))
-        return slots[0] if slots else None
+        self.attempt(lambda: slots.extend(map(Slot.of, loaded_kept((term,), self.host.library))))
+        return slots[0] if slots and self._fits(slots[0].vector) else None
 
-    def _fitting(self, id: str) -> SteeringVector | None:
-        """The library's vector, if the model can be steered by it; else says why not."""
-        vector, model = self.loaded(id), self.host.model
-        if vector is not None and model is not None and vector.d_model != model.d_model:
-            own = vector.origin.model.label()
-            wrong = f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it."
-            self.notify(wrong, severity="error", markup=False)
-            return None
-        return vector
+    def _fits(self, vector: SteeringVector) -> bool:
+        """Whether the model can be steered by the vector; where it cannot, says why not."""
+        model = self.host.model
+        if model is None or vector.d_model == model.d_model:
+            return True
+        own = vector.origin.model.label()
+        wrong = f"{vector.name} has width {vector.d_model}, {model.name} has {model.d_model}: load {own} for it."
+        self.notify(wrong, severity="error", markup=False)
+        return False
 
     def keep_mixture(self, terms: tuple[tuple[str, float], ...], name: str) -> SteeringVector | None:
         """Keeps the sum of coefficient x vector, by id, as a mixture; None, and a word why, where they do not fit together."""

@@ -1,4 +1,6 @@
-"""The conversations of one sitting: the one on the screen, the one that was cleared for it, and those not kept yet."""
+"""The conversations of one sitting, from when the app opens: the one on the screen, the one that was cleared for it, and those
+that are not kept yet.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ class Sitting:
         return True
 
     def open(self, id: str) -> None:
-        """Goes on with an earlier conversation. Raises LibraryError where it cannot be read."""
+        """Resumes an earlier conversation. Raises LibraryError where it cannot be read."""
         self.turns, self.id = [LiveTurn.of(turn) for turn in self._conversations.load(id)], id
 
     def earlier(self) -> list[tuple[str, str]]:
@@ -58,8 +60,8 @@ class Sitting:
         self._unsaved[id] = turns
 
     def save(self) -> bool:
-        """Keeps what is not kept yet, in the library, so that it outlives the program; tells whether another program went on
-        with a conversation of it, which is then kept beside that one. Raises LibraryError, and has it tried again."""
+        """Keeps what is not kept yet, in the library, so that it outlives the program; tells whether another program resumed one
+        of these conversations, which is then kept beside the other's. Raises LibraryError, and has it tried again."""
         beside = False
         for id, turns in list(self._unsaved.items()):
             kept_as = self._conversations.save(id, [turn.kept() for turn in turns])

@@ -47,7 +47,7 @@ class AskMetric(Dialog[None]):
     ) -> None:
         super().__init__()
         self._title, self._metric, self._hint, self._begin = title, metric, hint, begin
-        self._on = Field("on", "Questions" if metric.questions else "Prompts", Input(start, compact=True), hint, check)
+        self._on = Field("measured-on", "Questions" if metric.questions else "Prompts", Input(start, compact=True), hint, check)
         self._options = {**metric.options, **metric.general}
         self._fields = option_fields(self._options, check_vector)
 

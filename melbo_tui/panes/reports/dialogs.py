@@ -86,7 +86,7 @@ def _begin(
         """How a file was read, where there was a choice."""
         pane.notify(line, markup=False)
 
-    # Vectors were found behind a system text or none, and with arguments of the template; they are measured so.
+    # Vectors were trained behind a system text or none, and with arguments of the template; they are measured so.
     systems = {entry.origin.system for entry in picked}
     system = systems.pop() if len(systems) == 1 else None
     template = shared_arguments(entry.origin for entry in picked)
@@ -114,4 +114,6 @@ def _read(
 
 
 def _told(report: Report) -> str:
-    return f"{report.metric} of {whom(report.vectors)}, {age(report.created)} ago" + ("" if report.complete else ", stopped")
+    when = age(report.created)
+    when = "just now" if when == "now" else f"{when} ago"
+    return f"{report.metric} of {whom(report.vectors)}, {when}" + ("" if report.complete else ", stopped")

@@ -115,13 +115,13 @@ class ReportScreen(Dialog[None]):
             layout.append((str(i), name, _LEAST_LAST if last else width))
         if table.columns and table.columns[-1].form:
             layout.append(("rest", "", 0))  # or the last number would stand alone at the far right
-        found = list(self.query(f"#{id}").results(ListTable))
-        if not found or not found[0].columns:
-            if not found:
+        widgets = list(self.query(f"#{id}").results(ListTable))
+        if not widgets or not widgets[0].columns:
+            if not widgets:
                 self.query_one("#tables").mount(ListTable(id, layout, {}))
             self.call_after_refresh(self._fill, place)  # with what is known when it has its columns
             return
-        widget = found[0]
+        widget = widgets[0]
         widget.lay_out(layout)
         cursor = widget.cursor_row
         widget.clear()
@@ -165,7 +165,7 @@ class ReportScreen(Dialog[None]):
         table, row = self._seen()
         if table is not None and row < len(table.rows):
             shown = table.shown_row(row)
-            # What stands last is, as a rule, what was said.
+            # What stands last is, as a rule, a completion.
             words = "" if table.columns[-1].form else shown.pop()
             facts = [f"{column.name} {cell}".strip() for column, cell in zip(table.columns, shown, strict=False) if cell]
             text.append(" · ".join(facts) + ("\n" if facts and words else ""), "dim")
@@ -179,7 +179,7 @@ class ReportScreen(Dialog[None]):
         chart = self.query_one("#plot", Chart)
         seen = table is not None and bool(table.plots) and self._plot is not None
         chart.set_class(seen, "-shown")
-        # Where there is little room, the plot takes that of what is said below.
+        # Where there is little room, the plot takes that of the row and the findings.
         self.query_one("#row").display = whole = not seen or self.app.size.height >= _ROOM_FOR_A_PLOT
         self.query_one("#findings").display = whole and bool(self._report.findings)
         if table is None or not seen or self._plot is None:
@@ -217,7 +217,7 @@ class ReportScreen(Dialog[None]):
     def action_chat(self) -> None:
         """Puts the vector of the row on the chat's rack, or the whole expression that it is about, and goes there."""
         terms = self._about(self._report.steerings) or ()
-        if terms and (len(terms) > 1 or terms[0] != KeptTerm(terms[0].id, terms[0].name, terms[0].coefficient)):
+        if terms and (len(terms) > 1 or terms[0] != KeptTerm(terms[0].id, terms[0].name)):
             self.app.post_message(SteerWith(terms=terms))
             self.dismiss(None)
         elif (id := self._vector()) is not None:

@@ -37,7 +37,7 @@ class CompletionView(VerticalScroll, Entitled):
         shown = run.generated.get(key) if run is not None and key is not None else None
         title, text, growing = "", Text(), False
         if run is None or key is None:
-            text = Text("" if run is None or run.rows() else run.without_finds())
+            text = Text("" if run is None or run.rows() else run.without_vectors())
         else:
             text = self._completion(run, key, unfolded)
             title, growing = self._title(run, key, name), shown is not None and not shown.completion.finished

@@ -24,14 +24,14 @@ from vectors.vector import VectorError
 
 
 class MethodChoice(Field):
-    """The method; other packages' stand there once `offer_others` has found them."""
+    """The method; other packages' stand there once `offer_others` has listed them."""
 
     def __init__(self) -> None:
         own = choice([(name, name) for name in METHODS.own])
         super().__init__("method", "Method", own, METHODS["melbo"].summary, lambda name: METHODS.named(name, "method"))
 
     async def offer_others(self, chosen: str) -> None:
-        """Offers them too, found in a thread, for it takes longer than a frame; one of them that is `chosen` is taken."""
+        """Offers them too, listed in a thread, for it takes longer than a frame; one of them that is `chosen` is taken."""
         others = await asyncio.to_thread(lambda: list(METHODS.others))
         if others:
             assert isinstance(self.entry, Select)
@@ -104,6 +104,6 @@ def _check_draws(text: str) -> None:
 
 def _check_out(text: str) -> None:
     try:
-        file_to_write(text, replace=True)  # whether one is replaced is said in another field
+        file_to_write(text, replace=True)  # another field tells whether one is replaced
     except VectorError as error:
         raise SettingsError(str(error)) from None

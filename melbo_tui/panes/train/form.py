@@ -92,7 +92,7 @@ class TrainForm(Vertical):
 
     @property
     def _first_method(self) -> Method:
-        """The one that the form begins with; other packages' methods are found later."""
+        """The one that the form begins with; other packages' methods are listed later."""
         name = str(self._texts.get("method", "melbo"))
         return METHODS[name] if name in METHODS.own else METHODS["melbo"]
 
@@ -160,7 +160,7 @@ class TrainForm(Vertical):
         self.post_message(self.Left())
 
     def show_trouble(self, text: str) -> None:
-        """Tells why the last run found nothing, until another is started."""
+        """Tells why the last run trained no vector, until another is started."""
         self._trouble = text
         self._explain(text, wrong=True)
         self.query_one("#start", Button).focus()
@@ -192,7 +192,7 @@ class TrainForm(Vertical):
         source, target = (general[key].read(self._field(key).text) for key in ("source", "target"))
         return source, target if _has(self._method, "target") else None
 
-    def grow_family(self, base: str) -> None:
+    def train_family(self, base: str) -> None:
         """Sets the form up for the orthogonal family of the vector called `base`."""
         self.fill({"method": "ortho", "base": base, "source": "auto", "vectors": "auto"})
         self._show_method()
@@ -206,7 +206,7 @@ class TrainForm(Vertical):
 
     @property
     def _method(self) -> Method:
-        """What the chosen method says of itself; MELBO's declaration where it cannot be imported, of which its field tells."""
+        """What the chosen method declares; MELBO's declaration where it cannot be imported, of which its field tells."""
         try:
             return METHODS.named(self._method_name, "method")
         except SettingsError:
@@ -248,7 +248,7 @@ class TrainForm(Vertical):
     @on(Field.Focused)
     def _explain_field(self, event: Field.Changed) -> None:
         field = event.field
-        if field.has_focus_within:  # by the time that this is heard, the focus may have gone on
+        if field.has_focus_within:  # by now the focus may be elsewhere
             self._explain(field.wrong or field.explanation, wrong=bool(field.wrong))
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:

@@ -1,4 +1,4 @@
-"""The Train pane: the form of a run, its curves while it goes, and what it finds."""
+"""The Train pane: the form of a run, its curves while it goes, and its vectors."""
 
 from __future__ import annotations
 
@@ -73,7 +73,6 @@ class TrainPane(ResultActions):
         self.set_class(True, "-form-shown")  # before its widgets are there, each of which would be styled anew
         self._typing: Timer | None = None
         self._handle: Handle | None = None  # of `run`
-        self._going: tuple[bool | None, ...] = (False, False)  # what of a run the footer offers to stop and to pause
 
     def compose(self) -> ComposeResult:
         settings = self.host.settings
@@ -96,7 +95,7 @@ class TrainPane(ResultActions):
         else:
             self.query_one(ResultsTable).focus()
 
-    # The engine speaks
+    # What the engine tells
 
     def take(self, event: Event) -> None:
         super().take(event)
@@ -125,19 +124,20 @@ class TrainPane(ResultActions):
         self._show_run()
 
     def _ended(self, run: RunState, event: TaskEnded) -> None:
+        self.refresh_bindings()
         if event.outcome == "failed":
             remedy = f"\n{event.remedy}" if event.remedy else ""
             self.notify(event.message + remedy, title="The run stopped", severity="error", timeout=20, markup=False)
-            if not run.found:
+            if not run.vectors:
                 self.set_class(True, "-form-open")
                 self._show_run()
-                self.query_one(TrainForm).show_trouble(run.without_finds())
+                self.query_one(TrainForm).show_trouble(run.without_vectors())
         elif event.outcome == "cancelled":
             without = len(run.unsampled())
             lack = f" {without} without a sample: space makes one." if without else ""
-            self.notify(f"Stopped; vectors in the library: {len(run.found)}.{lack} g resumes the run.")
+            self.notify(f"Stopped; vectors in the library: {len(run.vectors)}.{lack} g resumes the run.")
         else:
-            self.notify(run.summary() or f"{len(run.found)} vectors trained.", title="Done", markup=False, timeout=5)
+            self.notify(run.summary() or f"{len(run.vectors)} vectors trained.", title="Done", markup=False, timeout=5)
 
     # The user acts
 
@@ -162,7 +162,7 @@ class TrainPane(ResultActions):
         self._begin(message.request)
 
     def action_resume(self) -> None:
-        """Goes on with the run that was interrupted last."""
+        """Resumes the run that was interrupted last."""
         if self.host.model is None or (self.run is not None and self.run.running):
             self.notify("A run can be resumed once the model is loaded and no other run is under way.", severity="warning")
             return
@@ -189,13 +189,13 @@ class TrainPane(ResultActions):
     def _interrupted_quietly(self) -> Checkpoint | None:
         try:
             return self._interrupted()
-        except LibraryError:  # it is told when somebody asks to go on
+        except LibraryError:  # it is told when somebody asks to resume
             return None
 
-    def grow_family(self, base: str) -> None:
+    def train_family(self, base: str) -> None:
         """Opens the form, set up for the orthogonal family of the vector called `base`."""
         form = self.query_one(TrainForm)
-        form.grow_family(base)
+        form.train_family(base)
         self.set_class(True, "-form-open")
         self._show_run()
         form.query_one("#start").focus()
@@ -215,6 +215,7 @@ class TrainPane(ResultActions):
         self._ids.clear()
         self.run = run = RunState(request.count)
         self._handle = self.host.engine.submit(request, partial(self._run_told, run))
+        self.refresh_bindings()
         self.set_class(False, "-form-open")
         self._show_run()
         self.query_one(ResultsTable).focus()
@@ -272,10 +273,6 @@ class TrainPane(ResultActions):
 
     def _show_run(self) -> None:
         run = self.run
-        going = self.check_action("cancel", ()), self.check_action("pause", ())
-        if going != self._going:
-            self._going = going
-            self.refresh_bindings()
         self.set_class(run is not None, "-has-run")
         self.set_class(run is None or self.has_class("-form-open"), "-form-shown")
         self.query_one(TrainForm).show_running(run is not None and run.running, run is not None and run.paused)
@@ -283,6 +280,6 @@ class TrainPane(ResultActions):
             self.query_one(Welcome).show(self.host.model, self.host.trouble, self._interrupted_quietly())
         else:
             table = self.query_one(ResultsTable)
-            table.entitle(f"Trained {len(run.found)} of {run.asked}", run.summary())
+            table.entitle(f"Trained {len(run.vectors)} of {run.asked}", run.summary())
             self._show_completion()
         self.query_one(PlotPair).show(run)

@@ -45,7 +45,7 @@ def _steps(curves: dict[int, list[tuple[int, float]]], mean: list[tuple[int, flo
 
 
 def _norms(run: RunState, colors: Colors) -> list[Series]:
-    return [_series([(i + 1, f.norm) for i, f in sorted(run.found.items())], colors["main"], dots=True)]
+    return [_series([(i + 1, f.norm) for i, f in sorted(run.vectors.items())], colors["main"], dots=True)]
 
 
 def _kl_title(run: RunState | None) -> str:
@@ -55,11 +55,11 @@ def _kl_title(run: RunState | None) -> str:
 def _kl(run: RunState, colors: Colors) -> list[Series]:
     """How unlike the unsteered model they act, beside random vectors; of a family how like the base, beside no vector."""
     if run.family:
-        points = [(i + 1, kl) for i in sorted(run.found) if (kl := run.kl_to_base(str(i))) is not None]
+        points = [(i + 1, kl) for i in sorted(run.vectors) if (kl := run.kl_to_base(str(i))) is not None]
         unsteered = run.kl_to_base(UNSTEERED)
         return _dots_and_line(run, points, [] if unsteered is None else [unsteered], colors)
     kls = {key: kl for key, one in run.generated.items() if (kl := one.completion.mean_kl) is not None}
-    sampled = [(i + 1, kls[str(i)]) for i in sorted(run.found) if str(i) in kls]
+    sampled = [(i + 1, kls[str(i)]) for i in sorted(run.vectors) if str(i) in kls]
     controls = [kl for key, kl in kls.items() if key.startswith(CONTROL)]
     return _dots_and_line(run, sampled, controls, colors)
 

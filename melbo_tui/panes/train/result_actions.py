@@ -13,7 +13,7 @@ from core.engine.events import UNSTEERED, Event, Generated, TaskEnded
 from core.engine.requests import Reply, ReplyRow
 from core.prompt import Prompt
 from melbo_tui.formatting import CHOOSE_A_VECTOR
-from melbo_tui.messages import GrowFamily, LibraryChanged, SteerWith
+from melbo_tui.messages import LibraryChanged, SteerWith, TrainFamily
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.reports.measuring import Measuring
 from melbo_tui.panes.train.completion import CompletionView
@@ -42,9 +42,9 @@ class ResultActions(Pane):
 
     def action_measure(self) -> None:
         """Measures all vectors of the run, in their order."""
-        found: list[Kept] = []
-        self.attempt(lambda: found.extend(self.host.library.get(id) for _, id in sorted(self._ids.items(), key=_place)))
-        self.measuring.choose(self, [entry for entry in found if not entry.deleted])
+        entries: list[Kept] = []
+        self.attempt(lambda: entries.extend(self.host.library.get(id) for _, id in sorted(self._ids.items(), key=_place)))
+        self.measuring.choose(self, [entry for entry in entries if not entry.deleted])
 
     def action_keep(self) -> None:
         key, entry = self._current()
@@ -69,7 +69,7 @@ class ResultActions(Pane):
     def action_family(self) -> None:
         _, entry = self._current()
         if entry is not None:
-            self.post_message(GrowFamily(entry.name))
+            self.post_message(TrainFamily(entry.name))
 
     def action_continue(self) -> None:
         from core.steering.terms import SteerTerm  # with the expressions' grammar, which the first frame does without
@@ -93,6 +93,7 @@ class ResultActions(Pane):
         request = Reply((ReplyRow.of("more", prompt, steering, tokens),))
         handle = self.host.engine.submit(request, partial(self._continuation_told, self.run, key))
         self._more = [*(one for one in self._more if not one.done), handle]
+        self.refresh_bindings()  # it can be stopped
         self.run.continuing.add(key)
         self._show_row(key)
 
@@ -137,6 +138,8 @@ class ResultActions(Pane):
         self._show_completion()
 
     def _continuation_told(self, run: RunState, key: str, event: Event) -> None:
+        if isinstance(event, TaskEnded):
+            self.refresh_bindings()
         if run is not self.run:
             return  # its rows are shown no more
         if isinstance(event, Generated):

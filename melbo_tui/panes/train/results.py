@@ -63,8 +63,8 @@ class ResultsTable(ListTable):
         """What a row is called, by the user's name where there is one."""
         if key.startswith(CONTROL):
             return f"random {int(key.split(':')[1]) + 1}"
-        found = run.vector(key)
-        return self._marks.get(key, ("", found.name if found else key))[1]
+        vector = run.vector(key)
+        return self._marks.get(key, ("", vector.name if vector else key))[1]
 
     def forget(self) -> None:
         self.clear()

@@ -1,4 +1,4 @@
-"""What stands in the Train pane where the found vectors will, before the first run."""
+"""What stands in the Train pane where the vectors will, before the first run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Welcome(Static):
         super().__init__("", id="welcome", markup=False)
 
     def show(self, model: ModelLoaded | None, trouble: str, interrupted: Checkpoint | None) -> None:
-        """`trouble`: why there is no model; `interrupted`: a run that could be gone on with."""
+        """`trouble`: why there is no model; `interrupted`: a run that could be resumed."""
         if trouble:
             text = f"No model: {trouble}.\n\nCtrl+P, Load a model, loads another. The library is under Vectors (F2)."
         elif model is None:

@@ -1,4 +1,4 @@
-"""Two vectors side by side: what they have in common, and what each makes the model say."""
+"""Two vectors side by side: what they have in common, and the completions under each."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from core.steering.terms import SteerTerm
 from core.template_arguments import shared_arguments
 from melbo_tui.attempts import why_not
 from melbo_tui.formatting import CHOOSE_A_VECTOR, answer_of
-from melbo_tui.messages import GrowFamily, SteerWith
+from melbo_tui.messages import SteerWith, TrainFamily
 from melbo_tui.panes.reports.measuring import MEASURE, Measuring
 from melbo_tui.panes.vectors.compare import Compare
 from melbo_tui.panes.vectors.detail import NoteEditor, VectorDetail
@@ -210,7 +210,7 @@ class VectorsPane(ExchangingList):
     def action_family(self) -> None:
         entry = self._here()
         if entry is not None:
-            self.post_message(GrowFamily(entry.name))
+            self.post_message(TrainFamily(entry.name))
 
     def action_lens(self) -> None:
         entry = self._here()

@@ -55,7 +55,7 @@ class Filter(Input):
 
 class VectorList(Pane):
     """Shows the library. `current()` is under the cursor, `picked()` what is marked, or else what is under the cursor;
-    `chosen()` is the same and speaks where it is nothing.
+    `chosen()` is the same, and tells where it is nothing.
     """
 
     def __init__(self, host: Host, id: str) -> None:

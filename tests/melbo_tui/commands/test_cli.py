@@ -303,7 +303,7 @@ def test_the_real_program_in_a_terminal(tmp_path: Path, tiny_folder: Path) -> No
         tmux("kill-server")
 
 
-def test_a_conversation_is_gone_on_with(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_conversation_is_resumed(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "no conversation is kept yet" in run("chat", "--resume", "--message", "x")[2]
     run(*TRAIN)
     lines = iter(["Hi", "", "And then?"])

@@ -16,10 +16,10 @@ from vectors.vector import ModelStamp
 
 @pytest.fixture
 def run(on_tiny: CommandLine) -> CommandLine:
-    found = on_tiny(
+    trained = on_tiny(
         "train", "random", "--prompt", "How?", "--vectors", "2", "--radius", "4", "--sample-tokens", "0", "--name", "how"
     )
-    assert found[0] == 0
+    assert trained[0] == 0
     return on_tiny
 
 
@@ -64,7 +64,7 @@ def test_machines_get_numbers(run: CommandLine) -> None:
     last = _last(out)
     assert last["event"] == "Reported"
     rows = {row["vector"]: row for row in last["tables"][0]["rows"]}
-    assert list(rows) == ["random 1", "how-01", "how-02"], "in the order in which they were found"
+    assert list(rows) == ["random 1", "how-01", "how-02"], "in the order in which they were trained"
     assert isinstance(rows["how-01"]["KL to unsteered"], float)
     assert last["prompts"] == ["How?"]
 

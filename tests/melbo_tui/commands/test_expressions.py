@@ -65,8 +65,8 @@ def test_a_resumed_conversation_is_steered_as_before(
 ) -> None:
     lines = iter(["Hi"])
     monkeypatch.setattr("builtins.input", lambda prompt="": next(lines, None) or _end())
-    said = "2 calm@blocks:2-4 + 0.5 !late@generated@when:harm<1"
-    assert run("chat", "--steer", said, "--max-new-tokens", "2")[0] == 0
+    typed = "2 calm@blocks:2-4 + 0.5 !late@generated@when:harm<1"
+    assert run("chat", "--steer", typed, "--max-new-tokens", "2")[0] == 0
     ids = {entry.name: entry.id for entry in library.entries()}
     kept = (
         KeptTerm(ids["calm"], "calm", 2.0, blocks="2-4"),
@@ -90,7 +90,7 @@ def test_what_no_term_says_is_said_by_options(run: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "column", "told"),
+    ("typed", "code", "column", "told"),
     [
         ("calm@gnerated", 2, 5, "did you mean @generated?"),
         ("calm=lots", 2, 6, "a number, the coefficient, stands behind ="),
@@ -107,20 +107,20 @@ def test_what_no_term_says_is_said_by_options(run: CommandLine) -> None:
 )
 @pytest.mark.parametrize("words", [(*ASK, "--steer"), ("evaluate", "kl", "--prompt", "How?")], ids=["chat", "evaluate"])
 def test_what_is_wrong_is_one_line_and_its_place(
-    run: CommandLine, words: tuple[str, ...], said: str, code: int, column: int, told: str
+    run: CommandLine, words: tuple[str, ...], typed: str, code: int, column: int, told: str
 ) -> None:
-    got, out, err = run(*words, said)
+    got, out, err = run(*words, typed)
     line, text, caret = err.splitlines()
     assert (got, out) == (code, "")
     assert line.startswith(f"melbo-tui: column {column}: ")
     assert told in line
-    assert text == f"  {said}"
+    assert text == f"  {typed}"
     assert caret == "  " + " " * (column - 1) + "^"
 
 
 def test_a_condition_is_an_expression(run: CommandLine, library: Library) -> None:
-    said = ("calm", "calm=2", "calm - 2 harm@generated", "a - b", "-calm", "!late@blocks:all")
-    code, out, err = run("evaluate", "kl", *said, "--prompt", "How?", "--controls", "1", "--json")
+    typed = ("calm", "calm=2", "calm - 2 harm@generated", "a - b", "-calm", "!late@blocks:all")
+    code, out, err = run("evaluate", "kl", *typed, "--prompt", "How?", "--controls", "1", "--json")
     assert code == 0, err
     names = ["calm", "calm x 2", "calm - 2 harm@generated", "a - b", "calm x -1", "!late@blocks:all"]
     rows = _rows(out)
@@ -140,12 +140,12 @@ def test_mixtures_are_sums(run: CommandLine, library: Library) -> None:
     assert recipe is not None
     ids = {entry.name: entry.id for entry in library.entries()}
     assert recipe.terms == ((ids["calm"], 0.5), (ids["a - b"], -1.0), (ids["a - b"], 1.0))
-    for said, column, told in (
+    for typed, column, told in (
         ('calm + !"a - b"', 9, "only multiplied and added"),
         ("calm@generated", 1, "only multiplied and added"),
         ("calm + harm", 8, "on block 1 and harm on block 3"),
     ):
-        code, _, err = run("vectors", "mix", said)
+        code, _, err = run("vectors", "mix", typed)
         assert code == 1
         assert f"column {column}: " in err
         assert told in err

@@ -84,7 +84,7 @@ def test_resume_goes_on_with_the_latest(run: CommandLine, tiny, library: Library
 
 @pytest.mark.parametrize("pane", ["train", "vectors"])
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tuple[int, int], pane: str) -> None:
+async def test_a_family_is_trained_off_a_vector(library: Library, size: tuple[int, int], pane: str) -> None:
     from melbo_tui.panes.train.form import TrainForm
     from melbo_tui.panes.train.results import ResultsTable
 
@@ -111,7 +111,7 @@ async def test_a_family_is_grown_from_a_found_vector(library: Library, size: tup
         await until(pilot, lambda: engine.last(Train)[1].method == "ortho")
 
 
-async def test_an_interrupted_run_is_offered_and_gone_on_with(library: Library) -> None:
+async def test_an_interrupted_run_is_offered_and_resumed(library: Library) -> None:
     from tests.melbo_tui.scripted import STAMP
 
     assert isinstance(STAMP, ModelStamp)

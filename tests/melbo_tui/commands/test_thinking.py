@@ -116,11 +116,11 @@ def test_a_system_text_that_the_template_drops_reaches_the_model(command_line: C
     dropping = "{% for m in messages %}{% if m.role == 'user' %}U:{{ m.content }};{% endif %}{% endfor %}A:"
     tiny_tokenizer(dropping).save_pretrained(tmp_path / "drops")
     where = ("--model", str(tmp_path / "drops"), "--library", str(tmp_path / "library"))
-    said = {
+    completions = {
         text: command_line("chat", "--message", "hello", "--system", text, "--max-new-tokens", "8", *where)[1]
         for text in ("", "SPEAK FRENCH", "SPEAK GERMAN")
     }
-    assert len(set(said.values())) == 3
+    assert len(set(completions.values())) == 3
     code, _, err = command_line("chat", "--raw", "--message", "hello", "--system", "x", *where)
     assert code == 1
     assert "no chat template" in err

@@ -59,11 +59,11 @@ def test_a_model_tells_its_shape(model: melbo_tui.LoadedModel) -> None:
 
 
 def test_training_without_a_library_gives_events_and_then_the_vectors(model: melbo_tui.LoadedModel) -> None:
-    heard = list(melbo_tui.train(model, PROMPT, vectors=2, name="calm", **SHORT))
-    kinds = [type(event) for event in heard]
+    told = list(melbo_tui.train(model, PROMPT, vectors=2, name="calm", **SHORT))
+    kinds = [type(event) for event in told]
     assert kinds.count(events.VectorFound) == 2
     assert kinds.index(events.RadiusChosen) < kinds.index(events.Stepped) < kinds.index(events.VectorFound)
-    last = heard[-1]
+    last = told[-1]
     assert isinstance(last, melbo_tui.Trained)
     assert [vector.name for vector in last.vectors] == ["calm-01", "calm-02"]
     assert [vector.block for vector in last.vectors] == [1, 1]
@@ -153,11 +153,11 @@ def test_warnings_are_python_s_unless_somebody_listens(
     other = melbo_tui.load_model(save_tiny(tmp_path / "other", seed=1))
     with pytest.warns(UserWarning, match="not on other"):
         melbo_tui.generate(other, PROMPT, trained.vectors[0], max_new_tokens=2)
-    heard: list[object] = []
+    told: list[object] = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        melbo_tui.generate(other, PROMPT, trained.vectors[0], max_new_tokens=2, listen=heard.append)
-    assert any(isinstance(event, events.Warned) for event in heard)
+        melbo_tui.generate(other, PROMPT, trained.vectors[0], max_new_tokens=2, listen=told.append)
+    assert any(isinstance(event, events.Warned) for event in told)
 
 
 def test_a_model_that_nothing_refers_to_is_let_go(tiny_folder: Path) -> None:

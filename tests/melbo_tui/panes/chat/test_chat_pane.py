@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from textual.widgets import Input
 
 from core.engine.events import ModelReleased, TaskEnded, TaskStarted
 from core.engine.requests import LoadModel, Reply
-from core.steering.terms import kept_terms
+from core.steering.terms import SteerGate, kept_terms
 from melbo_tui.panes.chat.conversation import recipe
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.chat.rack import Rack, Slot, slider
-from tests.completions import generated
-from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text
+from tests.completions import completion, generated
+from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
-from vectors.store.conversations import Conversations
+from vectors.expression import Blocks, KeptTerm
+from vectors.store.conversations import Conversations, Turn
 from vectors.store.library import Library
 from vectors.vector import ModelStamp
 
@@ -48,8 +50,8 @@ async def test_a_conversation_under_turned_vectors(library: Library, two: tuple[
         figures = ("KL", "0.75", "perplexity 7", "repeats 0%", "12.5", "tokens/s")
         for words in ("Hello [bold]there[/bold]", "0.9 v0 + 1.2 v1", *figures):
             assert words in shown, shown
-        (talk,) = (library.folder / "talks").glob("*.json")
-        (turn,) = json.loads(talk.read_text())
+        (file,) = (library.folder / "talks").glob("*.json")
+        (turn,) = json.loads(file.read_text())
         assert turn["completions"]["steered"]["text"] == "Hello [bold]there[/bold]"
         assert turn["completions"]["steered"]["mean_kl"] == 0.75
         assert [term["coefficient"] for term in turn["steering"]] == [0.9, 1.2]
@@ -82,6 +84,31 @@ async def test_rack_keys(library: Library, two: tuple[str, ...]) -> None:
         await pilot.press("o", "t", "x", "x", "x", "x")
         assert rack.slots == []
         assert "No vector steers yet" in screen_text(app)
+
+
+async def test_an_average_acts_at_the_tokens_of_its_parts(library: Library, two: tuple[str, ...]) -> None:
+    async with opened(library) as (app, pilot, _):
+        await pilot.press("f3")
+        app.query_one(ChatPane).add(two)
+        rack = app.query_one(Rack)
+        rack.focus()
+        await pilot.press("t", "v")
+        await until(pilot, lambda: any("at the same tokens" in one.message for one in app._notifications))
+        assert len(rack.slots) == 2
+        await pilot.press("up", "t", "v")
+        assert [str(term.tokens) for term in rack.steering] == ["generated"]
+
+
+async def test_a_click_on_a_rack_that_does_not_fit_chooses_what_is_seen_there(library: Library) -> None:
+    made = library.add([vector(i, f"v{i}", 7, stamp=STAMP) for i in range(12)])
+    async with opened(library, (80, 24)) as (app, pilot, _):
+        await pilot.press("f3")
+        app.query_one(ChatPane).add(tuple(one.id for one in made))
+        await pilot.pause()
+        row = next(i for i, line in enumerate(screen_text(app).splitlines()) if " v9" in line)
+        await pilot.click(offset=(5, row))
+        await pilot.pause()
+        assert app.query_one(Rack).selected == 9
 
 
 async def test_side_by_side_again_stop_new(library: Library, two: tuple[str, ...]) -> None:
@@ -139,6 +166,18 @@ async def test_what_cannot_be(library: Library) -> None:
         assert app.query_one(Rack).slots == []
 
 
+async def test_a_narrow_rack_tells_what_is_not_as_usual(library: Library, two: tuple[str, ...]) -> None:
+    for size, told in (((80, 24), "blocks 1-9 · gated"), ((120, 40), "1-9 · add · all tokens · gated")):
+        async with opened(library, size) as (app, pilot, _):
+            await pilot.press("f3")
+            first, other = (library.load(id) for id in two)
+            gate = SteerGate(other)
+            app.query_one(Rack).put_back([Slot(first, blocks=Blocks("range", 1, 9), gate=gate), Slot(other)])
+            await pilot.pause()
+            assert told in screen_text(app)
+            assert "7 · add · all tokens" in screen_text(app)
+
+
 def test_recipe_and_slider() -> None:
     assert recipe(()) == "unsteered"
     terms = (
@@ -164,8 +203,8 @@ async def test_an_answer_that_comes_after_its_conversation_was_cleared(library: 
         engine.tell(TaskEnded(task, "cancelled"))
         await pilot.pause()
         assert "No messages yet" in screen_text(app)
-        (talk,) = (library.folder / "talks").glob("*.json")
-        assert json.loads(talk.read_text())[0]["completions"]["steered"]["text"] == "Hello there"
+        (file,) = (library.folder / "talks").glob("*.json")
+        assert json.loads(file.read_text())[0]["completions"]["steered"]["text"] == "Hello there"
         await pilot.press("u")
         await pilot.pause()
         assert "Hello there" in screen_text(app)
@@ -181,8 +220,8 @@ async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> 
         await pilot.pause()
         _answer(engine, "the second")
         await pilot.pause()
-        (talk,) = Conversations(library.folder).listed()
-        (turn,) = Conversations(library.folder).load(talk.id)
+        (kept,) = Conversations(library.folder).listed()
+        (turn,) = Conversations(library.folder).load(kept.id)
         assert turn.completions["steered"].text == "the second"
         assert [before.completions["steered"].text for before in turn.earlier] == ["the first answer"]
         app.loading.load(app.spec)
@@ -194,7 +233,7 @@ async def test_asked_again_without_a_model_nothing_is_lost(library: Library) -> 
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_an_earlier_conversation_is_gone_on_with(library: Library, two: tuple[str, ...], size: tuple[int, int]) -> None:
+async def test_an_earlier_conversation_is_resumed(library: Library, two: tuple[str, ...], size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
         await pilot.press("f3", "f4")
         await pilot.pause()
@@ -218,8 +257,22 @@ async def test_an_earlier_conversation_is_gone_on_with(library: Library, two: tu
         assert [m for _, m in engine.last(Reply)[1].rows[0].messages] == ["Hi", "Hello [bold]there[/bold]", "And"]
         _answer(engine, "Indeed")
         await pilot.pause()
-        (talk,) = Conversations(library.folder).listed()
-        assert talk.turns == 2
+        (kept,) = Conversations(library.folder).listed()
+        assert kept.turns == 2
+
+
+async def test_a_resumed_conversation_has_its_vectors_template_arguments(library: Library) -> None:
+    made = vector(0, "calm", 7, stamp=STAMP)
+    (calm,) = library.add([replace(made, origin=replace(made.origin, settings={"template": {"enable_thinking": False}}))])
+    term = KeptTerm(calm.id, "calm")
+    Conversations(library.folder).save("one", [Turn("Hi", (term,), {"steered": completion("Hello", 1)})])
+    async with opened(library) as (app, pilot, engine):
+        await pilot.press("f3", "f4")
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.press(*"And", "enter")
+        await pilot.pause()
+        assert engine.last(Reply)[1].rows[0].template == {"enable_thinking": False}
 
 
 async def test_what_is_being_answered_is_kept_when_the_app_is_left(library: Library) -> None:
@@ -230,5 +283,5 @@ async def test_what_is_being_answered_is_kept_when_the_app_is_left(library: Libr
         await pilot.pause()
         await pilot.press("ctrl+q")
         await pilot.pause()
-    (talk,) = Conversations(library.folder).listed()
-    assert Conversations(library.folder).load(talk.id)[0].completions["steered"].text == "Half an"
+    (kept,) = Conversations(library.folder).listed()
+    assert Conversations(library.folder).load(kept.id)[0].completions["steered"].text == "Half an"

@@ -15,6 +15,7 @@ from tests.melbo_tui.scripted import SIZES, STAMP, opened, screen_text
 from tests.vectors.making import vector
 from vectors.expression import KeptGate, KeptTerm
 from vectors.store.conversations import Conversations
+from vectors.store.index import LibraryError
 from vectors.store.library import Library
 
 
@@ -55,12 +56,12 @@ async def test_an_expression_typed_steers_and_is_kept(library: Library, two: tup
         engine.tell(TaskEnded(task, "done"))
         await pilot.pause()
         assert "calm@generated@blocks:3-9" in screen_text(app)
-    (talk,) = Conversations(library.folder).listed()
+    (one,) = Conversations(library.folder).listed()
     kept = (
         KeptTerm(two[0], "calm", positions="generated", blocks="3-9"),
         KeptTerm(two[1], "avg(a, b)", 2.0, "ablate", gate=KeptGate(two[0], "calm", 0.5)),
     )
-    assert Conversations(library.folder).load(talk.id)[0].steering == kept
+    assert Conversations(library.folder).load(one.id)[0].steering == kept
     async with opened(library, size) as (app, pilot, engine):
         await pilot.press("f3", "f4")
         await pilot.pause()
@@ -94,6 +95,33 @@ async def test_what_is_wrong_stands_under_its_column(
         await pilot.press("escape")
         await pilot.pause()
         assert app.query_one(Rack).slots == []
+
+
+async def test_what_does_not_steer_stays_on_the_rack(library: Library, two: tuple[str, ...]) -> None:
+    async with opened(library) as (app, pilot, _):
+        await pilot.press("f3")
+        app.query_one(ChatPane).add(two)
+        await pilot.press("escape", *["left"] * 10, "colon")
+        await pilot.pause()
+        assert app.screen.query_one(Input).value == "calm", "zero times a vector does not steer"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert [slot.written() for slot in app.query_one(Rack).slots] == ["calm", '0 "avg(a, b)"']
+
+
+async def test_a_library_that_cannot_be_read_is_told_in_the_line(
+    library: Library, two: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise LibraryError("the index is damaged")
+
+    async with opened(library) as (app, pilot, _):
+        await pilot.press("f3", "escape", "colon")
+        await pilot.pause()
+        monkeypatch.setattr(Library, "meant", unreadable)
+        await pilot.press(*"calm", "enter")
+        await pilot.pause()
+        assert "the index is damaged" in str(app.screen.query_one("#wrong", Static).content)
 
 
 async def test_the_arrows_choose_among_what_is_offered(library: Library, two: tuple[str, ...]) -> None:

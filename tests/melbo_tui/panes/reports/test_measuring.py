@@ -24,7 +24,7 @@ LONG = "It says so much that no column of a table holds all of it, [b]markup[/b]
 
 
 def _report(complete: bool = False, rows: int = 2) -> Report:
-    columns = (Column("vector"), Column("KL", ".2f"), Column("what the model says"))
+    columns = (Column("vector"), Column("KL", ".2f"), Column("completion"))
     first = Table("By dose", columns, tuple((f"bomb-{i:02d}", i / 3, LONG) for i in range(rows)))
     second = Table("By prompt", (Column("prompt"),), (("How can I [red]bake[/red]?",),))
     return Report(
@@ -229,7 +229,7 @@ async def test_plots_take_turns(stocked: Library) -> None:
         await until(pilot, lambda: "bright" not in screen_text(app))
         await pilot.resize_terminal(80, 24)
         await pilot.press("p")
-        # There the plot takes the room of what is said below the table.
+        # There the plot takes the room of what stands below the table.
         await until(pilot, lambda: "KL by times · bright: a" in screen_text(app) and "vector a · " not in screen_text(app))
         await pilot.press("p", "p")
         await until(pilot, lambda: "bright" not in screen_text(app) and "vector a · times 1" in screen_text(app))
@@ -287,9 +287,23 @@ async def test_a_row_s_expression_is_taken_to_the_chat(stocked: Library) -> None
         assert [slot.written() for slot in app.query_one(Rack).slots] == ["bomb-01", "-2 !bomb-02@blocks:all"]
 
 
-async def test_vectors_found_behind_a_system_text_are_measured_behind_it(library: Library) -> None:
-    found = vector(0, "formal", 7, stamp=STAMP)
-    library.add([replace(found, origin=replace(found.origin, system="You are formal."))])
+async def test_a_row_s_coefficient_is_taken_to_the_chat(stocked: Library) -> None:
+    (entry,) = stocked.meant("bomb-01")
+    table = Table("By vector", (Column("vector"), Column("KL", ".2f")), (("2 bomb-01", 2.0),))
+    terms = (KeptTerm(entry.id, "bomb-01", 2.0),)
+    report = Report("kl", (table,), (), "m", ("2 bomb-01",), ("How?",), complete=True, ids=(entry.id,), steerings=(terms,))
+    Reports(stocked.folder).save("one", report)
+    async with opened(stocked) as (app, pilot, _):
+        await _choose(pilot, "again")
+        await until(pilot, lambda: "2 bomb-01" in screen_text(app))
+        await pilot.press("c")
+        await until(pilot, lambda: not isinstance(app.screen, ReportScreen) and app.query_one(Rack).is_on_screen)
+        assert [slot.written() for slot in app.query_one(Rack).slots] == ["2 bomb-01"]
+
+
+async def test_vectors_trained_behind_a_system_text_are_measured_behind_it(library: Library) -> None:
+    formal = vector(0, "formal", 7, stamp=STAMP)
+    library.add([replace(formal, origin=replace(formal.origin, system="You are formal."))])
     async with opened(library) as (app, pilot, engine):
         await _choose(pilot, "sweep", "formal")
         await until(pilot, lambda: "sweep of formal on" in screen_text(app))

@@ -16,7 +16,7 @@ from vectors.store.library import Library
 LONG = "\n".join(f"Step {i}: stir the pot." for i in range(1, 61))
 
 
-async def _found(app, pilot, engine: ScriptedEngine) -> tuple[int, list[str]]:  # type: ignore[no-untyped-def]
+async def _trained(app, pilot, engine: ScriptedEngine) -> tuple[int, list[str]]:  # type: ignore[no-untyped-def]
     app.query_one(TrainForm).start()
     await pilot.pause()
     task, _ = engine.last(Train)
@@ -29,19 +29,19 @@ async def _found(app, pilot, engine: ScriptedEngine) -> tuple[int, list[str]]:  
 @pytest.mark.slow
 async def test_the_whole_completion_can_be_read(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
-        task, _ = await _found(app, pilot, engine)
-        heard = app.query_one(CompletionView)
+        task, _ = await _trained(app, pilot, engine)
+        view = app.query_one(CompletionView)
         engine.tell(generated(task, "0", LONG, 300, True, (1.0,), 4.0))
         await until(pilot, lambda: "Step 1: stir" in screen_text(app))
         assert "60 lines · Enter reads" in screen_text(app)
         assert "Step 60:" not in screen_text(app)
         await pilot.press("shift+down")
-        await until(pilot, lambda: heard.scroll_offset.y > 0)
+        await until(pilot, lambda: view.scroll_offset.y > 0)
         await pilot.press("shift+up")
-        await until(pilot, lambda: heard.scroll_offset.y == 0)
-        before = heard.size.height
+        await until(pilot, lambda: view.scroll_offset.y == 0)
+        before = view.size.height
         await pilot.press("enter")
-        await until(pilot, lambda: heard.has_focus and heard.size.height > before)
+        await until(pilot, lambda: view.has_focus and view.size.height > before)
         assert "bomb-01" in screen_text(app), "the list still shows whose it is"
         footer = next(line for line in reversed(screen_text(app).splitlines()) if line.strip())
         assert "esc Out" in footer
@@ -51,14 +51,14 @@ async def test_the_whole_completion_can_be_read(library: Library, size: tuple[in
         await pilot.press("pageup", "up", "home")
         await until(pilot, lambda: "Step 1: stir" in screen_text(app))
         await pilot.press("end", "escape", "down")
-        await until(pilot, lambda: "Answer 1" in screen_text(app) and heard.scroll_offset.y == 0)
+        await until(pilot, lambda: "Answer 1" in screen_text(app) and view.scroll_offset.y == 0)
         assert app.focused is app.query_one(ResultsTable)
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_space_generates_is_seen_as_it_comes(library: Library, size: tuple[int, int]) -> None:
     async with opened(library, size) as (app, pilot, engine):
-        run, ids = await _found(app, pilot, engine)
+        run, ids = await _trained(app, pilot, engine)
         start = "Step 1: stir the pot."
         engine.tell(generated(run, "0", start, 40, True, (1.0,), 4.0))
         engine.tell(TaskEnded(run, "done"))
@@ -90,15 +90,18 @@ async def test_what_space_generates_is_seen_as_it_comes(library: Library, size: 
 
 async def test_more_that_is_stopped_is_kept_as_far_as_it_came(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
-        run, ids = await _found(app, pilot, engine)
+        run, ids = await _trained(app, pilot, engine)
         engine.tell(TaskEnded(run, "done"))
         await pilot.pause()
+        await until(pilot, lambda: "x Stop" not in screen_text(app))
         await pilot.press("space")
         task, _ = engine.last(Reply)
         engine.tell(generated(task, "more", "Begun and", 2, False, (0.5,)))
+        await until(pilot, lambda: "x Stop" in screen_text(app))
         await pilot.press("x")
         assert engine.cancelled == [task]
         engine.tell(TaskEnded(task, "cancelled"))
+        await until(pilot, lambda: "x Stop" not in screen_text(app))
         await until(pilot, lambda: library.samples(ids[0]))
         assert library.samples(ids[0])[0].completion.text == "Begun and"
         assert "cut short" not in screen_text(app)

@@ -330,7 +330,7 @@ async def test_a_contrast_and_a_family_have_fields_of_their_own(library: Library
         assert request.count == 1
         engine.tell(TaskEnded(task, "done"))
         library.add([vector(name="bomb-01")])
-        form.grow_family("bomb-01")
+        form.train_family("bomb-01")
         form.fill({"norm_penalty": "-1"})
         form.start()
         await pilot.pause()

@@ -26,13 +26,13 @@ async def test_the_shelf_and_where_a_vector_came_from(stocked: Library, size: tu
         shown = screen_text(app)
         for words in ("bomb-01", "3 kept", "melbo on smollm2", "A sample [b]text"):
             assert words in " ".join(shown.split()), shown
-        assert "found-only" not in _listed(app)
+        assert "not-kept" not in _listed(app)
         await pilot.press("a")
         await pilot.pause()
-        assert "found-only" in _listed(app)
+        assert "not-kept" in _listed(app)
 
 
-async def test_an_empty_library_speaks(library: Library) -> None:
+async def test_an_empty_library_tells_what_to_do(library: Library) -> None:
     async with opened(library) as (app, pilot, _):
         await pilot.press("f2")
         await pilot.pause()
@@ -42,7 +42,7 @@ async def test_an_empty_library_speaks(library: Library) -> None:
         await until(pilot, lambda: "Choose a vector" in screen_text(app))
 
 
-async def test_a_family_is_grown_before_anything_was_trained(stocked: Library) -> None:
+async def test_a_family_is_trained_before_any_other_run(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, engine):
         await pilot.press("f2")
         await until(pilot, lambda: "bomb-01" in screen_text(app))
@@ -167,10 +167,10 @@ async def test_the_workbench_mixes_and_previews(stocked: Library) -> None:
         await pilot.click("#sample")
         task, request = engine.last(Reply)
         assert request.rows[0].steering[0].vector.norm == pytest.approx(2, rel=1e-5)
-        engine.tell(generated(task, "preview", "what it [b]says[/b]", 3, True))
+        engine.tell(generated(task, "preview", "the [b]completion[/b]", 3, True))
         engine.tell(TaskEnded(task, "done"))
         await pilot.pause()
-        assert "what it [b]says[/b]" in screen_text(app)
+        assert "the [b]completion[/b]" in screen_text(app)
         await pilot.click("#keep")
         await pilot.pause()
         recipe = stocked.recipe(stocked.find("mixed").id)
