@@ -50,11 +50,11 @@ def run(args: argparse.Namespace) -> int:
         request = MapBlocks(prompts_of(args), **given_settings(args, declared(Settings)))
     runner = Runner(args, Session(library))
     runner.load_model()
-    told: list[str] = []
+    ids: list[str] = []
     try:
-        runner.perform(request, lambda event: told.append(getattr(event, "atlas", "")))
+        runner.perform(request, lambda event: ids.append(getattr(event, "atlas", "")))
     finally:
-        named = next((atlas for atlas in reversed(told) if atlas), request.resume)
+        named = next((atlas for atlas in reversed(ids) if atlas), request.resume)
         if named and named in atlases.ids():
             report(atlases.load(named), args.json)
     return 0

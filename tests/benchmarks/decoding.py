@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.decoding [--model M] [--tokens 24]
 
-Two rows are the Chat pane's: the model as it is and steered. A run lets eight vectors speak at once, sixteen rows. What steers
+Two rows are the Chat pane's: the model as it is and steered. A run samples eight vectors at once, sixteen rows. What steers
 is timed token by token in turns, so that other work on the machine falls on all alike.
 """
 

@@ -117,8 +117,8 @@ def main() -> None:
 
 
 def code_vector(model: LanguageModel, ids: list[int], source: int, target: int) -> Tensor:
-    """The first of 16 orthogonal MELBO vectors of norm 7 under which the answer begins with code; of a model that cannot be
-    heard, the first.
+    """The first of 16 orthogonal MELBO vectors of norm 7 under which the answer begins with code; of a model without a
+    tokenizer, the first.
     """
     problem = Problem([Segment(model, ids, source, target)], Objective())
     draws = torch.randn(16, model.d_model, generator=torch.Generator().manual_seed(0))
@@ -135,9 +135,9 @@ def code_vector(model: LanguageModel, ids: list[int], source: int, target: int) 
 
 
 def answers(model: LanguageModel, ids: list[int], source: int, vectors: Tensor) -> list[str]:
-    """The first 24 tokens that the model says under each vector, greedily."""
+    """The completion under each vector: 24 tokens, greedily."""
     origin = Origin("benchmark", model.stamp, source)
-    said = {}
+    completions = {}
     for first in range(0, len(vectors), 16):
         rows = [
             Row(
@@ -149,8 +149,8 @@ def answers(model: LanguageModel, ids: list[int], source: int, vectors: Tensor) 
             for i in range(first, min(first + 16, len(vectors)))
         ]
         for chunks in generate(model, rows):
-            said.update({key: one.text for key, one in chunks.items()})
-    return [said[str(i)] for i in range(len(vectors))]
+            completions.update({key: one.text for key, one in chunks.items()})
+    return [completions[str(i)] for i in range(len(vectors))]
 
 
 def writes_code(text: str) -> bool:

@@ -60,8 +60,8 @@ class Sitting:
         self._unsaved[id] = turns
 
     def save(self) -> bool:
-        """Keeps what is not kept yet, in the library, so that it outlives the program; tells whether another program resumed one
-        of these conversations, which is then kept beside the other's. Raises LibraryError, and has it tried again."""
+        """Keeps what is not kept yet, in the library, so that it outlives the program; tells whether another program resumed
+        one of these conversations, which is then kept beside the other's. Raises LibraryError, and has it tried again."""
         beside = False
         for id, turns in list(self._unsaved.items()):
             kept_as = self._conversations.save(id, [turn.kept() for turn in turns])

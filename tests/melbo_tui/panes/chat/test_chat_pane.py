@@ -266,7 +266,7 @@ async def test_a_resumed_conversation_has_its_vectors_template_arguments(library
     (calm,) = library.add([replace(made, origin=replace(made.origin, settings={"template": {"enable_thinking": False}}))])
     term = KeptTerm(calm.id, "calm")
     Conversations(library.folder).save("one", [Turn("Hi", (term,), {"steered": completion("Hello", 1)})])
-    async with opened(library) as (app, pilot, engine):
+    async with opened(library) as (_, pilot, engine):
         await pilot.press("f3", "f4")
         await pilot.pause()
         await pilot.press("enter")
