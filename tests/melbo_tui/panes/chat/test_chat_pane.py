@@ -167,14 +167,14 @@ async def test_what_cannot_be(library: Library) -> None:
 
 
 async def test_a_narrow_rack_tells_what_is_not_as_usual(library: Library, two: tuple[str, ...]) -> None:
-    for size, told in (((80, 24), "blocks 1-9 · gated"), ((120, 40), "1-9 · add · all tokens · gated")):
+    for size in (80, 24), (120, 40):
         async with opened(library, size) as (app, pilot, _):
             await pilot.press("f3")
             first, other = (library.load(id) for id in two)
             gate = SteerGate(other)
             app.query_one(Rack).put_back([Slot(first, blocks=Blocks("range", 1, 9), gate=gate), Slot(other)])
             await pilot.pause()
-            assert told in screen_text(app)
+            assert "blocks 1-9 · gated" in screen_text(app)
             assert "7 · add · all tokens" in screen_text(app)
 
 
