@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from math import sqrt
 
 from core.evaluation.condition import UNSTEERED, Answer, Condition
 from core.evaluation.context import Context, Measuring, share
 from core.evaluation.damage import USUAL
+from core.evaluation.intervals import interval
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 _COLUMNS = (Column("vector"), Column("right", "d"), Column("of", "d"), Column("accuracy", ".1%"), Column("from", ".0%"),
@@ -42,19 +42,12 @@ def is_right(text: str, answers: Sequence[str]) -> bool:
     )
 
 
-def interval(right: int, of: int) -> tuple[float, float]:
-    """The 95% interval of a share (Wilson)."""
-    z = 1.96
-    middle, spread = (right + z * z / 2) / (of + z * z), z / (of + z * z) * sqrt(right * (of - right) / of + z * z / 4)
-    return max(middle - spread, 0.0), min(middle + spread, 1.0)
-
-
 def _row(condition: Condition, answers: dict[int, Answer], flags: Flags) -> tuple[Cell, ...]:
     right, of = sum(flags.values()), len(flags)
     low, high = interval(right, of) if of else (None, None)
     first = answers[min(answers)].text if answers else ""
     # A right answer may be one word that is improbable to the unsteered model, so perplexity tells nothing here.
-    repeats = share([USUAL.exceeded(one.judgement.repetition, None) for one in answers.values()])
+    repeats = share([bool(USUAL.exceeded_by(one.judgement.repetition, None)) for one in answers.values()])
     return (condition.name, right, of, right / of if of else None, low, high, repeats, first)
 
 
