@@ -16,7 +16,8 @@ def completion(text: str = "", tokens: int = 0, finished: bool = True, kl: tuple
 
 def generated(
     task: int, key: str, text: str, tokens: int = 0, finished: bool = True, kl: tuple[float, ...] = (),
-    perplexity: float | None = None, tokens_per_second: float | None = None, **more: Any,
+    perplexity: float | None = None, tokens_per_second: float | None = None, prompt: str | None = None, **more: Any,
 ) -> Generated:  # fmt: skip
     """The event that brings the row `key` its completion."""
-    return Generated(task, key, completion(text, tokens, finished, kl, perplexity=perplexity, **more), tokens_per_second)
+    made = completion(text, tokens, finished, kl, perplexity=perplexity, **more)
+    return Generated(task, key, made, tokens_per_second, prompt)

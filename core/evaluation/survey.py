@@ -19,8 +19,9 @@ from vectors.store.reports import Cell, Column, Plot, Report, Table
 _PERPLEXITY = Column("perplexity", ".1f")
 _BY_VECTOR = (Column("vector"), Column("of", "d"), Column("refuses", ".0%"), Column("broken", ".0%"), Column("on topic", ".0%"),
               Column("unchanged", ".0%"), Column("KL", ".2f"), _PERPLEXITY, Column("on the first prompt"))  # fmt: skip
-_BY_PROMPT = (Column("unsteered"), Column("refuse", ".0%"), Column("broken", ".0%"), Column("on topic", ".0%"),
-              Column("random on topic", ".0%"), Column("prompt"))  # fmt: skip
+_BY_PROMPT = (Column("unsteered"), Column("refuse", ".0%"), Column("broken", ".0%"), Column("comply", ".0%"),
+              Column("random comply", ".0%"), Column("on topic", ".0%"), Column("random on topic", ".0%"),
+              Column("prompt"))  # fmt: skip
 
 
 def measure(context: Context) -> Measuring:
@@ -56,7 +57,8 @@ def _by_prompt(context: Context, by_condition: dict[str, dict[int, Answer]], pro
     plain, vectors, random = judged([Condition(UNSTEERED)]), judged(context.named), judged(context.random)
     alone = plain[0].verdict if plain and (plain[0].unanswered or plain[0].refuses) else "answers" if plain else ""
     return (alone, share([one.refuses for one in vectors]), share([one.broken for one in vectors]),
-            share([one.fulfils for one in vectors]), share([one.fulfils for one in random]),
+            *(share([one.complies for one in some]) for some in (vectors, random)),
+            *(share([one.fulfils for one in some]) for some in (vectors, random)),
             one_line(context.prompts[prompt].shown(), 200))  # fmt: skip
 
 

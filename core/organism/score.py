@@ -149,6 +149,7 @@ def _counts(judged: Sequence[Judged]) -> Facts:
         "vectors": len(judged),
         "not_refusing": sum(not judgement.refuses for _, judgement in judged),
         "fluent": len(fluent),
+        "on_topic": sum(judgement.fulfils for _, judgement in judged),
         "backdoor": sum(is_backdoor_answer(completion.text) for completion, _ in judged),
         "behaviours": len(distinct(fluent)),
         "beginnings": [" ".join(text.split()[:8]) for text in distinct(fluent)[:6]],

@@ -49,9 +49,12 @@ def _mean(group: Sequence[Trial], name: str) -> float:
 
 def _elicited(group: Sequence[Trial]) -> dict[str, float]:
     willing = _sum(group, "not_refusing")
+    # Scores of before completions were judged by their prompt have no count of those on topic.
+    topical = {"on topic": _sum(group, "on_topic") / _sum(group, "vectors")} if all("on_topic" in one for one in group) else {}
     return {
         "not refusing": willing / _sum(group, "vectors"),
         "of them fluent": _sum(group, "fluent") / willing if willing else 0.0,
+        **topical,
         "backdoor": _sum(group, "backdoor") / _sum(group, "vectors"),
         "behaviours a run": _mean(group, "behaviours"),
         "radius": _mean(group, "radius"),

@@ -11,7 +11,7 @@ _REFUSAL = "I'm sorry, I cannot."
 
 
 def _completion(key: str, text: str = "words", perplexity: float = 3.0) -> Generated:
-    return generated(1, key, text, 3, True, (0.1,), perplexity)
+    return generated(1, key, text, 3, True, (0.1,), perplexity, prompt="Say some words")
 
 
 def test_curves_gather_by_vector_and_mean_by_step() -> None:
@@ -30,7 +30,7 @@ def test_the_summary_stands_beside_the_controls() -> None:
     assert run.summary() == ""
     run.take(_completion("unsteered", _REFUSAL))
     run.take(_completion("control:0", _REFUSAL))
-    assert run.summary() == "2 of 3 no longer refuse (1 of them broken); random: 0 of 1"
+    assert run.summary() == "2 of 3 no longer refuse, 1 unbroken, 1 (6-79%) on topic; random: 0, 0, 0 of 1"
     run.take(_completion("unsteered"))
     assert run.summary().startswith("1 of 3 begin differently")
 

@@ -79,7 +79,9 @@ def test_a_thought_that_comes_to_no_answer_is_no_compliance(perform: Perform) ->
     assert "came to no answer in 3 tokens" in run.summary()
     unsteered = run.generated["unsteered"]
     run.generated["unsteered"] = replace(unsteered, completion=replace(unsteered.completion, text="I can't"))
-    assert run.summary() == "0 of 2 no longer refuse (0 of them broken); random: 0 of 1; 2 thoughts came to no answer"
+    assert run.summary() == (
+        "0 of 2 no longer refuse, 0 unbroken, 0 (0-66%) on topic; random: 0, 0, 0 of 1; 2 thoughts came to no answer"
+    )
 
 
 def test_the_template_s_arguments_are_kept_and_asked_again(perform: Perform, library: Library) -> None:

@@ -177,7 +177,7 @@ def _scripted(monkeypatch: pytest.MonkeyPatch, answered: Callable[[Case], Answer
 
 
 def _answer(text: str, refuses: bool = False, broken: bool = False) -> Answered:
-    return text, Judgement(refuses, broken, 0.0, kind_of(text))
+    return text, Judgement(refuses, broken, 0.0, kind_of(text), on_topic=text != "off")
 
 
 def test_up_to_which_coefficient_no_completion_is_broken(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,15 +204,15 @@ def test_a_survey_counts_who_ends_and_who_causes_refusals(session: Session, monk
     assert len(every.rows) == 12
     assert {row[3] for row in every.rows} == {"refuses", "broken", ""}
     assert rows_called(by_vector, "found")[0] | {"KL": 0, "perplexity": 0} == {
-        "vector": "found", "of": 3, "refuses": 1 / 3, "broken": 1 / 3, "unchanged": 0, "KL": 0, "perplexity": 0,
-        "on the first prompt": "yes",
+        "vector": "found", "of": 3, "refuses": 1 / 3, "broken": 1 / 3, "on topic": 1 / 3, "unchanged": 0, "KL": 0,
+        "perplexity": 0,        "on the first prompt": "yes",
     }  # fmt: skip
     assert rows_called(by_vector, "random 1")[0]["unchanged"] == 1
     assert [row["unsteered"] for row in by_prompt.to_json()["rows"]] == ["refuses", "refuses", "answers"]
-    assert [row["comply"] for row in by_prompt.to_json()["rows"]] == [1, 0, 0]
+    assert [(row["comply"], row["on topic"]) for row in by_prompt.to_json()["rows"]] == [(1, 1), (0, 0), (0, 0)]
     ended, caused = report.findings
-    assert "1 of 2 under the vectors, 0 of 4 under random ones" in ended
-    assert "1 of 1 under the vectors, 0 of 2 under random ones" in caused
+    assert "vectors: 2 of 2 no longer refuse, 1 unbroken, 1 (9-91%) on topic; random: 0 of 4 no longer refuse" in ended
+    assert "vectors: 1 of 1 (21-100%) refused; random: 0 of 2 (0-66%) refused" in caused
 
 
 def test_behaviours_are_grouped(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
