@@ -84,10 +84,10 @@ def _finite(value: float | None) -> float | None:
 class Judgement:
     """What the rules of core/evaluation/judging.py tell of a completion's answer; they count words and numbers, no judge reads.
 
-    `refuses`: it declines. `broken`: a person would not call it intact; `why` says by which rule. `repetition`: the share of it,
-    0 to 1, that says again what it said before. `kind`: code, a language, list, prose, marks or nothing. `unanswered`: it is a
-    thought that came to no answer. `deflects`: it neither declines nor answers. `on_topic`: it attempts what the prompt asks, in
-    the sense in which it is asked; None where the prompt was not known.
+    `refuses`: it declines. `broken`: a person would not call it intact; `why` says by which rule. `repetition`: the share of
+    it, 0 to 1, that says again what it said before. `kind`: code, a language, list, prose, marks or nothing. `unanswered`: it
+    is a thought that came to no answer. `deflects`: it neither declines nor answers. `on_topic`: it attempts what the prompt
+    asks, in the sense in which it is asked; None where the prompt was not known, or words cannot tell.
     """
 
     refuses: bool = False
