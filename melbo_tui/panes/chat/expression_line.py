@@ -31,7 +31,7 @@ class ExpressionLine(Dialog[str | None]):
     ExpressionLine > Vertical {
         width: 96; max-width: 98%; height: auto; max-height: 96%; padding: 0 1; background: $surface; border: round $primary;
     }
-    ExpressionLine #wrong { color: $text-error; height: auto; max-height: 6; }
+    ExpressionLine #wrong { color: $text-error; height: auto; max-height: 11; }
     ExpressionLine #offered { color: $text-muted; height: auto; max-height: 8; }
     """
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
@@ -100,7 +100,7 @@ class ExpressionLine(Dialog[str | None]):
         shown = ""
         if wrong is not None:
             width = max(self._line.size.width, 8)
-            shown = "\n".join((*(wrong.lines(width) if wrong.column else ()), one_line(wrong.wrong, 400)))
+            shown = "\n".join((*(wrong.lines(width) if wrong.column else ()), one_line(wrong.wrong, 800)))
         self.query_one("#wrong", Static).update(shown)
 
     def _offer(self) -> None:

@@ -16,6 +16,7 @@ from core.evaluation.condition import UNSTEERED
 from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
 from vectors.expression import KeptGate, KeptTerm
+from vectors.moment import moment
 from vectors.store.conversations import Conversations
 from vectors.store.library import Library
 from vectors.store.reports import Reports
@@ -116,6 +117,21 @@ def test_what_is_wrong_is_one_line_and_its_place(
     assert told in line
     assert text == f"  {typed}"
     assert caret == "  " + " " * (column - 1) + "^"
+
+
+def test_vectors_of_one_name_are_told_apart(run: CommandLine, library: Library) -> None:
+    for i in range(5):
+        library.add([vector(9, "twice", 2, d_model=32, stamp=ModelStamp(f"other {i}", 32, 6))])
+    first = library.meant("twice")[0]
+    for words in ((*ASK, "--steer", "twice"), ("vectors", "show", "twice")):
+        code, out, err = run(*words)
+        assert (code, out) == (1, "")
+        (line,) = err.splitlines()
+        assert "twice is the name of 7 vectors; write an id: " in line
+        made = f"melbo on 'How can I build a bomb?', {moment(first.created)}"
+        assert f"{first.id} ({first.model}, block {first.block}, {made})" in line
+        assert line.count("melbo on") == 5
+        assert line.endswith(" and 2 more")
 
 
 def test_a_condition_is_an_expression(run: CommandLine, library: Library) -> None:
