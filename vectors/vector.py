@@ -261,10 +261,13 @@ def summed(terms: Sequence[tuple[SteeringVector, float]]) -> dict[int, npt.NDArr
     return rows
 
 
-def weighted_sum(terms: Sequence[tuple[SteeringVector, float]]) -> SteeringVector:
-    """sum of coefficient x vector over `terms`, as a vector whose name and settings are its recipe."""
+def weighted_sum(terms: Sequence[tuple[SteeringVector, float]], over_blocks: bool = False) -> SteeringVector:
+    """sum of coefficient x vector over `terms`, as a vector whose name and settings are its recipe.
+
+    With `over_blocks` vectors of one block each may be of several.
+    """
     vectors = [vector for vector, _ in terms]
-    check_compatible(vectors)
+    (check_one_model if over_blocks else check_compatible)(vectors)
     if not all(np.isfinite(coefficient) for _, coefficient in terms):
         raise VectorError("a coefficient must be a finite number")
     rows = summed(terms)

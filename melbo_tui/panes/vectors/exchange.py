@@ -46,8 +46,12 @@ class ExchangingList(VectorList):
             return ""
 
         def write(text: str) -> str:
-            picks = [(entry.id, 1.0) for entry in picked]
-            return why_not(lambda: exchange.export(self.host.library, picks, Path(text).expanduser()))
+            library = self.host.library
+
+            def export() -> None:
+                exchange.export(library, [library.load(entry.id) for entry in picked], Path(text).expanduser())
+
+            return why_not(export)
 
         def done(text: str | None) -> None:
             if text is not None:
