@@ -36,17 +36,19 @@ class ExpressionLine(Dialog[str | None]):
     """
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, text: str, names: list[str], check: Callable[[str], object]) -> None:
+    def __init__(
+        self, text: str, names: list[str], check: Callable[[str], object], title: str = "Steer with", accepts: str = "steers"
+    ) -> None:
         super().__init__()
-        self._text, self._names, self._check = text, names, check
+        self._text, self._names, self._check, self._title, self._accepts = text, names, check, title, accepts
         self._offered: list[Replacement] = []
         self._chosen = 0
         self._typing: Timer | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = "Steer with"
-            box.border_subtitle = "Enter steers · Tab completes · ↑↓ pick · Esc cancels"
+            box.border_title = Text(self._title)
+            box.border_subtitle = f"Enter {self._accepts} · Tab completes · ↑↓ pick · Esc cancels"
             yield Input(self._text, placeholder=_HINT, compact=True, select_on_focus=False)
             yield Static("", id="wrong", markup=False)
             yield Static("", id="offered", markup=False)
