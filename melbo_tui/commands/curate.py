@@ -108,10 +108,11 @@ def _mix(args: argparse.Namespace) -> int:
     off = tuple(find(library, args, name).id for name in args.off)
     if any(term.blocks != OWN_BLOCKS for term in terms):
         # A recipe is of whole vectors, so that a mixture of parts is kept by its numbers.
-        made = one_vector(asked, loaded(asked, library))
-        made = projected_off(made, [library.load(id) for id in off]) if off else made
-        made = rescaled(made, args.norm) if args.norm is not None else made
-        return _said_kept(args, [library.get(one.id) for one in library.add([made.renamed(args.name or made.name)])])
+        mixed = one_vector(asked, loaded(asked, library))
+        name = args.name or mixed.name
+        mixed = projected_off(mixed, [library.load(id) for id in off]) if off else mixed
+        mixed = rescaled(mixed, args.norm) if args.norm is not None else mixed
+        return _said_kept(args, [library.get(one.id) for one in library.add([mixed.renamed(name)])])
     if args.orthogonalise:
         if args.average or args.norm or off or any(term.coefficient != 1 for term in terms):
             raise SettingsError("--orthogonalise takes names alone", "leave out coefficients and the other options")

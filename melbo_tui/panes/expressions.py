@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from melbo_tui.panes.pane import Pane
 from vectors.expression import Expression, ExpressionError, written
 from vectors.store.index import LibraryError
-from vectors.vector import ModelStamp
+from vectors.vector import ModelStamp, SteeringVector
 
 if TYPE_CHECKING:
     from core.steering.terms import Steering
@@ -37,14 +37,32 @@ def shown(host: Host, expression: Expression) -> str:
     return written(expression, lambda name: bool(host.library.meant(name)))
 
 
-def ask(pane: Pane, title: str, accepts: str, expression: Expression, done: Callable[[str], object]) -> None:
+def typed_vector(host: Host, text: str) -> SteeringVector:
+    """The one vector that `text` comes to. Raises ExpressionError, also at a term that does more than add."""
+    from core.steering.summing import one_vector
+
+    return one_vector(*typed(host, text))
+
+
+def ask(
+    pane: Pane,
+    title: str,
+    accepts: str,
+    expression: Expression,
+    done: Callable[[str], object],
+    check: Callable[[Host, str], object] = typed,
+) -> None:
     """Asks for an expression, `expression` standing there first; `done` is given the text that was accepted, '' for none.
 
-    `title` says what it is for, `accepts` what Enter does.
+    `title` says what it is for, `accepts` what Enter does, and `check` raises ExpressionError for what will not do.
     """
     from melbo_tui.widgets.expression_line import ExpressionLine
 
+    def taken(text: str | None) -> None:
+        if text is not None:
+            done(text)
+
     names: list[str] = []
     if pane.attempt(lambda: names.extend(pane.host.library.all_names())):
-        line = ExpressionLine(shown(pane.host, expression), names, lambda text: typed(pane.host, text), title, accepts)
-        pane.app.push_screen(line, lambda text: None if text is None else done(text))
+        text = shown(pane.host, expression)
+        pane.app.push_screen(ExpressionLine(text, names, lambda line: check(pane.host, line), title, accepts), taken)

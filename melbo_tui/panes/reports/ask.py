@@ -25,7 +25,7 @@ from vectors.plain_text import printable
 # nothing.
 Begin = Callable[[list[Expression], str, dict[str, Any], dict[str, Any]], str]
 _CONDITIONS = """What is compared, an expression a line, each a condition of its own: at first the vectors that were marked.
-Enter changes a line, or types another; Delete leaves one out. As on the Chat's rack: 2 NAME - NAME@generated, !NAME@blocks:all."""
+Enter changes a line, or types another; Delete leaves one out. As on the Chat's rack: 2 NAME - !NAME@blocks:all."""
 
 
 class AskMetric(Dialog[None]):
