@@ -85,6 +85,7 @@ def _facts(vector: SteeringVector, entry: Kept | None) -> dict[str, str]:
         "target": str(origin.target or ""), "norm": f"{vector.norm:.4g}", "loss": loss,
         "seed": str(origin.seed if origin.seed is not None else ""),
         "prompt": one_line(entry.prompt if entry is not None else prompt, 200),
-        "tags": " ".join(entry.tags) if entry is not None else "", "note": one_line(entry.note, 200) if entry is not None else "",
+        "tags": " ".join(entry.tags) if entry is not None else "",
+        "note": one_line(entry.note, 200) if entry is not None else "",
     }  # fmt: skip
     return {name: value for name, value in facts.items() if value}

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from core.evaluation.condition import UNSTEERED
+from melbo_tui import Steering
 from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
-from vectors.expression import KeptGate, KeptTerm
+from vectors.expression import ExpressionError, KeptGate, KeptTerm
 from vectors.formats import safetensors_file
 from vectors.moment import moment
 from vectors.store.conversations import Conversations
@@ -108,7 +109,15 @@ def test_what_no_term_says_is_said_by_options(run: CommandLine) -> None:
         ("harm - calm@blocks:8-9", 1, 8, "has blocks 0 to 5"),
     ],
 )
-@pytest.mark.parametrize("words", [(*ASK, "--steer"), ("evaluate", "kl", "--prompt", "How?")], ids=["chat", "evaluate"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*ASK, "--steer"),
+        ("evaluate", "kl", "--prompt", "How?"),
+        ("vectors", "dose", "--most-kl", "1", "--prompt", "How?"),
+    ],
+    ids=["chat", "evaluate", "dose"],
+)
 def test_what_is_wrong_is_one_line_and_its_place(
     run: CommandLine, words: tuple[str, ...], typed: str, code: int, column: int, told: str
 ) -> None:
@@ -119,6 +128,34 @@ def test_what_is_wrong_is_one_line_and_its_place(
     assert told in line
     assert text == f"  {typed}"
     assert caret == "  " + " " * (column - 1) + "^"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "column", "told"),
+    [
+        ("calm@gnerated", 2, 5, "did you mean @generated?"),
+        ("calm + 1e10 harm", 2, 8, "from -1,000,000,000 to 1,000,000,000"),
+        ("calm + clam", 1, 8, "no vector is called clam; did you mean calm?"),
+        ("calm + harm@when:lte>1", 1, 18, "did you mean late?"),
+        ("calm + twice", 1, 8, "twice is the name of 2 vectors; write an id: "),
+        ("calm + wide", 1, 8, "calm has width 32 and wide 8"),
+        ("calm@blocks:1-1 - harm@blocks:4-9", 1, 19, "has blocks 0 to 5"),
+    ],
+)
+def test_it_is_the_same_where_no_model_is_asked(
+    run: CommandLine, library: Library, tmp_path: Path, typed: str, code: int, column: int, told: str
+) -> None:
+    for words in (("mix",), ("export", "--out", str(tmp_path / "x.gguf"))):
+        got, out, err = run("vectors", *words, typed)
+        line, text, caret = err.splitlines()
+        assert (got, out, text) == (code, "", f"  {typed}")
+        assert line.startswith(f"melbo-tui: column {column}: ")
+        assert told in line
+        assert caret.index("^") == column + 1
+    if "blocks" not in typed and "wide" not in typed:  # which a model has to tell
+        with pytest.raises(ExpressionError) as caught:
+            Steering.parse(typed, library)
+        assert (caught.value.column, told in str(caught.value)) == (column, True)
 
 
 def test_vectors_of_one_name_are_told_apart(run: CommandLine, library: Library) -> None:
