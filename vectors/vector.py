@@ -115,7 +115,8 @@ class SteeringVector:
     ) -> None:
         many = isinstance(blocks, Sequence)
         own = tuple(blocks) if isinstance(blocks, Sequence) else (blocks,)
-        rows = np.array(directions, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is told below
+            rows = np.array(directions, dtype=np.float32)
         if rows.ndim != 1 + many or rows.size == 0:
             raise VectorError(f"a steering vector is one row of numbers a block, not an array of shape {rows.shape}")
         rows = rows if many else rows[None]
@@ -141,7 +142,7 @@ class SteeringVector:
         if len(widths) != 1:
             wrong = "the directions have different shapes, and a vector has one width" if widths else "there are no directions"
             raise VectorError(wrong)
-        return cls(np.stack([np.asarray(rows[block], dtype=np.float32) for block in blocks]), blocks, origin, name, id)
+        return cls(np.stack([np.asarray(rows[block]) for block in blocks]), blocks, origin, name, id)
 
     @property
     def block(self) -> int:
