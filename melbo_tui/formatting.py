@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 
 from vectors.block_ranges import places
 from vectors.completion import NO_ANSWER
+from vectors.moment import moment
 from vectors.plain_text import one_line
 
 if TYPE_CHECKING:
@@ -37,14 +38,6 @@ def age(created: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"
     return "now"
-
-
-def moment(seconds: float) -> str:
-    """A time in seconds since 1970 by the local clock; a file may bear one that no calendar has."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-    except (OSError, OverflowError, ValueError):
-        return "no known time"
 
 
 def cut(text: str, width: int, tail: str = "…") -> str:

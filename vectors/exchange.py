@@ -21,7 +21,7 @@ from vectors.store.curation import Sample
 from vectors.store.index import LibraryError
 from vectors.store.journal_lines import MAX_RATING, MAX_TAGS
 from vectors.store.library import Kept, Library
-from vectors.vector import ModelStamp, SteeringVector, VectorError
+from vectors.vector import ModelStamp, SteeringVector, VectorError, called
 
 _RECIPES = "melbo-tui-recipes"
 _MAX_RECIPES = 8 << 20
@@ -32,24 +32,23 @@ class MissingModel(VectorError):
     """A file that does not say of which model its vectors are: its user has to."""
 
 
-def export(library: Library, picks: Sequence[tuple[str, float]], path: Path, replace: bool = False) -> int:
-    """Writes vectors, by (id, coefficient), to `path`, whose suffix says in which format; gives how many files' worth.
+def export(library: Library, vectors: Sequence[SteeringVector], path: Path, replace: bool = False) -> int:
+    """Writes `vectors` to `path`, whose suffix says in which format; gives how many. One with an id is the library's own.
 
-    `.json` writes their recipes. A coefficient scales; a GGUF control vector sums those of one block. Where a file is there
-    already it raises FileTaken, unless that is one to `replace`.
+    `.json` writes their recipes; a GGUF control vector sums those of one block. Where a file is there already it raises
+    FileTaken, unless that is one to `replace`.
     """
     if path.suffix.lower() == ".json":
-        _write_recipes(library, picks, path, replace)
-        return len(picks)
+        _write_recipes(library, vectors, path, replace)
+        return len(vectors)
     write = writer_of(path)
-    vectors = [_scaled(library.load(id), coefficient) for id, coefficient in picks]
     if write is safetensors_file.write:
-        # A scaled vector is another one: what was said of its parent does not hold for it.
-        about = [_about(library, id) if coefficient == 1 else {} for id, coefficient in picks]
+        # A scaled vector, or a sum, is another one: what was said of its parents does not hold for it.
+        about = [_about(library, vector.id) if vector.id else {} for vector in vectors]
         safetensors_file.write(path, vectors, None, about, replace)
     else:
         write(path, vectors, replace=replace)
-    return len(picks)
+    return len(vectors)
 
 
 def take_in(library: Library, path: Path, how: Reading, name: str = "") -> list[Kept]:
@@ -109,10 +108,6 @@ def _of_its_model(library: Library, path: Path, vector: SteeringVector, given: M
     return replace(vector, origin=replace(vector.origin, model=replace(stamp, d_model=vector.d_model)))
 
 
-def _scaled(vector: SteeringVector, coefficient: float) -> SteeringVector:
-    return vector if coefficient == 1 else vector * coefficient
-
-
 def _about(library: Library, id: str) -> dict[str, Any]:
     entry = library.get(id)
     samples = [sample.to_json() for sample in library.samples(id)]
@@ -143,17 +138,26 @@ def _take_over(library: Library, id: str, said: Mapping[str, Any]) -> None:
             library.add_sample(id, Sample.from_json(sample))
 
 
-def _write_recipes(library: Library, picks: Sequence[tuple[str, float]], path: Path, replace: bool) -> None:
+def _write_recipes(library: Library, vectors: Sequence[SteeringVector], path: Path, replace: bool) -> None:
     names = library.names()
     recipes = []
-    for id, coefficient in picks:
-        entry = library.get(id)
-        recipe = library.recipe(id) or Recipe(((id, 1.0),))
-        if coefficient != 1:
-            recipe = Recipe(((id, coefficient),))
+    for vector in vectors:
+        recipe = _recipe(library, vector)
         written = recipe.written(names)
-        recipes.append({"name": entry.name, "written": written, "recipe": recipe.to_json(), "origin": entry.origin.to_json()})
+        recipes.append({"name": vector.name, "written": written, "recipe": recipe.to_json(), "origin": vector.origin.to_json()})
     write_out(path, dumps({_RECIPES: 1, "recipes": recipes}, indent=1).encode(), replace)
+
+
+def _recipe(library: Library, vector: SteeringVector) -> Recipe:
+    """How `vector` is made of the library's. Raises VectorError where no recipe says that."""
+    if vector.id:
+        return library.recipe(vector.id) or Recipe(((vector.id, 1.0),))
+    terms = vector.origin.settings["recipe"]
+    if any("blocks" in term for term in terms):
+        raise VectorError(f"{called(vector)}: a recipe is of whole vectors, not of some blocks: write a .safetensors file")
+    recipe = Recipe(tuple((term["id"], term["coefficient"]) for term in terms))
+    recipe.computed(library.load)  # as whoever reads it will, who may not add vectors of different blocks
+    return recipe
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ class SteeringVector:
     ) -> None:
         many = isinstance(blocks, Sequence)
         own = tuple(blocks) if isinstance(blocks, Sequence) else (blocks,)
-        rows = np.array(directions, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is told below
+            rows = np.array(directions, dtype=np.float32)
         if rows.ndim != 1 + many or rows.size == 0:
             raise VectorError(f"a steering vector is one row of numbers a block, not an array of shape {rows.shape}")
         rows = rows if many else rows[None]
@@ -141,7 +142,7 @@ class SteeringVector:
         if len(widths) != 1:
             wrong = "the directions have different shapes, and a vector has one width" if widths else "there are no directions"
             raise VectorError(wrong)
-        return cls(np.stack([np.asarray(rows[block], dtype=np.float32) for block in blocks]), blocks, origin, name, id)
+        return cls(np.stack([np.asarray(rows[block]) for block in blocks]), blocks, origin, name, id)
 
     @property
     def block(self) -> int:
@@ -261,10 +262,13 @@ def summed(terms: Sequence[tuple[SteeringVector, float]]) -> dict[int, npt.NDArr
     return rows
 
 
-def weighted_sum(terms: Sequence[tuple[SteeringVector, float]]) -> SteeringVector:
-    """sum of coefficient x vector over `terms`, as a vector whose name and settings are its recipe."""
+def weighted_sum(terms: Sequence[tuple[SteeringVector, float]], over_blocks: bool = False) -> SteeringVector:
+    """sum of coefficient x vector over `terms`, as a vector whose name and settings are its recipe.
+
+    With `over_blocks` vectors of one block each may be of several.
+    """
     vectors = [vector for vector, _ in terms]
-    check_compatible(vectors)
+    (check_one_model if over_blocks else check_compatible)(vectors)
     if not all(np.isfinite(coefficient) for _, coefficient in terms):
         raise VectorError("a coefficient must be a finite number")
     rows = summed(terms)

@@ -96,19 +96,21 @@ class Context:
         """Random vectors that do what the conditions' vectors do, at the median norm of those that act in the same way."""
         return controls(self.named, self.n_controls, self.seed, self.model.stamp)
 
-    def reading(self, condition: Condition) -> tuple[int, Direction]:
-        """The block and the direction [d_model] along which `condition` has the residual stream read.
+    def readings(self, condition: Condition) -> dict[int, Direction]:
+        """The direction [d_model] along which `condition` has the residual stream read, at each block where it acts.
 
-        Raises SettingsError where it has several.
+        Raises SettingsError where it has several at a block: no one number is the stream's component along them.
         """
-        parts = condition.parts
-        found = parts[0].reading(len(self.model.blocks)) if len(parts) == 1 else None
-        if found is None:
-            raise SettingsError(
-                f"{condition.name} has several directions, and the residual stream is read along one",
-                "name one vector, a sum of vectors of one block, or one block of a vector over many, as in NAME@blocks:5-5",
-            )
-        return found
+        found: dict[int, Direction] = {}
+        for part in condition.parts:
+            for block, direction in part.readings(len(self.model.blocks)).items():
+                if block in found:
+                    raise SettingsError(
+                        f"{condition.name} has several directions at block {block}, and the residual stream is read along one",
+                        "name each in an expression of its own; vectors that are added on the same tokens are one, their sum",
+                    )
+                found[block] = direction
+        return dict(sorted(found.items()))
 
     @cached_property
     def conditions(self) -> list[Condition]:

@@ -1,13 +1,13 @@
 """The tokens of given texts at which vectors are active the most: where the unsteered residual stream points their way.
 
-Activity is the cosine of a token's residual, less the mean over all tokens, with the vector. What all texts begin with, as in a
-chat template, is left out, and so is the first token at least: in most models its activations dwarf all others' (an attention
-sink). A beginning that some texts share is looked at in the first of them alone.
+Activity is the cosine of a token's residual, less the mean over all tokens, with the vector, at each block where that acts.
+What all texts begin with, as in a chat template, is left out, and so is the first token at least: in most models its
+activations dwarf all others' (an attention sink). A beginning that some texts share is looked at in the first of them alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from core.errors import ModelError
 from core.evaluation.context import Context, Measuring, Step
-from core.evaluation.reading import Reading
+from core.evaluation.reading import Along, Reading
 from vectors.plain_text import one_line
 from vectors.store.reports import Cell, Column, Report, Table
 from vectors.vector import Direction
 
 _BEFORE, _BEHIND = 12, 4  # tokens of context
-_COLUMNS = (Column("vector"), Column("cosine", "+.3f"), Column("token"), Column("where"))
+_COSINE, _WHERE = Column("cosine", "+.3f"), (Column("token"), Column("where"))
 
 
 def measure(context: Context) -> Measuring:
@@ -29,27 +29,36 @@ def measure(context: Context) -> Measuring:
         raise ModelError("this model has no tokenizer, so its tokens cannot be named")
     conditions = [*context.named, *context.random]
     first = where_they_differ(context.ids)
-    along = {condition.name: context.reading(condition) for condition in conditions}
-    reading = Reading(context.model, context.ids, sorted({block for block, _ in along.values()}), first)
+    along = Along(context, conditions)
+    reading = Reading(context.model, context.ids, along.blocks, first)
     fresh = [max(first, start) for start in where_new(context.ids)]
     top = context.settings.top
 
     def report() -> Report:
         rows: list[tuple[Cell, ...]] = []
-        strongest = []
+        strongest: dict[int, list[float]] = {}
         streams = {block: centred(seen) for block, seen in reading.seen.items()}
         for condition in conditions:
-            block, direction = along[condition.name]
-            found = _most_active(direction, streams[block], [start - first for start in fresh], top)
-            if condition.random:
-                strongest += [cosine for cosine, _, _ in found[:1]]
-                continue
-            rows += [(condition.name, cosine, *_shown(context, text, first + token)) for cosine, text, token in found]
-        bound = f"{len(strongest)} random directions reach {max(strongest):+.3f} at most." if strongest else ""
-        return Report("examples", (Table("Most active tokens", _COLUMNS, tuple(rows)),), (bound,) if bound else ())
+            for block, direction in along.of(condition):
+                found = _most_active(direction, streams[block], [start - first for start in fresh], top)
+                if condition.random:
+                    strongest.setdefault(block, []).extend(cosine for cosine, _, _ in found[:1])
+                    continue
+                for cosine, text, token in found:
+                    rows.append((*along.called(condition, block), cosine, *_shown(context, text, first + token)))
+        table = Table("Most active tokens", (*along.columns, _COSINE, *_WHERE), tuple(rows))
+        return Report("examples", (table,), tuple(_bounds(strongest)))
 
     for done in reading.read():
         yield Step(done, len(context.prompts), report)
+
+
+def _bounds(strongest: Mapping[int, Sequence[float]]) -> Iterator[str]:
+    """What random directions reach, at each block: cosines of one block say nothing of another's."""
+    for block, cosines in sorted(strongest.items()):
+        if cosines:
+            place = f" at block {block}" if len(strongest) > 1 else ""
+            yield f"{len(cosines)} random directions reach {max(cosines):+.3f} at most{place}."
 
 
 def where_they_differ(ids: Sequence[Sequence[int]]) -> int:

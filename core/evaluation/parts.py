@@ -60,15 +60,11 @@ class Part:
         first = self.terms[0]
         return replace(first, vector=vector, coefficient=1.0 if self.added else first.coefficient)
 
-    def reading(self, n_blocks: int) -> tuple[int, Direction] | None:
-        """The one block, of a model of `n_blocks`, and the direction [d_model] there along which a residual stream can be read.
-
-        A vector of a single block that acts at many is read at its own. None: there are several directions.
-        """
+    def readings(self, n_blocks: int) -> dict[int, Direction]:
+        """At each block, of a model of `n_blocks`, where it acts: the direction [d_model] to read the stream along."""
+        alone = self.directions[self.own[0]] if len(self.own) == 1 else None
         acts = self.terms[0].acts_at(n_blocks)
-        if len(self.own) > 1:
-            return (acts[0], self.directions[acts[0]]) if len(acts) == 1 else None
-        return acts[0] if len(acts) == 1 else self.own[0], self.directions[self.own[0]]
+        return {block: self.directions[block] if alone is None else alone for block in acts}
 
 
 def parts_of(steering: Steering) -> tuple[Part, ...]:

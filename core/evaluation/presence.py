@@ -1,6 +1,7 @@
 """How much of vectors is in the unsteered model's own residual stream, on prompts of two kinds, and if it tells them apart.
 
-Presence is the activity of core/evaluation/examples.py, of one token of a prompt or over several; 0.5 under `AUC` (the
+Presence is the activity of core/evaluation/examples.py, of one token of a prompt or over several, at each block where a vector
+acts, for a direction may tell them apart at one block and not at the next; 0.5 under `AUC` (the
 area under the ROC curve) is chance, 1 and 0 are certainty.
 """
 
@@ -13,13 +14,13 @@ from torch import Tensor
 
 from core.evaluation.context import Context, Measuring, Step
 from core.evaluation.examples import activity, centred, where_they_differ
-from core.evaluation.reading import Reading
+from core.evaluation.reading import Along, Reading
 from core.model.prompts import prompt_ids
 from core.prompt import Prompt
 from vectors.store.reports import Cell, Column, Report, Table
 from vectors.vector import Direction
 
-_COLUMNS = (Column("vector"), Column("presence", "+.3f"), Column("in the others", "+.3f"), Column("AUC", ".2f"))
+_COLUMNS = (Column("presence", "+.3f"), Column("in the others", "+.3f"), Column("AUC", ".2f"))
 
 
 def measure(context: Context) -> Measuring:
@@ -29,20 +30,22 @@ def measure(context: Context) -> Measuring:
     own = len(context.prompts)
     ids = [*context.ids, *(prompt_ids(context.model, prompt) for prompt in others)]
     conditions = [*context.named, *context.random]
-    along = {condition.name: context.reading(condition) for condition in conditions}
-    reading = Reading(context.model, ids, sorted({block for block, _ in along.values()}), where_they_differ(ids))
+    along = Along(context, conditions)
+    reading = Reading(context.model, ids, along.blocks, where_they_differ(ids))
 
     def report() -> Report:
-        columns = _COLUMNS if others else _COLUMNS[:2]
+        columns = _COLUMNS if others else _COLUMNS[:1]
         rows: list[tuple[Cell, ...]] = []
         streams = {block: centred(seen) for block, seen in reading.seen.items()}
         for condition in conditions:
-            block, direction = along[condition.name]
-            texts = streams[block]
-            first, second = (_of_texts(some, direction, at) for some in (texts[:own], texts[own:]))
-            rows.append((condition.name, _mean(first), _mean(second), told_apart(first, second))[: len(columns)])
+            for block, direction in along.of(condition):
+                texts = streams[block]
+                first, second = (_of_texts(some, direction, at) for some in (texts[:own], texts[own:]))
+                figures = (_mean(first), _mean(second), told_apart(first, second))
+                rows.append((*along.called(condition, block), *figures[: len(columns)]))
         shown = {"last": "at the last token", "mean": "in the mean over tokens", "max": "at the most active token"}[at]
-        return Report("presence", (Table(f"Cosine with the residual stream, {shown}", columns, tuple(rows)),))
+        table = Table(f"Cosine with the residual stream, {shown}", (*along.columns, *columns), tuple(rows))
+        return Report("presence", (table,))
 
     for done in reading.read():
         yield Step(done, len(ids), report)

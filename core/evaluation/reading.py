@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
@@ -11,12 +11,44 @@ import torch
 from torch import Tensor
 
 from core.errors import SettingsError
+from core.evaluation.condition import Condition
+from core.evaluation.context import Context
 from core.memory.halving import RowsAtOnce
 from core.model.language_model import LanguageModel
 from core.steering.hooks import recorded
+from vectors.store.reports import Cell, Column
+from vectors.vector import Direction
 
 _TOKENS_AT_ONCE = 2048
 _MOST_BYTES = 4 << 30
+
+
+class Along:
+    """The directions along which `conditions` have the residual stream read; of each condition, one at every block of its own.
+
+    Raises SettingsError for a condition that has several at a block.
+    """
+
+    def __init__(self, context: Context, conditions: Sequence[Condition]) -> None:
+        self._readings = {condition.name: context.readings(condition) for condition in conditions}
+        self._many = any(len(found) > 1 for found in self._readings.values())
+
+    @property
+    def blocks(self) -> list[int]:
+        """All blocks that are read, rising."""
+        return sorted({block for found in self._readings.values() for block in found})
+
+    def of(self, condition: Condition) -> Iterable[tuple[int, Direction]]:
+        """Its blocks, rising, and the direction [d_model] at each."""
+        return self._readings[condition.name].items()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Of a table whose rows begin as `called` gives them: the block stands there where a condition has many."""
+        return (Column("vector"), Column("block", "d")) if self._many else (Column("vector"),)
+
+    def called(self, condition: Condition, block: int) -> tuple[Cell, ...]:
+        return (condition.name, block) if self._many else (condition.name,)
 
 
 class Reading:

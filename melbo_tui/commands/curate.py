@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from core.errors import SettingsError
-from melbo_tui.commands.naming import completed, completed_expression, find, read, sum_of
+from core.steering.resolving import loaded
+from core.steering.summing import one_vector
+from melbo_tui.commands.naming import completed, completed_expression, find, read
 from melbo_tui.commands.output import say_done
 from melbo_tui.commands.running import open_library
 from vectors.block_ranges import places
-from vectors.expression import Term
-from vectors.mixture import joined
+from vectors.expression import Expression, Term
+from vectors.expression.blocks import OWN_BLOCKS
+from vectors.expression.sums import check_sum
+from vectors.mixture import joined, projected_off, rescaled
 from vectors.plain_text import natural, one_line
 from vectors.recipe import Recipe, average, orthogonalised
 from vectors.store.curation import MAX_RATING
-from vectors.store.library import Library
+from vectors.store.library import Kept, Library
 from vectors.vector import VectorError, check_compatible, check_one_model
 
 
@@ -93,9 +98,21 @@ def _rate(args: argparse.Namespace) -> int:
 
 def _mix(args: argparse.Namespace) -> int:
     library = open_library(args)
-    terms = sum_of(read(library, args, args.terms))
+    expressions = read(library, args, args.terms)
+    asked = sum(expressions, Expression())
+    terms = asked.terms
+    plainly = args.orthogonalise or args.average
+    for expression in expressions:
+        check_sum(expression, parts=not plainly)
     ids = [term.id for term in terms]
     off = tuple(find(library, args, name).id for name in args.off)
+    if any(term.blocks != OWN_BLOCKS for term in terms):
+        # A recipe is of whole vectors, so that a mixture of parts is kept by its numbers.
+        mixed = one_vector(asked, loaded(asked, library))
+        name = args.name or mixed.name
+        mixed = projected_off(mixed, [library.load(id) for id in off]) if off else mixed
+        mixed = rescaled(mixed, args.norm) if args.norm is not None else mixed
+        return _said_kept(args, [library.get(one.id) for one in library.add([mixed.renamed(name)])])
     if args.orthogonalise:
         if args.average or args.norm or off or any(term.coefficient != 1 for term in terms):
             raise SettingsError("--orthogonalise takes names alone", "leave out coefficients and the other options")
@@ -109,12 +126,15 @@ def _mix(args: argparse.Namespace) -> int:
     _check_together(library, terms)
     names = library.names()
     made = [library.save_mixture(recipe, args.name or recipe.written(names)) for recipe in recipes]
-    return say_done(
-        args, f"kept {', '.join(f'{entry.name} (norm {entry.norm:.4g})' for entry in made)}", [e.name for e in made]
-    )
+    return _said_kept(args, made)
 
 
-def _check_together(library: Library, terms: list[Term]) -> None:
+def _said_kept(args: argparse.Namespace, made: Sequence[Kept]) -> int:
+    told = ", ".join(f"{entry.name} (norm {entry.norm:.4g})" for entry in made)
+    return say_done(args, f"kept {told}", [entry.name for entry in made])
+
+
+def _check_together(library: Library, terms: Sequence[Term]) -> None:
     """Raises ExpressionError at the first vector that cannot be added to the one before them all."""
     first, *others = [library.load(term.id) for term in terms]
     single = all(len(vector.blocks) == 1 for vector in (first, *others))

@@ -22,7 +22,7 @@ from melbo_tui.commands.options import add_declared, add_settings, given_setting
 from melbo_tui.commands.output import note, say, say_json, table
 from melbo_tui.commands.prompts import PROMPT_FILE, add_asking, add_prompts, prompt_of, prompts_of
 from melbo_tui.commands.running import Runner, open_library
-from melbo_tui.formatting import moment
+from vectors.moment import moment
 from vectors.store.index import LibraryError
 from vectors.store.reports import Report, Reports
 from vectors.vector import Origin

@@ -46,15 +46,6 @@ def read(library: Library, args: argparse.Namespace, texts: list[str]) -> list[E
     return [naming.resolved(expression, library, model) for expression in parsed(library, texts)]
 
 
-def sum_of(expressions: list[Expression]) -> list[Term]:
-    """The terms of `expressions`, each a vector that is added as it is. Raises ExpressionError at one that does more."""
-    terms = [term for expression in expressions for term in expression]
-    for term in terms:
-        if term != Term(term.name, term.coefficient, id=term.id):
-            raise term.place.error(f"a vector is only multiplied and added here: write {term.coefficient:g} and the name alone")
-    return terms
-
-
 def add_picks(parser: argparse.ArgumentParser, metavar: str, help: str) -> None:
     """Expressions, `--run` and `--filter`: which vectors are meant."""
     completed_expression(parser.add_argument("names", nargs="*", metavar=metavar, help=help))

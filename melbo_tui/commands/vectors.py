@@ -10,9 +10,11 @@ from typing import Any
 from core.errors import SettingsError
 from core.evaluation.declarations.dose import METRIC as DOSE
 from core.model.config import stamp_of
+from core.steering.resolving import loaded
+from core.steering.summing import one_vector
 from core.template_arguments import arguments_of, written
 from melbo_tui.commands import COMMANDS, curate
-from melbo_tui.commands.naming import add_picks, completed, find, picked, sum_of
+from melbo_tui.commands.naming import add_picks, completed, find, picked
 from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import fail, note, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
@@ -64,7 +66,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
     importing.add_argument("--name", metavar="NAME", help="what to call it")
     written = f"Its suffix says how: {_suffixes('export', words)}, or .json for recipes."
     exporting = action("export", _export, "Write vectors to a file.", written)
-    add_picks(exporting, "NAME", "a vector; '2 NAME' or NAME=2: times 2")
+    add_picks(exporting, "EXPRESSION", "a vector each: NAME, a sum as in '2 a - b', a part as in 'a@blocks:5-17'")
     exporting.add_argument("--out", required=True, metavar="FILE")
     add_force(exporting)
     similar = action("similar", _similar, "Show the cosines of vectors.")
@@ -189,11 +191,10 @@ def _export(args: argparse.Namespace) -> int:
     picks = picked(library, args)
     if not picks:
         raise SettingsError("nothing to export", "give names, --run RUN or --filter FILTER")
-    if (several := next((one for one in picks if len(one) > 1), None)) is not None:
-        raise several.terms[1].place.error("a file holds vectors, not sums: `melbo-tui vectors mix` makes a vector of one")
-    terms = sum_of(picks)
-    count = exchange.export(library, [(term.id, term.coefficient) for term in terms], path, args.force)
-    return say_done(args, f"wrote {count} to {path}", [term.name for term in terms])
+    made = [one_vector(expression, loaded(expression, library)) for expression in picks]
+    count = exchange.export(library, made, path, args.force)
+    names = [one.terms[0].name if len(one) == 1 else vector.name for one, vector in zip(picks, made, strict=True)]
+    return say_done(args, f"wrote {count} to {path}", names)
 
 
 def _similar(args: argparse.Namespace) -> int:

@@ -80,3 +80,10 @@ def test_a_set_is_orthogonalised_in_order() -> None:
     np.testing.assert_allclose((vectors[0] / 4).direction, vectors[0].direction / 4, rtol=1e-6)
     with pytest.raises(VectorError, match="by zero"):
         vectors[0] / 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sum_beyond_float32_is_told_and_nothing_is_warned() -> None:
+    huge = SteeringVector(np.full(8, 1e35, np.float32), 1, vector().origin)
+    with pytest.raises(VectorError, match="not finite"):
+        _ = 1e9 * huge

@@ -121,7 +121,7 @@ def test_what_could_not_be_read_again_is_not_made() -> None:
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npy", ".gguf", ".json"])
 def test_an_export_replaces_nothing_unasked(tmp_path: Path, library: Library, suffix: str) -> None:
-    picks = [(library.add([vector()])[0].id, 1.0)]
+    picks = library.add([vector()])
     path = tmp_path / f"x{suffix}"
     exchange.export(library, picks, path)
     path.write_text("mine")

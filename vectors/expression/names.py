@@ -37,7 +37,12 @@ def unknown_name(place: Named, names: Iterable[str]) -> ExpressionError:
 
 
 def ambiguous_name(place: Named, candidates: Sequence[str]) -> ExpressionError:
-    """The error for a term, or a gate, whose name stands for several vectors; `candidates` are their ids."""
-    listed = ", ".join(one_line(written_name(one)) for one in candidates[:_SHOWN])
+    """The error for a term, or a gate, whose name stands for several vectors; of `candidates` each begins with an id."""
+    return place.place.error(several(place.name, candidates))
+
+
+def several(name: str, candidates: Sequence[str]) -> str:
+    """What is wrong with a name that stands for several vectors, with the first of them."""
+    listed = "; ".join(map(one_line, candidates[:_SHOWN]))
     more = f" and {len(candidates) - _SHOWN} more" if len(candidates) > _SHOWN else ""
-    return place.place.error(f"{shown(place.name)} is the name of {len(candidates)} vectors; write an id: {listed}{more}")
+    return f"{shown(name)} is the name of {len(candidates)} vectors; write an id: {listed}{more}"

@@ -97,8 +97,8 @@ def _screen(path: Path) -> None:
             if len(pickles) != 1 or pickles[0].file_size > _MAX_PICKLE:
                 raise VectorError(f"{path.name}: not written by torch.save")
             pickle = archive.read(pickles[0])
-    # zipfile says RuntimeError of a locked archive, and of a version or a cipher that it does not know.
-    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError) as error:
+    # zipfile says EOFError of a part that is cut off; RuntimeError of a locked archive, an unknown version or cipher.
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
         if isinstance(error, VectorError):
             raise
         raise VectorError(f"{path.name}: not a .pt file of torch 1.6 or later, or a damaged one") from error

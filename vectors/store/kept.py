@@ -6,11 +6,14 @@ import sqlite3
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vectors.block_ranges import blocks_of
+from vectors.block_ranges import blocks_of, places
 from vectors.files.bounded import LABEL
 from vectors.files.strict_json import loads
+from vectors.moment import moment
 from vectors.plain_text import one_line
 from vectors.vector import ModelStamp, Origin, VectorError
+
+_PROMPT, _MODEL = 32, 48  # characters that tell vectors apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,15 @@ class Kept:
     run: str
     origin_json: str
     blocks: tuple[int, ...]
+
+    @property
+    def told(self) -> str:
+        """What tells it from others of its name, in a line: id, model, block, method, prompt, when it was made."""
+        from vectors.expression.words import written_name  # which the first frame does without
+
+        prompt = f"on {one_line(self.prompt, _PROMPT)!r}" if self.prompt else "on no prompt"
+        of = f"{one_line(self.model, _MODEL)}, {places(self.blocks)}, {one_line(self.method, _PROMPT)} {prompt}"
+        return f"{one_line(written_name(self.id))} ({of}, {moment(self.created)})"
 
     @property
     def origin(self) -> Origin:

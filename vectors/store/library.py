@@ -159,8 +159,9 @@ class Library(Curation):
             hint = f"; is it {near[0]}?" if near else "; `melbo-tui vectors list` shows what is kept"
             raise LibraryError(f"no vector is called {one_line(name, 60)}{hint}")
         if len(found) > 1:
-            models = ", ".join(sorted({k.model for k in found}))
-            raise LibraryError(f"{one_line(name, 60)} exists for several models ({models}); say which with --model")
+            from vectors.expression.names import several
+
+            raise LibraryError(several(name, [one.told for one in found]))
         return found[0]
 
     def meant(self, name: str, model: str | None = None, trash: bool = False) -> list[Kept]:

@@ -26,7 +26,7 @@ def resolved(expression: Expression, library: Library, model: str | None = None)
         if not found:
             raise unknown_name(named, library.all_names())
         if len(found) > 1:
-            raise ambiguous_name(named, [one.id for one in found])
+            raise ambiguous_name(named, [one.told for one in found])
         return found[0].id, found[0].name
 
     return expression.resolved(find)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.steering.terms import Steering, expression_of
+from core.steering.terms import expression_of
 from core.template_arguments import arguments_of, parse_line
 from core.template_arguments import written as written_arguments
 from melbo_tui.panes.chat.rack import Rack, Slot
 from melbo_tui.panes.pane import Pane
 from melbo_tui.widgets.ask_template import ask_template
 from melbo_tui.widgets.dialogs import Choose
-from vectors.expression import ExpressionError, KeptTerm, written
+from vectors.expression import KeptTerm
 from vectors.plain_text import one_line
 from vectors.recipe import Recipe
 from vectors.store.index import LibraryError
-from vectors.vector import ModelStamp, SteeringVector
+from vectors.vector import SteeringVector
 
 if TYPE_CHECKING:
     from melbo_tui.panes.host import Host
@@ -81,35 +81,16 @@ class RackActions(Pane):
 
     def action_expression(self) -> None:
         """Asks for what steers, in one line; what is on the rack stands there first."""
-        from melbo_tui.panes.chat.expression_line import ExpressionLine
+        from melbo_tui.panes import expressions
 
-        rack, names = self.query_one(Rack), list[str]()
-        if not self.attempt(lambda: names.extend(self.host.library.all_names())):
-            return
+        rack = self.query_one(Rack)
 
-        def done(text: str | None) -> None:
-            if text is not None and self.attempt(lambda: rack.steer(self._typed(text) if text else ())):
+        def done(text: str) -> None:
+            if self.attempt(lambda: rack.steer(expressions.typed(self.host, text)[1] if text else ())):
                 for slot in rack.slots:
                     self._take_template(slot.vector)
 
-        shown = written(expression_of(rack.steering), lambda name: bool(self.host.library.meant(name)))
-        self.app.push_screen(ExpressionLine(shown, names, self._typed), done)
-
-    def _typed(self, text: str) -> Steering:
-        """The steering that `text` writes. Raises ExpressionError for what is none, or does not fit the model."""
-        from core.steering.resolving import check_acts, loaded
-        from vectors.store.naming import read
-
-        model, library = self.host.model, self.host.library
-        try:
-            expression = read(text, library, model.label if model is not None else None)
-            steering = loaded(expression, library)
-        except LibraryError as error:
-            raise ExpressionError(str(error)) from error
-        if model is not None:
-            stamp = ModelStamp(model.name, model.d_model, model.n_blocks, model.fingerprint, adapter=model.adapter)
-            check_acts(expression, steering, stamp)
-        return steering
+        expressions.ask(self, "Steer with", "steers", expression_of(rack.steering), done)
 
     def steer_again(self, terms: tuple[KeptTerm, ...]) -> None:
         """Puts terms that a file keeps on the rack, those whose vectors are here and fit the model."""

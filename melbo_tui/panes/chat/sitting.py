@@ -4,8 +4,8 @@ that are not kept yet.
 
 from __future__ import annotations
 
-from melbo_tui.formatting import moment
 from melbo_tui.panes.chat.conversation import LiveTurn
+from vectors.moment import moment
 from vectors.plain_text import one_line
 from vectors.store.conversations import Conversations
 from vectors.store.library import new_run_id

@@ -1,4 +1,4 @@
-"""What a metric is asked with: what it is measured on, and its options."""
+"""What a metric is asked with: its conditions, what it is measured on, and its options."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from typing import Any
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Collapsible, Input, Static
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import DescendantFocus
+from textual.widgets import Collapsible, Input, Label, Static
 
 from core.errors import SettingsError
 from core.evaluation.metric import Metric
+from melbo_tui.panes.reports.conditions import Conditions
 from melbo_tui.widgets.dialog import Dialog
 from melbo_tui.widgets.field import Check, Field, go_to
 from melbo_tui.widgets.setting_field import applies, option_fields, values_of
+from vectors.expression import Expression
 from vectors.plain_text import printable
 
-# What does the work with the text, the metric's own settings and those of every metric; why it could not, or nothing.
-Begin = Callable[[str, dict[str, Any], dict[str, Any]], str]
+# What does the work with the conditions, the text, the metric's own settings and those of every metric; why it could not, or
+# nothing.
+Begin = Callable[[list[Expression], str, dict[str, Any], dict[str, Any]], str]
+_CONDITIONS = """What is compared, an expression a line, each a condition of its own: at first the vectors that were marked.
+Enter changes a line, or types another; Delete leaves one out. As on the Chat's rack: 2 NAME - !NAME@blocks:all."""
 
 
 class AskMetric(Dialog[None]):
-    """Asks what `metric` is to be measured on (`start` stands there first) and for its options; Enter begins, Escape leaves.
+    """Asks what `metric` is to be measured on (`start` stands there first), for its options, and for the conditions that are
+    compared, where those of `conditions` are not all; Enter begins, Escape leaves.
 
     `check` raises SettingsError for a text that nothing can be measured on, `check_vector` for a vector's name. The dialog
     closes once `begin` has worked.
@@ -36,17 +43,29 @@ class AskMetric(Dialog[None]):
     }
     .-slim AskMetric > Vertical { max-width: 100%; max-height: 100%; }
     AskMetric VerticalScroll { height: auto; max-height: 12; }
-    AskMetric Field > Label { width: 14; }
+    AskMetric Field > Label, AskMetric #compared > Label { width: 14; }
+    AskMetric #compared { height: auto; }
+    AskMetric #compared > Label { color: $text-muted; }
+    AskMetric Conditions { width: 1fr; }
     AskMetric #explained { color: $text-muted; height: auto; max-height: 8; margin-top: 1; }
     AskMetric #explained.-wrong { color: $text-error; }
     """
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
 
     def __init__(
-        self, title: str, metric: Metric, start: str, hint: str, check: Check, check_vector: Check, begin: Begin
+        self,
+        title: str,
+        metric: Metric,
+        conditions: Conditions,
+        start: str,
+        hint: str,
+        check: Check,
+        check_vector: Check,
+        begin: Begin,
     ) -> None:
         super().__init__()
         self._title, self._metric, self._hint, self._begin = title, metric, hint, begin
+        self._conditions = conditions
         self._on = Field("measured-on", "Questions" if metric.questions else "Prompts", Input(start, compact=True), hint, check)
         self._options = {**metric.options, **metric.general}
         self._fields = option_fields(self._options, check_vector)
@@ -55,6 +74,9 @@ class AskMetric(Dialog[None]):
         with Vertical() as box:
             box.border_title = Text(self._title)
             box.border_subtitle = "Enter measures · Tab to the next · Esc cancels"
+            with Horizontal(id="compared"):
+                yield Label("Conditions")
+                yield self._conditions
             with VerticalScroll(can_focus=False):
                 yield self._on
                 yield from (field for name, field in self._fields.items() if not self._options[name].option.advanced)
@@ -77,6 +99,10 @@ class AskMetric(Dialog[None]):
             about = f"{self._metric.about}\n\n{self._hint}" if field is self._on else field.explanation
             self._tell(field.wrong or about, bool(field.wrong))
 
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if event.widget is self._conditions:
+            self._tell(_CONDITIONS, False)
+
     @on(Input.Submitted)
     def _accepted(self) -> None:
         meant = [field for name, field in self._fields.items() if applies(self._options[name], self._options, self._fields)]
@@ -88,7 +114,7 @@ class AskMetric(Dialog[None]):
         try:
             given = values_of(self._options, self._fields, lambda line: self.notify(line, markup=False))
             general = {name: given.pop(name) for name in self._metric.general if name in given}
-            wrong = self._begin(self._on.text.strip(), given, general)
+            wrong = self._begin(self._conditions.expressions, self._on.text.strip(), given, general)
         except SettingsError as error:
             wrong = str(error)
         if wrong:

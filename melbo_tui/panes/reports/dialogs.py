@@ -11,16 +11,19 @@ from core.evaluation import METRICS
 from core.evaluation.metric import Metric
 from core.files.text_files import questions_of
 from core.prompt import Prompt
-from core.steering.terms import SteerTerm
+from core.steering.resolving import loaded
 from core.template_arguments import shared_arguments
 from melbo_tui.attempts import told
 from melbo_tui.formatting import age
+from melbo_tui.panes import expressions
 from melbo_tui.panes.pane import Pane
 from melbo_tui.panes.reports.ask import AskMetric
+from melbo_tui.panes.reports.conditions import Conditions
 from melbo_tui.panes.reports.report import ReportScreen
 from melbo_tui.panes.vectors.vector_list import called
 from melbo_tui.typed_prompts import FILES, typed_prompts
 from melbo_tui.widgets.dialogs import Choose
+from vectors.expression import Expression, Term
 from vectors.store.index import LibraryError
 from vectors.store.library import Kept
 from vectors.store.reports import Report, Reports, whom
@@ -36,7 +39,10 @@ def choose_metric(pane: Pane, picked: list[Kept], measure: Measure) -> None:
     """Asks which metric of `picked` is to be measured, by `measure`, or which earlier report is to be seen."""
     reports: list[tuple[str, Report]] = []
     pane.attempt(lambda: reports.extend(Reports(pane.host.library.folder).listed(_REPORTS)))
-    metrics = {name: metric for name, metric in METRICS.readable().items() if len(picked) >= metric.least_vectors}
+    names: list[str] = []
+    pane.attempt(lambda: names.extend(pane.host.library.all_names()))
+    # Conditions can be typed, where there is a vector to name.
+    metrics = {name: metric for name, metric in METRICS.readable().items() if names or not metric.least_vectors}
     options = [(name, f"{name:<11}{metric.summary}") for name, metric in metrics.items()]
     options += [(f"report {id}", f"shown again: {_told(report)}") for id, report in reports]
     kept = dict(reports)
@@ -70,34 +76,59 @@ def _ask(pane: Pane, name: str, metric: Metric, picked: list[Kept], measure: Mea
         except LibraryError as error:
             raise SettingsError(str(error)) from None
 
-    def begin(text: str, settings: dict[str, Any], general: dict[str, Any]) -> str:
-        return _begin(pane, name, picked, measure, text, settings, general)
+    def begin(conditions: list[Expression], text: str, settings: dict[str, Any], general: dict[str, Any]) -> str:
+        return _begin(pane, name, conditions, measure, text, settings, general)
 
-    pane.app.push_screen(AskMetric(f"{name} of {called(picked)} on", metric, start, hint, check, check_vector, begin))
+    def ask(expression: Expression, done: Callable[[Expression | None], None]) -> None:
+        def accepted(text: str) -> None:
+            done(expressions.typed(pane.host, text)[0] if text else None)
+
+        expressions.ask(pane, f"{name} of", "takes it", expression, accepted)
+
+    marked = [Expression((Term(entry.name, id=entry.id),)) for entry in picked]
+    conditions = Conditions(marked, lambda one: expressions.shown(pane.host, one), ask)
+    title = f"{name} of {called(picked)} on"
+    pane.app.push_screen(AskMetric(title, metric, conditions, start, hint, check, check_vector, begin))
 
 
 def _begin(
-    pane: Pane, name: str, picked: list[Kept], measure: Measure, text: str, settings: dict[str, Any], general: dict[str, Any]
+    pane: Pane,
+    name: str,
+    conditions: list[Expression],
+    measure: Measure,
+    text: str,
+    settings: dict[str, Any],
+    general: dict[str, Any],
 ) -> str:
-    """Asks the engine; `text` is a prompt, or a file of them or of questions, `settings` are the metric's own, `general` those
-    that every metric has. Gives why it could not, or nothing."""
+    """Asks the engine for `conditions`; `text` is a prompt, or a file of them or of questions, `settings` are the metric's own,
+    `general` those that every metric has. Gives why it could not, or nothing."""
 
     def tell(line: str) -> None:
         """How a file was read, where there was a choice."""
         pane.notify(line, markup=False)
 
-    # Vectors were trained behind a system text or none, and with arguments of the template; they are measured so.
-    systems = {entry.origin.system for entry in picked}
-    system = systems.pop() if len(systems) == 1 else None
-    template = shared_arguments(entry.origin for entry in picked)
+    if len(conditions) < METRICS[name].least_vectors:
+        return f"{name} compares {METRICS[name].least_vectors} conditions or more: type one under Conditions"
     try:
-        steerings = tuple((SteerTerm(pane.host.library.load(entry.id)),) for entry in picked)
+        steerings = tuple(loaded(expression, pane.host.library) for expression in conditions)
+        # Vectors were trained behind a system text or none, and with arguments of the template; they are measured so.
+        origins = [term.vector.origin for steering in steerings for term in steering]
+        systems = {origin.system for origin in origins}
+        system = systems.pop() if len(systems) == 1 else None
+        template = shared_arguments(origins)
         asked, answers = _read(METRICS[name], text, tell)
         prompts = tuple(Prompt(one, system=system, template=template) for one in asked)
         request = Evaluate(name, steerings, prompts, answers, settings, **general)
     except (LibraryError, MelboError, VectorError) as error:
         return told(error)
-    return measure(request, called(picked))
+    return measure(request, _whom(pane, conditions))
+
+
+def _whom(pane: Pane, conditions: list[Expression]) -> str:
+    """What a message calls them."""
+    if not conditions:
+        return called([])
+    return expressions.shown(pane.host, conditions[0]) if len(conditions) == 1 else f"{len(conditions)} conditions"
 
 
 def _read(

@@ -12,6 +12,7 @@ from melbo_tui.widgets.dialog import Dialog
 from vectors.block_ranges import ranges
 from vectors.plain_text import one_line
 from vectors.store.library import Kept, Library
+from vectors.vector import SteeringVector
 
 
 class Compare(Dialog[None]):
@@ -25,11 +26,13 @@ class Compare(Dialog[None]):
     """
     BINDINGS = [("escape,q", "dismiss(None)", "Close")]
 
-    def __init__(self, library: Library, one: Kept, other: Kept) -> None:
+    def __init__(self, library: Library, *pair: Kept | SteeringVector) -> None:
+        """Of the two, a vector that is not the library's is what an expression comes to."""
         super().__init__()
-        self._pair = (one, other)
-        self._vectors = [library.load(entry.id) for entry in self._pair]
-        self._samples = {entry.id: library.samples(entry.id) for entry in self._pair}
+        self._vectors = [library.load(one.id) if isinstance(one, Kept) else one for one in pair]
+        self._samples = [library.samples(one.id) if isinstance(one, Kept) else [] for one in pair]
+        entries = [one if isinstance(one, Kept) else None for one in pair]
+        self._all_facts = [_facts(vector, entry) for vector, entry in zip(self._vectors, entries, strict=True)]
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -37,10 +40,10 @@ class Compare(Dialog[None]):
             box.border_subtitle = "Esc closes"
             yield Static(self._between(), id="between", markup=False)
             with Horizontal():
-                for i, entry in enumerate(self._pair):
+                for i, vector in enumerate(self._vectors):
                     with VerticalScroll() as side:
-                        side.border_title = Text(entry.name)
-                        yield Static(self._side(entry, self._pair[1 - i]), markup=False)
+                        side.border_title = Text(vector.name)
+                        yield Static(self._side(i), markup=False)
 
     def _between(self) -> Text:
         one, other = self._vectors
@@ -52,16 +55,18 @@ class Compare(Dialog[None]):
             text.append(f"widths {one.d_model} and {other.d_model}: they belong to different models", "bold")
         return text
 
-    def _side(self, entry: Kept, other: Kept) -> Text:
+    def _side(self, side: int) -> Text:
         """The vector's facts, those that differ from the other's in bold, and its samples."""
         text = Text()
-        facts = {e.id: self._facts(e) for e in (entry, other)}
-        for name, value in facts[entry.id].items():
+        other = self._all_facts[1 - side]
+        for name, value in self._all_facts[side].items():
             text.append(f"{name:<10}", "dim")
-            text.append(value + "\n", "bold" if facts[other.id].get(name) != value else "")
-        if not self._samples[entry.id]:
-            text.append("\nno samples yet: space in the list makes some", "dim")
-        for sample in self._samples[entry.id]:
+            text.append(value + "\n", "bold" if other.get(name) != value else "")
+        if not self._samples[side]:
+            kept = bool(self._vectors[side].id)
+            none = "no samples yet: space in the list makes some" if kept else "an expression has no samples: mix it to keep it"
+            text.append(f"\n{none}", "dim")
+        for sample in self._samples[side]:
             text.append(f"\n{sample.coefficient:+g}  ", "bold " + self.app.theme_variables["primary"])
             completion = sample.completion
             thought = f"({thought_for(completion.thought, completion.thought_tokens)}) " if completion.thought else ""
@@ -69,12 +74,18 @@ class Compare(Dialog[None]):
             text.append(completion.text.strip() + "\n")
         return text
 
-    def _facts(self, entry: Kept) -> dict[str, str]:
-        origin = entry.origin
-        loss = "" if origin.loss is None else f"{origin.loss:.4g}"
-        facts = {
-            "model": entry.model, "method": entry.method, "block": ranges(entry.blocks), "target": str(origin.target or ""),
-            "norm": f"{entry.norm:.4g}", "loss": loss, "seed": str(origin.seed if origin.seed is not None else ""),
-            "prompt": one_line(entry.prompt, 200), "tags": " ".join(entry.tags), "note": one_line(entry.note, 200),
-        }  # fmt: skip
-        return {name: value for name, value in facts.items() if value}
+
+def _facts(vector: SteeringVector, entry: Kept | None) -> dict[str, str]:
+    """What is known of it; `entry` has what people said of a vector of the library."""
+    origin = vector.origin
+    loss = "" if origin.loss is None else f"{origin.loss:.4g}"
+    prompt = origin.prompts[0] if origin.prompts else ""
+    facts = {
+        "model": origin.model.label(), "method": origin.method, "block": ranges(vector.blocks),
+        "target": str(origin.target or ""), "norm": f"{vector.norm:.4g}", "loss": loss,
+        "seed": str(origin.seed if origin.seed is not None else ""),
+        "prompt": one_line(entry.prompt if entry is not None else prompt, 200),
+        "tags": " ".join(entry.tags) if entry is not None else "",
+        "note": one_line(entry.note, 200) if entry is not None else "",
+    }  # fmt: skip
+    return {name: value for name, value in facts.items() if value}

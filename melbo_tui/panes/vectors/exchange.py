@@ -18,7 +18,7 @@ from vectors.formats import suffixes, writer_of
 from vectors.formats.raw import MissingBlock, Reading
 from vectors.plain_text import natural
 from vectors.store.library import Kept
-from vectors.vector import ModelStamp, VectorError
+from vectors.vector import ModelStamp, SteeringVector, VectorError
 
 
 class ExchangingList(VectorList):
@@ -26,13 +26,31 @@ class ExchangingList(VectorList):
 
     BINDINGS = [
         Binding("e", "export", "Export", show=False, id="vectors.export", tooltip="Write to a file"),
+        Binding(
+            "E",
+            "export_expression",
+            "Export a sum",
+            show=False,
+            id="vectors.export_expression",
+            tooltip="Write a sum, or a part",
+        ),
         Binding("i", "import", "Import", show=False, id="vectors.import", tooltip="Import a file"),
     ]
 
     def action_export(self) -> None:
         picked = self.chosen()
-        if not picked:
-            return
+        if picked:
+            library = self.host.library
+            self._export(lambda: [library.load(entry.id) for entry in picked], called(picked), picked[0].name)
+
+    def action_export_expression(self) -> None:
+        """Asks for an expression, whose vector is exported."""
+        from melbo_tui.panes.vectors import typed  # with the grammar, which the first frame does without
+
+        typed.export(self, self.current(), lambda one: self._export(lambda: [one], one.name, one.name if one.id else "sum"))
+
+    def _export(self, load: Callable[[], list[SteeringVector]], whom: str, name: str) -> None:
+        """Asks for the file that what `load` gives is written to."""
 
         def check(text: str) -> str:
             try:
@@ -46,17 +64,15 @@ class ExchangingList(VectorList):
             return ""
 
         def write(text: str) -> str:
-            picks = [(entry.id, 1.0) for entry in picked]
-            return why_not(lambda: exchange.export(self.host.library, picks, Path(text).expanduser()))
+            return why_not(lambda: exchange.export(self.host.library, load(), Path(text).expanduser()))
 
         def done(text: str | None) -> None:
             if text is not None:
-                self.notify(f"{called(picked)} written to {Path(text).expanduser()}", markup=False)
+                self.notify(f"{whom} written to {Path(text).expanduser()}", markup=False)
 
         written = ", ".join(suffixes("write"))
         hint = f"{written}, or .json for recipes. .safetensors holds all that is known; llama.cpp and repeng read .gguf."
-        question = Ask(f"Export {called(picked)} to", f"{picked[0].name}.safetensors", hint, check, write)
-        self.app.push_screen(question, done)
+        self.app.push_screen(Ask(f"Export {whom} to", f"{name}.safetensors", hint, check, write), done)
 
     def action_import(self) -> None:
         Importing(self).ask_file()

@@ -59,7 +59,14 @@ class VectorsPane(ExchangingList):
         Binding("k", "keep", "Keep", show=False, id="vectors.keep", tooltip="Keep it (★), or no longer"),
         Binding("m", "note", "Note", show=False, id="vectors.note", tooltip="Write a note on it"),
         Binding("f", "family", "Family", show=False, id="vectors.family", tooltip="Train an orthogonal family off it"),
-        Binding("c", "compare", "Compare", show=False, id="vectors.compare", tooltip="Two vectors side by side"),
+        Binding(
+            "c",
+            "compare",
+            "Compare",
+            show=False,
+            id="vectors.compare",
+            tooltip="A vector beside another, or a sum",
+        ),
         Binding("n", "measure", "Measure", show=False, id="vectors.measure", tooltip=MEASURE),
         Binding(
             "p", "sample_on", "Sample on a prompt", show=False, id="vectors.sample_on", tooltip="Generate on a prompt of yours"
@@ -261,10 +268,14 @@ class VectorsPane(ExchangingList):
         here = self.current()
         if len(picked) == 1 and here is not None and here.id != picked[0].id:
             picked = [*picked, here]
-        if len(picked) != 2:
-            self.notify("Mark two vectors with x, or mark one and go to the other.")
-        else:
+        if len(picked) > 2:
+            self.notify("Mark two vectors with x, or one or none, and type an expression.")
+        elif len(picked) == 2:
             self.attempt(lambda: self.app.push_screen(Compare(self.host.library, *picked)))
+        elif picked:
+            from melbo_tui.panes.vectors import typed  # with the grammar, which the first frame does without
+
+            typed.compare(self, picked[0])
 
     def action_mix(self) -> None:
         picked = self.chosen()[:12]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from melbo_tui.formatting import NO_SAMPLE, age, moment, short_name
+from melbo_tui.formatting import NO_SAMPLE, age, short_name
 from melbo_tui.widgets.virtual_table import Column, Group, Row
 from vectors.block_ranges import ranges
+from vectors.moment import moment
 from vectors.plain_text import one_line
 from vectors.store.library import Library
 from vectors.store.query import Line, chosen, ordered

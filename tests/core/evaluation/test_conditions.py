@@ -104,14 +104,50 @@ def test_a_sweep_multiplies_the_whole_expression(session: Session) -> None:
 
 
 @pytest.mark.parametrize("metric", ["examples", "presence"])
-def test_the_stream_is_read_along_one_direction(session: Session, metric: str) -> None:
+def test_the_stream_is_read_along_one_direction_a_block(session: Session, metric: str) -> None:
     a, b = _pair(session.model)
     more = {"prompts": PROMPTS, "controls": 1}
     summed = report_of(session, metric, (a, b), **more).tables[0]
     mixed = report_of(session, metric, SteerTerm(1.5 * a.vector - 2.0 * b.vector), **more).tables[0]
     assert [row[1] for row in summed.rows] == pytest.approx([row[1] for row in mixed.rows], abs=1e-5)
-    everywhere = report_of(session, metric, SteerTerm(a.vector, blocks=ALL), **more).tables[0]
-    alone = report_of(session, metric, SteerTerm(a.vector), **more).tables[0]
-    assert [row[1] for row in everywhere.rows][-1] == [row[1] for row in alone.rows][-1]
-    with pytest.raises(SettingsError, match=r"1.5 a - 2 b@generated has several directions"):
+    own = a.vector.block
+    alone = [row[1:] for row in report_of(session, metric, SteerTerm(a.vector), **more).tables[0].rows if row[0] == "a"]
+    everywhere = rows_called(report_of(session, metric, SteerTerm(a.vector, blocks=ALL), **more).tables[0], "a@blocks:all")
+    assert {row["block"] for row in everywhere} == set(range(session.model.stamp.n_blocks))
+    assert [tuple(row.values())[2:] for row in everywhere if row["block"] == own] == alone
+    with pytest.raises(SettingsError, match=rf"1.5 a - 2 b@generated has several directions at block {own}, and"):
         report_of(session, metric, (a, replace(b, tokens=GENERATED)), **more)
+
+
+@pytest.mark.parametrize("metric", ["examples", "presence"])
+def test_a_vector_over_many_blocks_is_read_at_each_of_them(session: Session, metric: str) -> None:
+    """A row a block, the figures those of a vector that has the block's direction alone; a part has its blocks' rows."""
+    a, b = (found_vector(session.model, seed, 2.0, name) for seed, name in enumerate("ab"))
+    many = SteeringVector.over_blocks({1: a.direction, 4: b.direction}, a.origin, "many")
+    more = {"prompts": PROMPTS, "controls": 2, **({"settings": {"against": ("Say hello.",)}} if metric == "presence" else {})}
+    report = report_of(session, metric, SteerTerm(many), **more)
+    rows = rows_called(report.tables[0], "many")
+    assert sorted({row["block"] for row in rows}) == [1, 4]
+    for block, one in ((1, a), (4, b)):
+        alone = report_of(session, metric, SteerTerm(replace(one, blocks=(block,))), **more).tables[0]
+        assert [list(row.values())[2:] for row in rows if row["block"] == block] == [
+            list(row.values())[1:] for row in rows_called(alone, one.name)
+        ]
+    if metric == "presence":
+        assert [row[:2] for row in report.tables[0].rows if row[0] != "many"] == [
+            (f"random {i}", at) for i in (1, 2) for at in (1, 4)
+        ]
+    else:
+        assert [line.rpartition(" at most")[2] for line in report.findings] == [" at block 1.", " at block 4."]
+    part = report_of(session, metric, SteerTerm(many, blocks=Blocks("range", 2, 4)), **more).tables[0]
+    assert "block" not in [column.name for column in part.columns]
+    assert [row[1:] for row in part.rows if row[0] == "many@blocks:2-4"] == [
+        tuple(row.values())[2:] for row in rows if row["block"] == 4
+    ]
+
+
+def test_terms_of_several_blocks_are_read_each_at_its_own(session: Session) -> None:
+    a, b = _pair(session.model)
+    far = replace(b, vector=replace(b.vector, blocks=(4,)), operation="ablate")
+    rows = rows_called(report_of(session, "presence", (a, far), prompts=PROMPTS, controls=1).tables[0], "1.5 a - 2 !b")
+    assert [row["block"] for row in rows] == [a.vector.block, 4]

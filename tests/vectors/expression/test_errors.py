@@ -179,9 +179,9 @@ def test_unknown_and_ambiguous_names_are_told_with_their_column() -> None:
     assert unknown_name(gate, names).text == "2 bmob-03@when:calmm>1"
     assert str(unknown_name(term, [])) == "column 3: no vector is called bmob-03; `melbo-tui vectors list` shows what is kept"
     assert str(unknown_name(Term("avg a"), ["avg(a)"])) == 'no vector is called avg a; did you mean "avg(a)"?'
-    assert str(ambiguous_name(term, ["r/1", "r/2"])) == "column 3: bmob-03 is the name of 2 vectors; write an id: r/1, r/2"
+    assert str(ambiguous_name(term, ["r/1", "r/2"])) == "column 3: bmob-03 is the name of 2 vectors; write an id: r/1; r/2"
     many = [f"r/{i}" for i in range(9)]
-    assert str(ambiguous_name(term, many)).endswith("of 9 vectors; write an id: r/0, r/1, r/2, r/3, r/4 and 4 more")
+    assert str(ambiguous_name(term, many)).endswith("of 9 vectors; write an id: r/0; r/1; r/2; r/3; r/4 and 4 more")
     assert nearest("GRÖSSE", names) == ["Größe"]
     assert nearest("calm", names, 1) == ["calm"]
     assert "\x1b" not in str(unknown_name(term, ["bmob\x1b-03"]))

@@ -36,7 +36,7 @@ def _directions(vectors: list[SteeringVector]) -> np.ndarray:
 def test_round_trips_are_exact(tmp_path: Path, library: Library, suffix: str) -> None:
     saved = library.add([vector(i, f"v-{i}") for i in range(3)])
     path = tmp_path / f"out{suffix}"
-    assert exchange.export(library, [(v.id, 1.0) for v in saved], path) == 3
+    assert exchange.export(library, saved, path) == 3
     how = AT_5 if suffix == ".npy" else Reading()
     np.testing.assert_array_equal(_directions(reader_of(path)(path, how)), _directions(saved))
 
@@ -164,7 +164,7 @@ def test_cast_s_file(tmp_path: Path) -> None:
 def test_gguf_sums_a_block_and_never_shifts_its_number(tmp_path: Path, library: Library) -> None:
     saved = library.add([vector(0, "a", 3), vector(1, "b", 3), vector(2, "c", 5)])
     path = tmp_path / "out.gguf"
-    exchange.export(library, [(saved[0].id, 2.0), (saved[1].id, -1.0), (saved[2].id, 1.0)], path)
+    exchange.export(library, [2.0 * saved[0], -saved[1], saved[2]], path)
     found = reader_of(path)(path, Reading())
     assert [v.blocks for v in found] == [(3, 5)]
     np.testing.assert_allclose(found[0].at(3), (2 * saved[0] - saved[1]).direction, rtol=1e-6)
@@ -197,7 +197,7 @@ def test_our_files_carry_what_people_said(tmp_path: Path, library: Library) -> N
     library.note(one.id, "a note")
     library.add_sample(one.id, Sample("p", 1.0, Completion("text", mean_kl=0.5, perplexity=3.0)))
     path = tmp_path / "out.safetensors"
-    exchange.export(library, [(one.id, 1.0)], path)
+    exchange.export(library, [library.load(one.id)], path)
     other = Library(tmp_path / "other")
     (entry,) = exchange.take_in(other, path, Reading())
     assert (entry.tags, entry.rating, entry.note, entry.kept) == (("code",), 4, "a note", True)
@@ -209,7 +209,7 @@ def test_recipes_go_where_their_parents_are(tmp_path: Path, library: Library) ->
     saved = library.add([vector(i, f"v-{i}") for i in range(2)])
     mixed = library.save_mixture(average([v.id for v in saved]), "half")
     path = tmp_path / "half.json"
-    exchange.export(library, [(mixed.id, 1.0)], path)
+    exchange.export(library, [library.load(mixed.id)], path)
     (again,) = exchange.take_in(library, path, Reading())
     assert again.name == "half.2"
     np.testing.assert_array_equal(library.load(again.id).direction, library.load(mixed.id).direction)

@@ -142,7 +142,7 @@ def _in_llama_cpp(path: Path, n_blocks: int) -> dict[int, np.ndarray]:
 def test_a_control_vector_acts_in_llama_cpp_at_the_same_blocks(tmp_path: Path, library: Library) -> None:
     (saved,) = library.add([over(1, 2, 3, seed=1, name="happy")])
     path = tmp_path / "happy.gguf"
-    exchange.export(library, [(saved.id, -1.5)], path)
+    exchange.export(library, [-1.5 * saved], path)
     there = _in_llama_cpp(path, STAMP.n_blocks)
     assert list(there) == [1, 2, 3]
     for block, row in there.items():

@@ -182,7 +182,7 @@ def test_what_one_file_holds_another_library_reads(library: Library, tmp_path: P
     from vectors.formats.raw import Reading
 
     saved = library.add([over(1, 2, 3, seed=1, name="many"), vector(2, "one", 2)])
-    exchange.export(library, [(one.id, 1.0) for one in saved], tmp_path / "x.safetensors")
+    exchange.export(library, saved, tmp_path / "x.safetensors")
     taken = exchange.take_in(other := Library(tmp_path / "other"), tmp_path / "x.safetensors", Reading())
     assert [entry.blocks for entry in taken] == [(1, 2, 3), (2,)]
     for entry, one in zip(taken, saved, strict=True):

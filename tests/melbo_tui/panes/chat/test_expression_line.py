@@ -7,9 +7,9 @@ from textual.widgets import Input, Static
 
 from core.engine.events import TaskEnded, TaskStarted
 from core.engine.requests import Reply
-from melbo_tui.panes.chat.expression_line import ExpressionLine
 from melbo_tui.panes.chat.pane import ChatPane
 from melbo_tui.panes.chat.rack import Rack
+from melbo_tui.widgets.expression_line import ExpressionLine
 from tests.completions import generated
 from tests.melbo_tui.scripted import SIZES, STAMP, opened, screen_text
 from tests.vectors.making import vector

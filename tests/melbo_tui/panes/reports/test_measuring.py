@@ -13,7 +13,10 @@ from core.engine.events import Progressed, Reported, TaskEnded, Warned
 from core.engine.requests import Train
 from melbo_tui.panes.chat.rack import Rack
 from melbo_tui.panes.reports import plot as report_plot
+from melbo_tui.panes.reports.ask import AskMetric
+from melbo_tui.panes.reports.conditions import Conditions
 from melbo_tui.panes.reports.report import ReportScreen
+from melbo_tui.widgets.expression_line import ExpressionLine
 from tests.melbo_tui.scripted import SIZES, STAMP, ScriptedEngine, opened, screen_text, until
 from tests.vectors.making import vector
 from vectors.expression import KeptTerm
@@ -310,3 +313,44 @@ async def test_vectors_trained_behind_a_system_text_are_measured_behind_it(libra
         await pilot.press("enter")
         await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
         assert engine.last(Evaluate)[1].prompts[0].system == "You are formal."
+
+
+async def test_conditions_are_typed_as_expressions(stocked: Library) -> None:
+    """What was marked stands there as expressions; one is changed, one typed, one left out, and what is wrong is told."""
+    ids = {entry.name: entry.id for entry in stocked.entries()}
+    async with opened(stocked) as (app, pilot, engine):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("x", "x")
+        await _choose(pilot, "sweep")
+        await until(pilot, lambda: isinstance(app.screen, AskMetric))
+        conditions = app.screen.query_one(Conditions)
+        assert [str(one) for one in conditions.expressions] == ["bomb-01", "bomb-02"]
+        await pilot.press("shift+tab", "up", "up", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ExpressionLine))
+        await pilot.press(*"@generatd", "enter")
+        await until(pilot, lambda: "did you mean @generated?" in screen_text(app))
+        await pilot.press("backspace", *"ed - 2 !bomb-03", "enter")
+        await until(pilot, lambda: isinstance(app.screen, AskMetric))
+        await pilot.press("plus", *"0.5 bom", "tab", "enter")
+        await until(pilot, lambda: len(conditions.expressions) == 3)
+        await pilot.press("up", "up", "delete")
+        assert [str(one) for one in conditions.expressions] == ["bomb-01@generated - 2 !bomb-03", "0.5 bomb-01"]
+        assert "bomb-01@generated - 2 !bomb-03" in screen_text(app)
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
+        first, second = engine.last(Evaluate)[1].steerings
+        assert [(term.vector.id, term.coefficient, term.operation) for term in (*first, *second)] == [
+            (ids["bomb-01"], 1, "add"),
+            (ids["bomb-03"], -2, "ablate"),
+            (ids["bomb-01"], 0.5, "add"),
+        ]
+
+
+async def test_without_a_condition_is_told(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, engine):
+        await _choose(pilot, "kl")
+        await until(pilot, lambda: isinstance(app.screen, AskMetric))
+        await pilot.press("shift+tab", "up", "delete", "tab", "enter")
+        await until(pilot, lambda: "type one under Conditions" in " ".join(screen_text(app).split()))
+        assert not any(isinstance(r, Evaluate) for r in engine.requests)

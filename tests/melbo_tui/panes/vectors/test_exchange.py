@@ -9,6 +9,7 @@ import pytest
 from textual.widgets import Input, Static
 
 from melbo_tui.panes.chat.rack import Rack
+from melbo_tui.panes.vectors.compare import Compare
 from tests.melbo_tui.scripted import SIZES, opened, screen_text, until
 from vectors.formats import safetensors_file
 from vectors.store.library import Library
@@ -111,3 +112,35 @@ async def test_steer_with_this_and_export(stocked: Library, tmp_path: Path) -> N
         await pilot.pause()
         assert [slot.vector.name for slot in app.query_one(Rack).slots] == [name]
         assert "Steered" in screen_text(app)
+
+
+async def test_a_sum_is_typed_and_exported(stocked: Library, tmp_path: Path) -> None:
+    out = tmp_path / "sum.safetensors"
+    one, two = (stocked.load(stocked.find(name).id) for name in ("bomb-01", "bomb-02"))
+    async with opened(stocked) as (app, pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("E")
+        line = app.screen.query_one(Input)
+        line.value = "2 bomb-01 - !bomb-02"
+        await pilot.press("enter")
+        await until(pilot, lambda: "! removes a component" in " ".join(screen_text(app).split()))
+        line.value = "2 bomb-01 - bomb-02"
+        await pilot.press("enter")
+        await until(pilot, lambda: "sum.safetensors" in screen_text(app))
+        app.screen.query_one(Input).value = str(out)
+        await pilot.press("enter")
+        await until(pilot, out.exists)
+    (back,) = safetensors_file.read(out)
+    np.testing.assert_allclose(back.direction, 2 * one.direction - two.direction, rtol=1e-6)
+
+
+async def test_a_vector_is_compared_with_an_expression(stocked: Library) -> None:
+    one, two = (stocked.load(stocked.find(name).id) for name in ("bomb-01", "bomb-02"))
+    async with opened(stocked) as (app, pilot, _):
+        await pilot.press("f2")
+        await until(pilot, lambda: "bomb-01" in screen_text(app))
+        await pilot.press("c", *"bomb-01 - bomb-02", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Compare))
+        await until(pilot, lambda: f"cosine {one.cosine(one - two):+.3f}" in screen_text(app))
+        assert "bomb-01 - bomb-02" in screen_text(app)

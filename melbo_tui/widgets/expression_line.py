@@ -31,22 +31,24 @@ class ExpressionLine(Dialog[str | None]):
     ExpressionLine > Vertical {
         width: 96; max-width: 98%; height: auto; max-height: 96%; padding: 0 1; background: $surface; border: round $primary;
     }
-    ExpressionLine #wrong { color: $text-error; height: auto; max-height: 6; }
+    ExpressionLine #wrong { color: $text-error; height: auto; max-height: 11; }
     ExpressionLine #offered { color: $text-muted; height: auto; max-height: 8; }
     """
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, text: str, names: list[str], check: Callable[[str], object]) -> None:
+    def __init__(
+        self, text: str, names: list[str], check: Callable[[str], object], title: str = "Steer with", accepts: str = "steers"
+    ) -> None:
         super().__init__()
-        self._text, self._names, self._check = text, names, check
+        self._text, self._names, self._check, self._title, self._accepts = text, names, check, title, accepts
         self._offered: list[Replacement] = []
         self._chosen = 0
         self._typing: Timer | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = "Steer with"
-            box.border_subtitle = "Enter steers · Tab completes · ↑↓ pick · Esc cancels"
+            box.border_title = Text(self._title)
+            box.border_subtitle = f"Enter {self._accepts} · Tab completes · ↑↓ pick · Esc cancels"
             yield Input(self._text, placeholder=_HINT, compact=True, select_on_focus=False)
             yield Static("", id="wrong", markup=False)
             yield Static("", id="offered", markup=False)
@@ -100,7 +102,7 @@ class ExpressionLine(Dialog[str | None]):
         shown = ""
         if wrong is not None:
             width = max(self._line.size.width, 8)
-            shown = "\n".join((*(wrong.lines(width) if wrong.column else ()), one_line(wrong.wrong, 400)))
+            shown = "\n".join((*(wrong.lines(width) if wrong.column else ()), one_line(wrong.wrong, 800)))
         self.query_one("#wrong", Static).update(shown)
 
     def _offer(self) -> None:
