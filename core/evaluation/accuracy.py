@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from math import sqrt
 
+from core.evaluation.agreement import interval
 from core.evaluation.condition import UNSTEERED, Answer, Condition
 from core.evaluation.context import Context, Measuring, share
 from core.evaluation.damage import USUAL
@@ -40,13 +40,6 @@ def is_right(text: str, answers: Sequence[str]) -> bool:
     return any(
         re.search(rf"(?<!\w){re.escape(' '.join(answer.lower().split()))}(?!\w)", words) for answer in answers if answer.strip()
     )
-
-
-def interval(right: int, of: int) -> tuple[float, float]:
-    """The 95% interval of a share (Wilson)."""
-    z = 1.96
-    middle, spread = (right + z * z / 2) / (of + z * z), z / (of + z * z) * sqrt(right * (of - right) / of + z * z / 4)
-    return max(middle - spread, 0.0), min(middle + spread, 1.0)
 
 
 def _row(condition: Condition, answers: dict[int, Answer], flags: Flags) -> tuple[Cell, ...]:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.evaluation.accuracy import interval, is_right
+from core.evaluation.accuracy import is_right
+from core.evaluation.agreement import interval
 from core.evaluation.kinds import kind_of
 
 
