@@ -19,7 +19,8 @@ _SAVED_EVERY = 5.0  # seconds
 @dataclass(frozen=True)
 class Judged:
     """What a judge said of each question, in order; None where it could not be told. `asked` counts those that it was asked
-    now, each once; `misunderstood` the answers among them that said nothing. `trouble` ended it early, or kept it from being kept.
+    now, each once; `misunderstood` the answers among them that said nothing. `trouble` is what ended it early, or kept its
+    answers from being kept.
     """
 
     by: str
@@ -61,6 +62,9 @@ def judged(judge: Judge, questions: Sequence[Question], again: bool = False) -> 
         trouble = error
     except MelboError as error:
         trouble = error
+    except ValueError:  # zip's
+        kept.forget(asked)
+        trouble = OutOfStep(f"the judge {judge.name} gives more or fewer answers than it has questions", "mend it")
     finally:
         trouble = trouble or kept.save()
     return Judged(judge.name, tuple(map(kept.get, questions)), len(asked), misunderstood, trouble)

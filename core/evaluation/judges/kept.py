@@ -1,11 +1,10 @@
-"""What judges have answered, kept in the user's cache, so that nothing is asked twice and a judging that ended early goes on."""
+"""What judges have answered, kept in the user's cache: nothing is asked twice, and a judging that ended early goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout

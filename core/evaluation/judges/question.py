@@ -1,4 +1,4 @@
-"""How a language model is asked to judge a completion, which is quoted as a stranger's text between lines that it cannot write."""
+"""How a language model is asked to judge a completion, which is quoted between marker lines that it cannot write."""
 
 from __future__ import annotations
 
