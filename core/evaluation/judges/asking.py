@@ -54,7 +54,7 @@ def judged(judge: Judge, questions: Sequence[Question], again: bool = False) -> 
                 except NotUnderstood:
                     misunderstood += 1
                 if time.monotonic() - saved > _SAVED_EVERY:
-                    trouble = kept.save()
+                    kept.save()
                     saved = time.monotonic()
                 yield done, len(asked)
     except OutOfStep as error:
@@ -66,8 +66,8 @@ def judged(judge: Judge, questions: Sequence[Question], again: bool = False) -> 
         kept.forget(asked)
         trouble = OutOfStep(f"the judge {judge.name} gives more or fewer answers than it has questions", "mend it")
     finally:
-        trouble = trouble or kept.save()
-    return Judged(judge.name, tuple(map(kept.get, questions)), len(asked), misunderstood, trouble)
+        unkept = kept.save()
+    return Judged(judge.name, tuple(map(kept.get, questions)), len(asked), misunderstood, trouble or unkept)
 
 
 def _nothing() -> Generator[str, None, None]:

@@ -71,11 +71,11 @@ def _takes(what: str) -> bool:
     """A word for a model; one that could be a hub id as well as a command is a command where there is such a program."""
     if what in DEFAULT_NAMES:
         return True
-    if len(what.split()) != 1 and not Path(what).is_dir():
-        return False
     try:
+        if len(what.split()) != 1 and not Path(what).is_dir():
+            return False
         source = resolve(what)
-    except (ModelError, OSError):
+    except (ModelError, OSError, ValueError):  # a command line may be longer than any path
         return False
     return source.kind != "hub" or ("/" in what and shutil.which(what) is None)
 
