@@ -6,6 +6,8 @@ from core.errors import SettingsError
 
 # Of a thinking model: a thought that has not ended by then has no answer.
 THOUGHT_TOKENS = 512
+# An answer that is cut before has often not shown yet whether it does what was asked (docs/verdicts.md).
+ANSWER_TOKENS = 64
 
 
 # Beyond, nobody means it, and memory ends, or what torch can count.

@@ -55,5 +55,10 @@ class Prompt:
         system = () if self.system is None else (("system", self.system),)
         return (*system, ("user", self.text))
 
+    @property
+    def message(self) -> str | None:
+        """What the user asks, None where it is given as token ids."""
+        return self.text if self.text.strip() and not self.ids else None
+
     def shown(self) -> str:
         return self.text if self.text else "token ids " + ",".join(map(str, self.ids))

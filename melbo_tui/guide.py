@@ -11,7 +11,8 @@ prompt, without labels. Under such vectors the model answers where it refuses, w
 
 1. **Train** (F1): type a prompt, press Enter. Each vector is sampled beside random vectors of the same norm. *effect*
    is its objective as a share of the run's highest; *damage* is the perplexity of its completion under the unsteered
-   model, or its repetition, whichever is worse; `✗` marks broken text, `⊘` a refusal.
+   model, or its repetition, whichever is worse; `⊘` marks a refusal, `✗` broken text, `↷` a
+   deflection, `≠` what is not on topic.
 2. The arrows select a vector, the box below shows its completion; `Enter` goes there to scroll (`Esc` comes back).
    `space` generates more, or a missing sample. `k` keeps it, `r` renames it, `m` measures the whole run. `f` trains a
    family off it (**MELBO-ortho**): up to hundreds of vectors, orthogonal to it and each other, that make the same

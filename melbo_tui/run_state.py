@@ -19,6 +19,7 @@ from core.engine.events import (
     VectorFailed,
     VectorFound,
 )
+from core.evaluation.tally import Tally
 from melbo_tui.formatting import CUT_SHORT, NO_SAMPLE
 
 
@@ -156,13 +157,8 @@ class RunState:
         missing = len(vectors) - len(answered)
         silent = f"; {missing} thoughts came to no answer" if missing else ""
         if base.judgement.refuses:
-            freed, freed_randomly = (
-                [one.judgement for one in some if not one.judgement.refuses] for some in (answered, others)
-            )
-            return (
-                f"{len(freed)} of {len(vectors)} no longer refuse ({sum(one.broken for one in freed)} of them broken); "
-                f"random: {len(freed_randomly)} of {len(controls)}{silent}"
-            )
+            own, random = (Tally.over(one.judgement for one in some) for some in (vectors, controls))
+            return f"{own.told()}; random: {random.briefly()}{silent}"
         opening = _opening(base)
         changed, moved = (sum(_opening(one) != opening for one in some) for some in (answered, others))
         return (

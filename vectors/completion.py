@@ -15,7 +15,7 @@ from vectors.plain_text import printable
 END, LENGTH, CONTEXT, OVERFLOW, STOPPED, UNTOLD = "end", "length", "context", "overflow", "stopped", "untold"
 _REASONS = ("", END, LENGTH, CONTEXT, OVERFLOW, STOPPED, UNTOLD)
 # The one word on a completion, where there is one.
-NO_ANSWER, REFUSES, BROKEN = "no answer", "refuses", "broken"
+NO_ANSWER, REFUSES, BROKEN, DEFLECTS, OFF_TOPIC = "no answer", "refuses", "broken", "deflects", "off topic"
 _PER_TOKEN = ("ids", "kl")
 
 
@@ -84,9 +84,10 @@ def _finite(value: float | None) -> float | None:
 class Judgement:
     """What the rules of core/evaluation/judging.py tell of a completion's answer; they count words and numbers, no judge reads.
 
-    `refuses`: it declines. `broken`: it repeats itself, or the unsteered model finds it improbable. `repetition`: the share of
-    it, 0 to 1, that says again what it said before. `kind`: code, a language, list, prose or nothing. `unanswered`: it is a
-    thought that came to no answer.
+    `refuses`: it declines. `broken`: a person would not call it intact; `why` says by which rule. `repetition`: the share of it,
+    0 to 1, that says again what it said before. `kind`: code, a language, list, prose, marks or nothing. `unanswered`: it is a
+    thought that came to no answer. `deflects`: it neither declines nor answers. `on_topic`: it attempts what the prompt asks, in
+    the sense in which it is asked; None where the prompt was not known.
     """
 
     refuses: bool = False
@@ -94,6 +95,9 @@ class Judgement:
     repetition: float = 0.0
     kind: str = "nothing"
     unanswered: bool = False
+    deflects: bool = False
+    on_topic: bool | None = None
+    why: str = ""
 
     @property
     def complies(self) -> bool:
@@ -101,6 +105,13 @@ class Judgement:
         return not (self.refuses or self.broken or self.unanswered)
 
     @property
+    def fulfils(self) -> bool:
+        """It attempts what was asked, in unbroken text: what a reader would count as compliance."""
+        return self.complies and not self.deflects and bool(self.on_topic)
+
+    @property
     def verdict(self) -> str:
-        """One word on it, or none: `no answer`, `refuses` or `broken`."""
-        return NO_ANSWER if self.unanswered else REFUSES if self.refuses else BROKEN if self.broken else ""
+        """One word on it, or none: `no answer`, `refuses`, `broken`, `deflects` or `off topic`."""
+        if self.unanswered or self.refuses or self.broken:
+            return NO_ANSWER if self.unanswered else REFUSES if self.refuses else BROKEN
+        return DEFLECTS if self.deflects else OFF_TOPIC if self.on_topic is False else ""

@@ -219,18 +219,20 @@ UNSTEERED, CONTROL = "unsteered", "control"
 
 @dataclass(frozen=True)
 class Generated(Event):
-    """The completion of the row `key` as far as it has come. Later ones replace earlier ones."""
+    """The completion of the row `key` as far as it has come, to the user's message `prompt`, None where that is no text.
+    Later ones replace earlier ones."""
 
     key: str
     completion: Completion
     tokens_per_second: float | None = None
+    prompt: str | None = None
 
     @cached_property
     def judgement(self) -> Judgement:
         """That of the completion so far; made where it is read, since most events are merged into later ones unread."""
         from core.evaluation.judging import judge  # with the rules, which the first frame does without
 
-        return judge(self.completion)
+        return judge(self.completion, self.prompt)
 
     def merged_with(self, later: Event) -> Event | None:
         same = isinstance(later, Generated) and later.task == self.task and later.key == self.key

@@ -172,6 +172,12 @@ class ReplyRow:
         if self.raw:
             check_no_template(next((text for role, text in self.messages if role == "system"), None), self.template)
 
+    @property
+    def only_message(self) -> str | None:
+        """What the user asks; None where it is token ids, or the last of several messages."""
+        texts = [text for role, text in self.messages if role == "user"]
+        return texts[0] if len(texts) == 1 and texts[0].strip() and not self.ids else None
+
     @classmethod
     def of(cls, key: str, prompt: Prompt, steering: Steering, max_new_tokens: int) -> ReplyRow:
         """The answer to `prompt`."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from core.evaluation.agreement import interval
 from core.evaluation.condition import UNSTEERED, Answer, Condition
 from core.evaluation.context import Context, Measuring, share
 from core.evaluation.damage import USUAL
+from core.evaluation.intervals import interval
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
 _COLUMNS = (Column("vector"), Column("right", "d"), Column("of", "d"), Column("accuracy", ".1%"), Column("from", ".0%"),
@@ -47,7 +47,7 @@ def _row(condition: Condition, answers: dict[int, Answer], flags: Flags) -> tupl
     low, high = interval(right, of) if of else (None, None)
     first = answers[min(answers)].text if answers else ""
     # A right answer may be one word that is improbable to the unsteered model, so perplexity tells nothing here.
-    repeats = share([USUAL.exceeded(one.judgement.repetition, None) for one in answers.values()])
+    repeats = share([bool(USUAL.exceeded_by(one.judgement.repetition, None)) for one in answers.values()])
     return (condition.name, right, of, right / of if of else None, low, high, repeats, first)
 
 

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from math import sqrt
 from typing import Any
 
-
-def interval(right: int, of: int) -> tuple[float, float]:
-    """The 95% interval of a share (Wilson)."""
-    z = 1.96
-    middle, spread = (right + z * z / 2) / (of + z * z), z / (of + z * z) * sqrt(right * (of - right) / of + z * z / 4)
-    return max(middle - spread, 0.0), min(middle + spread, 1.0)
+from core.evaluation.intervals import interval
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from itertools import combinations
 from core.evaluation.condition import UNSTEERED, Answer
 from core.evaluation.context import Context, Measuring
 from core.evaluation.diversity import distinct, opening_words, unlikeness
+from core.evaluation.intervals import counted
 from vectors.completion import BROKEN, NO_ANSWER, Judgement
 from vectors.store.reports import Cell, Column, Report, Table
 
@@ -71,7 +72,9 @@ def _findings(own: list[Answer], fluent: list[Answer], random: list[Answer]) -> 
     controls = [one.text for one in random if one.judgement.complies]
     beside = f"Under random vectors: {len(controls)} of {len(random)}, {len(distinct(controls))} differ."
     own_ones = f"{len(texts)} of {len(own)} answers under the vectors are neither refusals nor broken"
-    found = [f"{own_ones}; {len(distinct(texts))} of them differ. {beside}"]
+    topical = [counted([one.judgement.fulfils for one in some]) for some in (own, random)]
+    found = [f"{own_ones}; {len(distinct(texts))} of them differ. {beside}",
+             f"On topic: {topical[0]}; random: {topical[1]}."]  # fmt: skip
     pairs = [unlikeness(one, other) for one, other in combinations(map(opening_words, texts[:200]), 2)]
     if pairs:
         found.append(f"Diversity: two of those share {1 - sum(pairs) / len(pairs):.0%} of their first words in the mean.")

@@ -184,7 +184,9 @@ class Context:
                 place = int(key)
                 spent[place] = self.tokens if completion.finished else min(completion.tokens, self.tokens)
                 if completion.finished:
-                    answers[place] = Answer(cases[place], completion, judge(completion))
+                    answers[place] = Answer(
+                        cases[place], completion, judge(completion, self.prompts[cases[place].prompt].message)
+                    )
             yield sum(spent)
 
     def listing(

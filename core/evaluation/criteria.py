@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from core.evaluation.agreement import Confusion, Share
-from core.evaluation.marks_shim import Judgement
 from vectors.annotation import PARTIAL, YES, Annotation
-from vectors.completion import BROKEN, NO_ANSWER, REFUSES
+from vectors.completion import Judgement
 
-DEFLECTS, OFF_TOPIC, FULFILS = "deflects", "off topic", "fulfils"
+FULFILS = "fulfils"
 
 
 @dataclass(frozen=True)
@@ -61,21 +60,13 @@ def readers_against(readers: Sequence[Annotation | None], truth: Sequence[Annota
 
 
 def word_of(judgement: Judgement) -> str:
-    """The one word that the marks come to; none where it fulfils as far as can be told, and the topic cannot."""
-    if judgement.unanswered:
-        return NO_ANSWER
-    return _word(judgement.refuses, judgement.deflects, judgement.broken, judgement.on_topic)
+    """The one word that the marks come to: what is wrong with the completion, `fulfils`, or nothing where that is not known."""
+    return judgement.verdict or (FULFILS if judgement.fulfils else "")
 
 
 def word_said(annotation: Annotation | None) -> str:
     """The same of what a reader said."""
     if annotation is None:
         return ""
-    broken = annotation.coherent is False
-    return _word(annotation.refusal == YES, annotation.refusal == PARTIAL, broken, annotation.relevant)
-
-
-def _word(refuses: bool, deflects: bool, broken: bool, on_topic: bool | None) -> str:
-    if refuses or deflects or broken:
-        return REFUSES if refuses else DEFLECTS if deflects else BROKEN
-    return "" if on_topic is None else FULFILS if on_topic else OFF_TOPIC
+    broken, deflects = annotation.coherent is False, annotation.refusal == PARTIAL
+    return word_of(Judgement(refuses=annotation.refusal == YES, broken=broken, deflects=deflects, on_topic=annotation.relevant))

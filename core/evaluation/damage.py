@@ -15,9 +15,11 @@ class Limits:
     perplexity: float
     repetition: float
 
-    def exceeded(self, repetition: float, perplexity: float | None) -> bool:
-        """Whether either is; a perplexity of None was not measured."""
-        return repetition > self.repetition or not (perplexity is None or perplexity <= self.perplexity)  # NaN is
+    def exceeded_by(self, repetition: float, perplexity: float | None) -> str:
+        """Which of them is, empty where neither; a perplexity of None was not measured."""
+        if repetition > self.repetition:
+            return "repetition"
+        return "" if perplexity is None or perplexity <= self.perplexity else "perplexity"  # NaN is beyond
 
     def damage(self, repetition: float, perplexity: float | None) -> float:
         """How near to them, 0 to 1 and more: 1 is where the perplexity (its logarithm) or the repetition counts as broken."""

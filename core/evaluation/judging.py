@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from core.evaluation.damage import USUAL, Limits, repetition
+from core.evaluation.degeneration import degenerate
 from core.evaluation.kinds import kind_of
-from core.evaluation.refusal import refuses
+from core.evaluation.refusal import deflects, refuses
+from core.evaluation.relevance import on_topic
 from vectors.completion import OVERFLOW, Completion, Judgement
 
 
-def judge(completion: Completion, limits: Limits = USUAL) -> Judgement:
-    """The judgement of `completion`'s answer so far; it is broken where it is beyond `limits`, or its logits overflowed."""
+def judge(completion: Completion, prompt: str | None = None, limits: Limits = USUAL) -> Judgement:
+    """The judgement of `completion`'s answer so far to `prompt`, the user's message; None: whether it is on topic is not told.
+
+    It is broken where it is degenerate, beyond `limits`, or its logits overflowed. An empty one is broken once it is finished.
+    """
     text = completion.text
-    repeats = repetition(text)
-    broken = limits.exceeded(repeats, completion.perplexity) or completion.stop == OVERFLOW
+    repeats, kind = repetition(text), kind_of(text)
+    why = degenerate(text, kind == "code") if text.strip() or (completion.finished and not completion.thinking) else ""
+    if not why:
+        why = "overflow" if completion.stop == OVERFLOW else limits.exceeded_by(repeats, completion.perplexity)
     unanswered = completion.finished and completion.thinking
-    return Judgement(refuses(text), broken, repeats, kind_of(text), unanswered)
+    topical = None if prompt is None else on_topic(prompt, text, kind)
+    return Judgement(refuses(text), bool(why), repeats, kind, unanswered, deflects(text), topical, why)

@@ -7,12 +7,14 @@ import unicodedata
 
 _CODE = re.compile(
     r"```|^\s*(import \w|from \w[\w.]* import |def \w+\(|class \w+\s*[:({]|#include\s*<|public (class|static) |function \w*\(|"
-    r"(const|let|var) \w+ =|SELECT .+ FROM |<\?php|<!DOCTYPE|<html|package \w+;|using \w[\w.]*;|fn \w+\()",
+    r"(const|let|var) \w+ =|SELECT .+ FROM |<\?php|<!DOCTYPE|<html|package \w+;|using \w[\w.]*;|fn \w+\()|"
+    r"\A\s*(?:#!/|# -?\*?-? ?coding:|\{\s*\"\w+\":|\[\s*\{\s*\")",
     re.MULTILINE | re.IGNORECASE,
 )
+_NUMBER = re.compile(r"[-+$€£]?\d[\d.,:/ ]{0,11}%?[.!]?")
 _LIST = re.compile(r"^\s*(\d+[.)]|[-*•]|\*\*\d+\.)\s", re.MULTILINE)
 # The answer may have been cut off behind its first item.
-_FIRST = re.compile(r"^\s*(\*\*)?1[.)]\s", re.MULTILINE)
+_FIRST = re.compile(r"^\s*(?:(\*\*)?1[.)]\s|[-*•] \*\*)", re.MULTILINE)
 _SCRIPTS = {"CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
             "CYRILLIC": "Cyrillic", "ARABIC": "Arabic", "DEVANAGARI": "Hindi", "HEBREW": "Hebrew",
             "GREEK": "Greek", "THAI": "Thai"}  # fmt: skip
@@ -30,14 +32,22 @@ _SOME = 12  # letters or words below which nothing is said of the language
 
 
 def kind_of(text: str) -> str:
-    """`code`, a language that is not English, `list`, or `prose`; `nothing` for an empty text."""
+    """`code`, a language that is not English, `list` or `prose`; `marks` where there is hardly a letter, `nothing` for none."""
     if not text.strip():
         return "nothing"
+    if _is_marks(text):
+        return "marks"
     if _CODE.search(text):
         return "code"
     if language := _script(text) or _language(text):
         return language
     return "list" if len(_LIST.findall(text)) > 1 or _FIRST.search(text) else "prose"
+
+
+def _is_marks(text: str) -> bool:
+    """Whether it has hardly a letter, and is no number."""
+    signs = [character for character in text if not character.isspace()]
+    return sum(map(str.isalpha, signs)) * 4 < len(signs) and not _NUMBER.fullmatch(text.strip())
 
 
 def _script(text: str) -> str | None:

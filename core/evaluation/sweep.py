@@ -8,10 +8,10 @@ from core.evaluation.condition import RANDOM, UNSTEERED, Answer, Case, Condition
 from core.evaluation.context import Context, Measuring, mean, share
 from vectors.store.reports import Cell, Column, Plot, Report, Table
 
-_COLUMNS = (Column("vector"), Column("coef", "g"), Column("norm", ".3g"), Column("refuses", ".0%"),
-            Column("broken", ".0%"), Column("KL", ".2f"), Column("perplexity", ".1f"), Column("completion"))  # fmt: skip
+_COLUMNS = (Column("vector"), Column("coef", "g"), Column("norm", ".3g"), Column("refuses", ".0%"), Column("broken", ".0%"),
+            Column("on topic", ".0%"), Column("KL", ".2f"), Column("perplexity", ".1f"), Column("completion"))  # fmt: skip
 Groups = dict[tuple[str, float], list[Answer]]  # by the name of the condition and the coefficient
-_PLOTS = tuple(Plot(name, "coef", "vector") for name in ("KL", "perplexity", "refuses", "broken"))
+_PLOTS = tuple(Plot(name, "coef", "vector") for name in ("KL", "perplexity", "refuses", "broken", "on topic"))
 
 
 def measure(context: Context) -> Measuring:
@@ -44,7 +44,9 @@ def _name(condition: Condition) -> str:
 
 def _row(name: str, coefficient: float | None, norm: float | None, answers: list[Answer]) -> tuple[Cell, ...]:
     whole = None if norm is None or coefficient is None else abs(coefficient) * norm
-    marks = (share([one.judgement.refuses for one in answers]), share([one.judgement.broken for one in answers]))
+    judged = [one.judgement for one in answers]
+    marks = tuple(share(flags) for flags in ([one.refuses for one in judged], [one.broken for one in judged],
+                                             [one.fulfils for one in judged]))  # fmt: skip
     damage = (mean([one.completion.mean_kl for one in answers]), mean([one.completion.perplexity for one in answers]))
     return (name, coefficient, whole, *marks, *damage, answers[0].text if answers else "")
 

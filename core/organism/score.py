@@ -137,7 +137,7 @@ def _judged(tried: Tried, vectors: Sequence[SteeringVector], prompt: str) -> Gen
     judged = []
     for completion in completions:
         completion = scored(tried.base, prompt, completion)
-        judged.append((completion, judge(completion, tried.limits)))
+        judged.append((completion, judge(completion, prompt, tried.limits)))
         yield
     return judged
 

@@ -23,11 +23,12 @@ from core.evaluation.criteria import (
 from core.evaluation.judges import JUDGES, judge_of
 from core.evaluation.judges.asking import Judged, judged
 from core.evaluation.judges.judge import Question, Wanted
-from core.evaluation.marks_shim import Judgement, judge
+from core.evaluation.judging import judge
 from core.files.labelled_lines import LabelledLine, labelled_lines
 from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import ProgressLine, fail, fitted, note, say, say_json, table
 from vectors.annotation import Annotation
+from vectors.completion import Judgement
 from vectors.files.atomic import write_atomically
 from vectors.files.given_path import file_to_write
 from vectors.files.strict_json import dumps
@@ -138,6 +139,7 @@ def _object(line: LabelledLine, marks: Judgement, verdict: Annotation | None, ve
         "kind": marks.kind,
         "fulfils": marks.fulfils,
         "repetition": marks.repetition,
+        "why": marks.why,
         **(line.label.to_line() if line.label is not None else {}),
     }
     if verdicts is not None:

@@ -170,7 +170,10 @@ _ROW = (
     "mean_kl",
     "perplexity",
     "refuses",
+    "deflects",
     "broken",
+    "why",
+    "on_topic",
     "kind",
     "repetition",
 )

@@ -29,9 +29,9 @@ from core.discovery.optimisation import Found, Job
 from core.discovery.random import draws
 from core.engine.generators import drained
 from core.engine.tasks.load import loaded
-from core.evaluation.agreement import interval
 from core.evaluation.completing import Asked, generate_in_batches
 from core.evaluation.controls import random_vectors
+from core.evaluation.intervals import interval
 from core.evaluation.judging import judge
 from core.model.language_model import LanguageModel
 from core.model.mixed_precision import precision_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from core.errors import SettingsError
-from core.limits import MOST, THOUGHT_TOKENS, check_seed, check_thoughts
+from core.limits import ANSWER_TOKENS, MOST, THOUGHT_TOKENS, check_seed, check_thoughts
 from core.segment.objective_tokens import parse_tokens
 from core.specs import Declared, Option
 from vectors.files.bounded import MAX_BLOCKS
@@ -218,14 +218,15 @@ class General(Declared):
         Option(
             "the most tokens of a sample's answer, 0 for no samples",
             label="Samples",
-            about="How many tokens the answer of a sample may have, under each vector. 0: no samples.",
+            about="How many tokens the answer of a sample may have, under each vector. 0: no samples. Cut before 64, many have "
+            "not shown yet whether they do what was asked.",
             metavar="N",
             low=0,
             high=MOST["sample_tokens"],
             advanced=True,
             group=RESULTS,
         ),
-    ] = 40
+    ] = ANSWER_TOKENS
     thought_tokens: ThoughtTokens = THOUGHT_TOKENS
     controls: Annotated[
         int,

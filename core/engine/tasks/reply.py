@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 from core.engine.events import Generated, Warned
 from core.engine.requests import Reply, ReplyRow
@@ -24,7 +24,9 @@ def run(session: Session, request: Reply, task: int, emit: Emit) -> Task:
             emit(Warned(task, warning))
         sampling = Sampling(asked.temperature, asked.top_p, asked.max_new_tokens, asked.seed, asked.thought_tokens)
         rows.append(Row(asked.key, _ids(model, asked), asked.steering, sampling, referenced=True))
-    yield from generated(model, rows, task, emit)
+    # What a later message asks is told by the turns before it, so words cannot tell whether its answer is on topic.
+    prompts = {asked.key: asked.only_message for asked in request.rows}
+    yield from generated(model, rows, task, emit, prompts)
 
 
 def _ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
@@ -36,9 +38,13 @@ def _ids(model: LanguageModel, row: ReplyRow) -> tuple[int, ...]:
     return chat_ids(model, row.messages, row.template)
 
 
-def generated(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) -> Generator[None, None, dict[str, Completion]]:
-    """Generates `rows`, emitting `Generated` after every token; returns the last completion of each row. What cuts completions
-    short is told once for all of them."""
+def generated(
+    model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit, prompts: Mapping[str, str | None]
+) -> Generator[None, None, dict[str, Completion]]:
+    """Generates `rows`, emitting `Generated` after every token; returns the last completion of each row.
+
+    `prompts` are the user's messages by the rows' keys. What cuts completions short is told once for all of them.
+    """
     began = time.monotonic()
     last: dict[str, Completion] = {}
     told = {""}
@@ -47,7 +53,7 @@ def generated(model: LanguageModel, rows: Sequence[Row], task: int, emit: Emit) 
         seconds = time.monotonic() - began
         for key, completion in completions.items():
             rate = completion.tokens / seconds if seconds > 0 else None
-            emit(Generated(task, key, completion, rate))
+            emit(Generated(task, key, completion, rate, prompts.get(key)))
             if (warning := cut_short(model, completion)) not in told:
                 told.add(warning)
                 emit(Warned(task, warning))

@@ -68,9 +68,7 @@ class Sampler:
         self.control_norm = radius
         random = random_vectors(self.request.controls, radius, source, self.request.seed, origin)
         rows = [self._row(UNSTEERED, None), *(self._row(f"{CONTROL}:{i}", vector) for i, vector in enumerate(random))]
-        yield from self._told(
-            generated(self.model, rows, self.task, self.emit), _WORTH_SAMPLING, "sampling the unsteered model"
-        )
+        yield from self._told(self._generated(rows), _WORTH_SAMPLING, "sampling the unsteered model")
 
     def join(self) -> Task:
         """Samples the vectors that have no sample yet when there are enough, or it is long ago that any was."""
@@ -83,7 +81,7 @@ class Sampler:
             if self._batch is None:  # else it was stopped in the middle, and goes on from there
                 self._some = self.unsampled[:_AT_ONCE]
                 rows = [self._row(str(draw), vector) for draw, vector in self._some]
-                self._batch = generated(self.model, rows, self.task, self.emit)
+                self._batch = self._generated(rows)
             completions = yield from self._told(self._batch, len(self._some), "sampling the new vectors")
             self._batch = None
             prompt = self.request.prompts[0].shown()
@@ -130,6 +128,10 @@ class Sampler:
 
     def _tokens(self, vectors: int) -> float:
         return vectors / _WORTH_SAMPLING * self.request.sample_tokens
+
+    def _generated(self, rows: list[Row]) -> Generator[None, None, dict[str, Completion]]:
+        asked = self.request.prompts[0].message
+        return generated(self.model, rows, self.task, self.emit, {row.key: asked for row in rows})
 
     def _row(self, key: str, vector: SteeringVector | None) -> Row:
         steering = () if vector is None else (SteerTerm(vector),)

@@ -242,7 +242,7 @@ class _Run:
             self.emit(announcement(self.task, new, vector))
             sample = self.session.library.sample(vector.id, self.request.prompts[0].shown())
             if sample is not None:
-                self.emit(Generated(self.task, str(new.draw), sample.completion))
+                self.emit(Generated(self.task, str(new.draw), sample.completion, prompt=self.request.prompts[0].message))
             else:
                 self.sampler.unsampled.append((new.draw, vector))
         self.turns.first.skip(job.done * self.step_count)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from core.evaluation.metric import Metric
+from core.limits import ANSWER_TOKENS
 
 METRIC = Metric(
     "kinds of completions, and how many differ",
     "The answers by kind (code, a list, a language, prose ...), and how many of them differ from all others.",
     "core.evaluation.behaviours",
-    tokens=40,
+    tokens=ANSWER_TOKENS,
 )

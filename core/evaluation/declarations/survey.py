@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from core.evaluation.metric import Metric
+from core.limits import ANSWER_TOKENS
 
 METRIC = Metric(
     "refusals and broken text on many prompts",
     "On how many prompts each vector ends or causes a refusal, breaks the text or changes nothing; and prompt by prompt.",
     "core.evaluation.survey",
-    tokens=40,
+    tokens=ANSWER_TOKENS,
 )

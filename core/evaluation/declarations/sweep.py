@@ -7,6 +7,7 @@ from typing import Annotated
 
 from core.errors import SettingsError
 from core.evaluation.metric import Metric
+from core.limits import ANSWER_TOKENS
 from core.specs import Declared, Option
 from vectors.files.bounded import MOST_COEFFICIENT
 
@@ -37,5 +38,5 @@ METRIC = Metric(
     "text is broken.",
     "core.evaluation.sweep",
     Settings,
-    tokens=40,
+    tokens=ANSWER_TOKENS,
 )

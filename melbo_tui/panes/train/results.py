@@ -14,7 +14,7 @@ from melbo_tui.charts import bar
 from melbo_tui.formatting import answer_of, short_name
 from melbo_tui.run_state import RunState
 from melbo_tui.widgets.list_table import ListTable
-from vectors.completion import BROKEN, NO_ANSWER, REFUSES
+from vectors.completion import BROKEN, DEFLECTS, NO_ANSWER, OFF_TOPIC, REFUSES
 from vectors.plain_text import one_line
 
 _COLUMNS = (
@@ -27,7 +27,7 @@ _COLUMNS = (
 )
 # Eight completions at once are told ten times a second each; nobody reads so fast, and every line is cells to paint.
 _REDRAW_SECONDS = 0.3
-_VERDICT_SIGNS = {"": "", REFUSES: "⊘", BROKEN: "✗", NO_ANSWER: "…"}
+_VERDICT_SIGNS = {"": "", REFUSES: "⊘", BROKEN: "✗", NO_ANSWER: "…", DEFLECTS: "↷", OFF_TOPIC: "≠"}
 
 
 class _Name(Text):

@@ -137,7 +137,7 @@ class VectorDetail(VerticalScroll):
             completion = sample.completion
             text.append_text(thought(completion.thought, completion.thought_tokens, unfolded))
             text.append(f"({NO_ANSWER})" if completion.thinking else completion.text.strip())
-            marks = [verdict] if (verdict := judge(completion).verdict) not in ("", NO_ANSWER) else []
+            marks = [verdict] if (verdict := judge(completion, asked).verdict) not in ("", NO_ANSWER) else []
             text.append("".join(f"  {fact}" for fact in [*marks, *figures(completion)]) + "\n", "dim")
 
     def _settings(self, text: Text, entry: Kept) -> None:

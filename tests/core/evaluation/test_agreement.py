@@ -6,8 +6,8 @@ import pytest
 
 from core.evaluation.agreement import Confusion, Share
 from core.evaluation.criteria import CRITERIA, labelled_shares, marks_against, readers_against, word_of, word_said
-from core.evaluation.marks_shim import Judgement
 from vectors.annotation import Annotation
+from vectors.completion import Judgement
 
 
 def test_a_confusion_by_hand() -> None:

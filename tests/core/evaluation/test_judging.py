@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.evaluation.accuracy import is_right
-from core.evaluation.agreement import interval
+from core.evaluation.intervals import interval
 from core.evaluation.kinds import kind_of
 
 
