@@ -216,3 +216,26 @@ def test_the_script_in_the_docs_judges(command_line: CommandLine, file: Path, tm
     code, out, err = command_line("evaluate", "judge", str(file), "--json", "--judge", what)
     assert (code, err) == (0, "")
     assert [one["judge"]["refusal"] for one in _objects(out)] == ["yes", "yes", "no", "no", "no"]
+
+
+@pytest.mark.parametrize("metric", ["survey", "behaviours"])
+def test_a_report_has_the_verdicts_in_a_column_of_their_own(on_tiny: CommandLine, metric: str) -> None:
+    words = ("--prompt", "How?", "--vectors", "1", "--radius", "4", "--sample-tokens", "0", "--name", "how")
+    assert on_tiny("train", "random", *words)[0] == 0
+    asked = ("evaluate", metric, "how-01", "--prompt", "Why?", "--max-new-tokens", "3", "--controls", "1", "--json")
+    plain = _objects(on_tiny(*asked)[1])[-1]
+    what = _judge("print(json.dumps(dict(refusal='partial', coherent=True, relevant=True)))")
+    code, out, _ = on_tiny(*asked, "--judge", what)
+    assert code == 0
+    report = _objects(out)[-1]
+    rows = report["tables"][-1]["rows"]
+    assert [row["judge"] for row in rows] == ["deflects"] * 3
+    assert [{**row, "judge": ""} for row in rows] == [{**row, "judge": ""} for row in plain["tables"][-1]["rows"]]
+    assert "judged 3 of 3 completions" in report["findings"][-1]
+    assert "0 of 1 (0-79%) under the vectors, 0 of 1 (0-79%) under random ones" in report["findings"][-1]
+    code, out, err = on_tiny(*asked, "--judge", _judge("sys.exit(3)") + " --again")
+    assert code == 0
+    assert "exit code 3" in out + err
+    code, _, err = on_tiny(*asked, "--judge", "http://h/v1")
+    assert code == 1
+    assert "names no model" in err
