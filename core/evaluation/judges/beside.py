@@ -20,8 +20,8 @@ from vectors.store.reports import Column, Report
 def complete_judged(context: Context, cases: Sequence[Case], report: Callable[[list[Answer]], Report]) -> Measuring:
     """As `context.complete`; then the judge that the settings name, if any, is asked about all completions.
 
-    The last of a report's tables is to be `context.listing`. Raises MelboError where there can be no such judge, before any text
-    is generated; one that fails later is told among the warnings.
+    The last of a report's tables is to be `context.listing`. Raises MelboError, before the first completion,
+    where there can be no such judge; one that fails later is told among the warnings.
     """
     if context.settings.judge is None:
         yield from context.complete(cases, report)
