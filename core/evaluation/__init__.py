@@ -25,5 +25,5 @@ METRICS = Registry(
         "examples": "core.evaluation.declarations.examples",
         "presence": "core.evaluation.declarations.presence",
     },
-    reserved=("organism", "show"),  # other words behind `evaluate`
+    reserved=("organism", "judge", "show"),  # other words behind `evaluate`
 )

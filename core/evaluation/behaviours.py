@@ -8,6 +8,7 @@ from core.evaluation.condition import UNSTEERED, Answer
 from core.evaluation.context import Context, Measuring
 from core.evaluation.diversity import distinct, opening_words, unlikeness
 from core.evaluation.intervals import counted
+from core.evaluation.judges.beside import complete_judged
 from vectors.completion import BROKEN, NO_ANSWER, Judgement
 from vectors.store.reports import Cell, Column, Report, Table
 
@@ -30,7 +31,7 @@ def measure(context: Context) -> Measuring:
         )
         return Report("behaviours", tables, tuple(_findings(own, fluent, random)))
 
-    yield from context.complete(context.cases, report)
+    yield from complete_judged(context, context.cases, report)
 
 
 def kind(judgement: Judgement) -> str:

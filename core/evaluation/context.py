@@ -70,9 +70,10 @@ class Context:
         self._at_once = RowsAtOnce(AT_ONCE, self._halved, self.model.fixed_shapes.clear)
 
     def _halved(self, rows: int) -> None:
-        self._warn(halved(rows))
+        self.warn(halved(rows))
 
-    def _warn(self, warning: str) -> None:
+    def warn(self, warning: str) -> None:
+        """Tells of `warning`, once."""
         if warning and warning not in self.warnings:
             self.warnings.append(warning)
 
@@ -182,7 +183,7 @@ class Context:
         spent = [0] * len(rows)
         for batch in generate_in_batches(self.model, rows, self._halved):
             for key, completion in batch.items():
-                self._warn(cut_short(self.model, completion))
+                self.warn(cut_short(self.model, completion))
                 place = int(key)
                 spent[place] = self.tokens if completion.finished else min(completion.tokens, self.tokens)
                 if completion.finished:

@@ -11,6 +11,7 @@ from statistics import median
 from core.evaluation.condition import UNSTEERED, Answer, Condition
 from core.evaluation.context import Context, Measuring, mean, share
 from core.evaluation.intervals import counted
+from core.evaluation.judges.beside import complete_judged
 from core.evaluation.tally import Tally
 from vectors.completion import Judgement
 from vectors.plain_text import one_line
@@ -36,7 +37,7 @@ def measure(context: Context) -> Measuring:
         )
         return Report("survey", (*tables, context.listing(answers)), tuple(_findings(context, by_condition)))
 
-    yield from context.complete(context.cases, report)
+    yield from complete_judged(context, context.cases, report)
 
 
 def _by_vector(condition: Condition, answers: dict[int, Answer], plain: dict[int, Answer]) -> tuple[Cell, ...]:

@@ -16,7 +16,7 @@ from core.evaluation.metric import Metric
 from core.files.text_files import lines_of, questions_of
 from core.prompt import Prompt
 from core.steering.resolving import check_acts, loaded
-from melbo_tui.commands import COMMANDS, score
+from melbo_tui.commands import COMMANDS, judge, score
 from melbo_tui.commands.naming import add_picks, picked
 from melbo_tui.commands.options import add_declared, add_settings, given_settings
 from melbo_tui.commands.output import note, say, say_json, table
@@ -42,6 +42,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
 
     add_declared(METRICS, words, add)
     score.add_parser(actions, common)
+    judge.add_parser(actions, common)
     about = "Shows a kept report, or lists them."
     show = actions.add_parser("show", help="show a kept report", description=about, parents=[common])
     show.set_defaults(run=_show)

@@ -94,6 +94,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         say(f"{start}  {last}".rstrip())
 
 
+def fitted(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """`rows` with the last column cut so that a `table` of them is at most `width` wide, where the others leave it 20."""
+    others = [max(cell_len(line[i]) for line in [headers, *rows]) + 2 for i in range(len(headers) - 1)]
+    return [[*row[:-1], cut(row[-1], max(width - sum(others), 20))] for row in rows]
+
+
 class ProgressLine:
     """One line on standard error that is written over; where that cannot be, as in a log, a line every half minute."""
 

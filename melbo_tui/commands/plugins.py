@@ -1,4 +1,4 @@
-"""What other packages add: methods, metrics and formats by entry points (docs/extending.md)."""
+"""What other packages add: methods, metrics, judges and formats by entry points (docs/extending.md)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 from core.discovery import METHODS
 from core.evaluation import METRICS
+from core.evaluation.judges import JUDGES
 from vectors.formats import FORMATS, Format
 from vectors.plain_text import one_line
 from vectors.registry import Registry, package_of
 
-_REGISTRIES: Mapping[str, Registry[Any]] = {"method": METHODS, "metric": METRICS, "format": FORMATS}
+_REGISTRIES: Mapping[str, Registry[Any]] = {"method": METHODS, "metric": METRICS, "judge": JUDGES, "format": FORMATS}
 
 
 @dataclass(frozen=True)
