@@ -225,6 +225,16 @@ class Library(Curation):
             rows = db.execute("SELECT * FROM samples WHERE vector = ? ORDER BY prompt, coefficient", (id,)).fetchall()
         return [sample for row in rows if (sample := Sample.of_row(row)) is not None]
 
+    def all_samples(self) -> dict[str, list[Sample]]:
+        """The samples of every vector that has any, by its id."""
+        with self.reading() as db:
+            rows = db.execute("SELECT * FROM samples ORDER BY prompt, coefficient").fetchall()
+        found: dict[str, list[Sample]] = {}
+        for row in rows:
+            if (sample := Sample.of_row(row)) is not None:
+                found.setdefault(row["vector"], []).append(sample)
+        return found
+
     def first_samples(self) -> dict[str, Sample]:
         """For every vector that has samples, the one nearest to coefficient 1."""
         with self.reading() as db:
