@@ -43,7 +43,14 @@ _BYTE_ORDER_MARKS = (
 def text_of(path: Path) -> str:
     """The text in `path`: UTF-8, or UTF-16 or UTF-32 that say so by a byte order mark. Raises SettingsError."""
     data = _bytes_of(path)
-    kind = next((kind for start, kind in _SIGNATURES if data.startswith(start)), _SUFFIXES.get(path.suffix.lower()))
+    return text_in(data, path, _SUFFIXES.get(path.suffix.lower()))
+
+
+def text_in(data: bytes, path: Path | str, kind: str | None = None) -> str:
+    """The same of bytes that were read from `path`, which are of another `kind` where one is told. Raises SettingsError."""
+    if len(data) > MAX_BYTES:
+        raise SettingsError(f"{path}: is larger than {MAX_BYTES >> 20} MiB", "take a part of it")
+    kind = next((kind for start, kind in _SIGNATURES if data.startswith(start)), kind)
     if kind is not None:
         raise SettingsError(f"{path}: is {kind}", _READ)
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
@@ -74,6 +81,4 @@ def _bytes_of(path: Path) -> bytes:
             data = file.read(MAX_BYTES + 1)  # a device or a pipe has no size to ask for
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(data) > MAX_BYTES:
-        raise SettingsError(f"{path}: is larger than {MAX_BYTES >> 20} MiB", "take a part of it")
     return data
