@@ -83,14 +83,14 @@ def figures(completion: Completion) -> list[str]:
 
 
 def labels_of(label: Annotation) -> str:
-    """A reader's labels in words, as far as they were given: `labelled: coherent, relevant, no refusal`."""
+    """A reader's labels in words, as far as they were given: `coherent, relevant, no refusal`."""
     refusal = {YES: "refuses", PARTIAL: "deflects", NO: "no refusal"}
     told = [
         "" if label.coherent is None else "coherent" if label.coherent else "broken",
         "" if label.relevant is None else "relevant" if label.relevant else "off topic",
         refusal.get(label.refusal or "", ""),
     ]
-    return f"labelled: {', '.join(word for word in told if word)}"
+    return ", ".join(word for word in told if word)
 
 
 def story(entry: Kept) -> str:

@@ -141,7 +141,8 @@ class VectorDetail(VerticalScroll):
             marks = [verdict] if (verdict := judge(completion).verdict) not in ("", NO_ANSWER) else []
             text.append("".join(f"  {fact}" for fact in [*marks, *figures(completion)]), "dim")
             text.append(
-                f"  {labels_of(sample.label)}" if sample.label is not None else "", self.app.theme_variables["text-accent"]
+                f"  labelled: {labels_of(sample.label)}" if sample.label is not None else "",
+                self.app.theme_variables["text-accent"],
             )
             text.append("\n")
         if (agreement := Agreement.of(facts.samples)).labelled:
