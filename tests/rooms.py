@@ -25,7 +25,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
 # on its panes, the command line on its commands.
 ABOVE = {
     "vectors.exchange": ("store", "formats", "files"), "vectors.vector": ("files",), "vectors.recipe": ("files",),
-    "vectors.completion": ("files",), "vectors.block_ranges": ("files",),
+    "vectors.completion": ("files",), "vectors.annotation": ("files",), "vectors.block_ranges": ("files",),
     "melbo_tui.app": ("panes", "widgets", "line"), "melbo_tui.opening": ("commands",), "melbo_tui.cli": ("commands",),
     "melbo_tui.loading": ("widgets",), "melbo_tui": ("notebook",),
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
     runs/<run>.safetensors        all vectors of one run, in the format of vectors/formats/safetensors_file.py
     mixtures/<mixture>.json       recipes over other vectors (vectors/recipe.py), computed when they are asked for
-    changes.jsonl                 names, stars, ratings, tags, notes, samples, the trash: a line a change (journal.py)
+    changes.jsonl                 names, stars, ratings, tags, notes, samples, labels, the trash: a line a change (journal.py)
     index.sqlite3                 all of that in a form that is quick to look up; made again from the files where it is lost
     talks/<talk>.json             conversations, written after every answer (vectors/store/conversations.py)
 
