@@ -46,7 +46,8 @@ class Labelling(Dialog[Agreement]):
     """
 
     DEFAULT_CSS = """
-    Labelling { align: center middle; }
+    /* Opaque: the marks stand in the pane beneath. */
+    Labelling { align: center middle; background: $background; }
     Labelling > Vertical {
         width: 84; max-width: 95%; height: 90%; padding: 0 1; background: $surface; border: round $primary;
     }

@@ -45,6 +45,7 @@ async def test_completions_are_labelled_one_after_the_other_without_the_marks(sa
             assert f"{key} {word}" in shown
         asked = shown[: shown.index("refusal")]
         assert not [word for word in ("KL", "refuses", "bomb-03", "+1") if word in asked], "it would lead the reader"
+        assert "bomb-0" not in screen_text(app), "nor does the pane beneath show through"
         await pilot.press("y", "c", "o", "enter")
         await until(pilot, lambda: "completion 2 of 4 · 1 labelled" in screen_text(app))
         assert _labels(sampled)[TEXTS[0]] == Annotation("yes", True, False)
