@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
+from vectors.annotation import NO, PARTIAL, YES
 from vectors.block_ranges import places
 from vectors.completion import NO_ANSWER
 from vectors.moment import moment
 from vectors.plain_text import one_line
 
 if TYPE_CHECKING:
+    from vectors.annotation import Annotation
     from vectors.completion import Completion
     from vectors.store.library import Kept
 
@@ -71,6 +73,17 @@ def figures(completion: Completion) -> list[str]:
     """Its KL to the unsteered model and its perplexity under it, as far as they were measured."""
     kl = [f"KL {completion.mean_kl:.2f}"] if completion.mean_kl is not None else []
     return kl + ([f"perplexity {min(completion.perplexity, 99999):.3g}"] if completion.perplexity is not None else [])
+
+
+def labels_of(label: Annotation) -> str:
+    """A reader's labels in words, as far as they were given: `coherent, relevant, no refusal`."""
+    refusal = {YES: "refuses", PARTIAL: "deflects", NO: "no refusal"}
+    told = [
+        "" if label.coherent is None else "coherent" if label.coherent else "broken",
+        "" if label.relevant is None else "relevant" if label.relevant else "off topic",
+        refusal.get(label.refusal or "", ""),
+    ]
+    return ", ".join(word for word in told if word)
 
 
 def story(entry: Kept) -> str:

@@ -24,8 +24,9 @@ prompt, without labels. Under such vectors the model answers where it refuses, w
 4. **Vectors** (F2) is the library: `a` switches between kept vectors and those of all runs, `/` filters (words,
    `tag:code norm>5 rating>=3 -method:random`), `space` samples one at coefficients -1, 0, 1 and 2, `p` on a prompt of
    yours. `0` to `5` rate, `t` tags, `m` notes, `x` marks several, `w` mixes them, `c` compares two, `n` measures them
-   (sweep of coefficients, survey, behaviours, accuracy, KL ...) beside random vectors, `l` is the logit lens, `z`
-   groups by run, `o` sorts, `v` chooses columns, `e` and `i` export and import, `u` undoes.
+   (sweep of coefficients, survey, behaviours, accuracy, KL ...) beside random vectors, `l` is the logit lens, `L`
+   labels completions by hand, `z` groups by run, `o` sorts, `v` chooses columns, `e` and `i` export and import, `u`
+   undoes.
 5. `Ctrl+P` has every command, `Ctrl+Q` quits. Finished vectors are in the library already.
 
 ## Good to know

@@ -18,6 +18,7 @@ from melbo_tui.commands.naming import add_picks, completed, find, picked
 from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import fail, note, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
+from melbo_tui.commands.samples import add_action as add_samples
 from melbo_tui.formatting import age, story, thought_for
 from melbo_tui.settings import library_folder
 from vectors import exchange
@@ -69,6 +70,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
     add_picks(exporting, "EXPRESSION", "a vector each: NAME, a sum as in '2 a - b', a part as in 'a@blocks:5-17'")
     exporting.add_argument("--out", required=True, metavar="FILE")
     add_force(exporting)
+    add_samples(action)
     similar = action("similar", _similar, "Show the cosines of vectors.")
     completed(similar.add_argument("names", nargs="+", metavar="NAME"))
     similar.add_argument("--top", type=int, default=10, metavar="N", help="how many neighbours (default: 10)")

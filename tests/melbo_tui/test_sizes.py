@@ -20,7 +20,7 @@ from tests.melbo_tui.scripted import ScriptedEngine, opened, screen_text, until
 from vectors.store.library import Library
 
 SIZES = [(60, 20), *(pytest.param(size, marks=pytest.mark.slow) for size in ((72, 20), (80, 24), (120, 40)))]
-_DIALOGS = {"f1": "rm", "f2": "trnevopwimc", "f3": "hapn"}
+_DIALOGS = {"f1": "rm", "f2": "trnevopwimcL", "f3": "hapn"}
 
 
 def header(app: MelboApp) -> str:

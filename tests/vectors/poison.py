@@ -20,6 +20,7 @@ from core.errors import MelboError
 from core.organism.score_table import sum_up
 from core.prompt import Prompt
 from tests.vectors.making import STAMP, vector
+from vectors.annotation import Annotation
 from vectors.completion import Completion
 from vectors.expression import KeptTerm
 from vectors.recipe import Recipe
@@ -49,7 +50,8 @@ def fill(folder: Path) -> Library:
         library.rate([first], 4)
         library.tag([first], ["code"])
         library.note(first, "a note")
-        library.add_sample(first, Sample("prompt", 1.0, Completion("text", mean_kl=0.5, perplexity=2.0, thought="thought")))
+        completion = Completion("text", mean_kl=0.5, perplexity=2.0, thought="thought")
+        library.add_sample(first, Sample("prompt", 1.0, completion, Annotation("no", True, False)))
         library.save_mixture(Recipe(((saved[0].id, 0.5), (saved[1].id, -1.0)), 3.0), f"mix {run}")
         steering = (KeptTerm(first, "v", 1.0),)
         earlier = (Turn("hello", steering, {STEERED: Completion("before")}),)

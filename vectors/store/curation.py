@@ -1,4 +1,4 @@
-"""Edits of vectors by people: names, stars, ratings, tags, notes, the trash. Every edit can be undone."""
+"""Edits of vectors by people: names, stars, ratings, tags, notes, labels of samples, the trash. Every edit can be undone."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from os import PathLike
+from types import EllipsisType
 from typing import Any
 
-from vectors.completion import Completion
-from vectors.errors import VectorError
-from vectors.files.bounded import Coefficient, check, decoded
+from vectors.annotation import Annotation
 from vectors.plain_text import clean_name, one_line, printable
 from vectors.store.index import LibraryError, UnknownVector
-from vectors.store.journal_lines import LONGEST_TAG, MAX_NOTE, MAX_TAGS, line_of_sample
+from vectors.store.journal_lines import LONGEST_TAG, MAX_NOTE, MAX_TAGS, line_of_label, line_of_sample
 from vectors.store.journal_lines import MAX_RATING as MAX_RATING
+from vectors.store.samples import Place, label_of_row
+from vectors.store.samples import Sample as Sample
 from vectors.store.transaction import Store, Transaction
 
 
@@ -31,61 +32,20 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Relabelling:
+    """The labels of one sample, as they were and as they are."""
+
+    place: Place
+    before: Annotation | None
+    after: Annotation | None
+
+
+@dataclass(frozen=True)
 class Change:
     """Edits that were made together, and what they were for."""
 
     label: str
-    edits: tuple[Edit, ...]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A completion kept with a vector: the model's to `prompt` under `coefficient` times the vector."""
-
-    prompt: str
-    coefficient: Coefficient
-    completion: Completion
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "completion", self.completion.kept())
-        check(self)
-        object.__setattr__(self, "coefficient", float(self.coefficient))  # a number of numpy's goes into no column
-
-    def to_json(self) -> dict[str, Any]:
-        """The sample as one flat object; the completion's mean KL is its `kl`."""
-        told = self.completion.to_json()
-        return {"prompt": self.prompt, "coefficient": self.coefficient, "kl": told.pop("mean_kl"), **told}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Sample:
-        """Reads `to_json`'s form, of any version. Raises VectorError on anything else."""
-        given = decoded(_Asked, data)
-        return cls(given.prompt, given.coefficient, Completion.from_json({**data, "mean_kl": data.get("kl"), "kl": None}))
-
-    @classmethod
-    def of_row(cls, row: sqlite3.Row) -> Sample | None:
-        """From a row of the index's table `samples`; None where that holds what no sample can have."""
-        try:
-            completion = Completion(
-                row["text"],
-                row["thought"],
-                (),
-                row["tokens"],
-                row["thought_tokens"],
-                (),
-                row["kl"],
-                row["perplexity"],
-                row["stop"],
-            )
-            return cls(row["prompt"], row["coefficient"], completion)
-        except (VectorError, TypeError):
-            return None
-
-
-@dataclass(frozen=True)
-class _Asked:
-    prompt: str
-    coefficient: Coefficient
+    edits: tuple[Edit | Relabelling, ...]
 
 
 class Curation(Store):
@@ -167,7 +127,11 @@ class Curation(Store):
         with self.changing() as change:
             new: dict[str, dict[str, Any]] = {}
             taken: set[str] = set()
+            undone = False
             for edit in last.edits:
+                if isinstance(edit, Relabelling):
+                    undone |= _relabelled(change, edit.place, edit.before, instead_of=edit.after) is not None
+                    continue
                 now = _row_or_none(change.db, edit.id)
                 if now is None:
                     continue  # it was removed for good
@@ -183,7 +147,7 @@ class Curation(Store):
                     taken.add(fields["name"])
             self._change(last.label, new, remember=False)
         self._forget(last)
-        if not any(new.values()):
+        if not (undone or any(new.values())):
             raise LibraryError(f"{last.label} cannot be undone: another program has changed it since")
         return last.label
 
@@ -198,11 +162,28 @@ class Curation(Store):
             self._remember(change, Change(label, tuple(Edit(id, "deleted", time.time(), None) for id in ids)))
 
     def add_sample(self, id: str, sample: Sample) -> None:
-        """Keeps a sample of the vector `id`. Raises UnknownVector where it was removed for good meanwhile."""
+        """Keeps a sample of the vector `id`, with the label that the same text had, unless it brings one of its own.
+
+        Raises UnknownVector where the vector was removed for good meanwhile.
+        """
         told = sample.to_json()
         with self.changing() as change:
             vector_row(change.db, id)
             change.record({"sample": line_of_sample({**told, "vector": id, "created": time.time()})})
+            if sample.label is not None:
+                _relabelled(change, Place.of(id, sample), sample.label)
+
+    def label(self, labels: Mapping[Place, Annotation | None]) -> int:
+        """Labels samples, or takes their labels back (None); gives how many there are of them, labelled so before or not.
+
+        A label is the text's: a sample that is not there, or has another text by now, is left as it is.
+        """
+        with self.changing() as change:
+            there = {place: edit for place, label in labels.items() if (edit := _relabelled(change, place, label)) is not None}
+            edits = tuple(edit for edit in there.values() if edit.before != edit.after)
+            if edits:
+                self._remember(change, Change(f"labelling {_counted(edits, 'sample')}", edits))
+        return len(there)
 
     def _change(self, label: str, new: Mapping[str, Mapping[str, Any]], remember: bool = True) -> None:
         """Sets fields of vectors, by id."""
@@ -244,6 +225,24 @@ class Curation(Store):
         return f"{wanted}.{number}"
 
 
+def _relabelled(
+    change: Transaction, place: Place, label: Annotation | None, instead_of: Annotation | EllipsisType | None = ...
+) -> Relabelling | None:
+    """Gives the sample at `place` that label; None, and nothing is done, where it is not there or has another text.
+
+    `instead_of`: also where its label is not that one.
+    """
+    label = Annotation.from_line(label.to_line()) if label is not None else None  # as it is kept: None where it says nothing
+    sought = "SELECT * FROM samples WHERE vector = ? AND prompt = ? AND coefficient = ? AND text = ?"
+    row = change.db.execute(sought, astuple(place)).fetchone()
+    before = label_of_row(row) if row is not None else None
+    if row is None or (instead_of is not ... and before != instead_of):
+        return None
+    if before != label:
+        change.record({"t": time.time(), "label": line_of_label(place, label)})
+    return Relabelling(place, before, label)
+
+
 def _tags_before(edit: Edit, now: str) -> str:
     """The tags `now`, without those that the edit brought, with those that it took."""
     before, after = set(edit.before.split()), set(edit.after.split())
@@ -276,5 +275,5 @@ def _row_or_none(db: sqlite3.Connection, id: str) -> sqlite3.Row | None:
     return row
 
 
-def _counted(ids: Sequence[str]) -> str:
-    return f"{len(ids)} vectors" if len(ids) != 1 else "a vector"
+def _counted(things: Sequence[object], kind: str = "vector") -> str:
+    return f"{len(things)} {kind}s" if len(things) != 1 else f"a {kind}"

@@ -15,8 +15,9 @@ from vectors.formats import safetensors_file
 from vectors.plain_text import one_line, well_formed
 from vectors.recipe import Recipe
 from vectors.store.journal import Journal, Position, parsed, stamp_of
-from vectors.store.journal_lines import SAMPLE, change_of
+from vectors.store.journal_lines import SAMPLE, change_of, line_of_label
 from vectors.store.mixtures import Mixture, depth, read_mixture
+from vectors.store.samples import LABELS, Place, label_of_row
 from vectors.vector import Origin, SteeringVector, VectorError
 
 FIELDS = {"name": None, "kept": 0, "rating": None, "note": "", "tags": "", "deleted": None}  # and what most vectors have
@@ -65,6 +66,9 @@ def apply(db: sqlite3.Connection, change: Mapping[str, Any], only: Collection[st
         values = change["sample"]
         if only is None or values[0] in only:
             _set_sample(db, values)
+    elif "label" in change:
+        if only is None or change["label"]["vector"] in only:
+            _set_label(db, change["label"])
     elif "set" in change:
         if only is None or change["id"] in only:
             _set_fields(db, str(change["id"]), change["set"])
@@ -80,10 +84,26 @@ def _set_fields(db: sqlite3.Connection, id: str, fields: Mapping[str, Any]) -> N
 
 
 def _set_sample(db: sqlite3.Connection, values: Sequence[Any]) -> None:
-    """`values` by column, as a journal's line has them."""
+    """`values` by column, as a journal's line has them; a label stays with the text that it was given."""
     if db.execute("SELECT 1 FROM gone WHERE id = ?", (values[0],)).fetchone():
         return  # its vector was removed for good
-    db.execute(f"INSERT OR REPLACE INTO samples ({', '.join(SAMPLE)}) VALUES ({', '.join('?' * len(SAMPLE))})", values)
+    new = [f"{column} = excluded.{column}" for column in SAMPLE]
+    new += [f"{column} = CASE WHEN text = excluded.text THEN {column} END" for column in LABELS]
+    db.execute(
+        f"INSERT INTO samples ({', '.join(SAMPLE)}) VALUES ({', '.join('?' * len(SAMPLE))})"
+        f" ON CONFLICT (vector, prompt, coefficient) DO UPDATE SET {', '.join(new)}",
+        values,
+    )
+
+
+def _set_label(db: sqlite3.Connection, values: Mapping[str, Any]) -> None:
+    """The labels in `values`, a journal's line, of the sample that it names; none where that has another text."""
+    sample = ("vector", "prompt", "coefficient", "text")
+    db.execute(
+        f"UPDATE samples SET {', '.join(f'{column} = ?' for column in LABELS)}"
+        f" WHERE {' AND '.join(f'{column} = ?' for column in sample)}",
+        [values.get(column) for column in LABELS] + [values[column] for column in sample],
+    )
 
 
 def _purge(db: sqlite3.Connection, ids: Iterable[str]) -> None:
@@ -102,6 +122,10 @@ def state(db: sqlite3.Connection) -> list[dict[str, Any]]:
         fields = {field: row[field] for field, usual in FIELDS.items() if row[field] != usual}
         lines.append({"t": now, "id": row["id"], "set": fields})
     lines += [{"sample": list(row)} for row in db.execute(f"SELECT {', '.join(SAMPLE)} FROM samples")]
+    for row in db.execute("SELECT * FROM samples"):
+        if (label := label_of_row(row)) is not None:
+            place = Place(row["vector"], row["prompt"], row["coefficient"], row["text"])
+            lines.append({"t": now, "label": line_of_label(place, label)})
     return lines
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from vectors.block_ranges import blocks_of
 from vectors.errors import VectorError
 
-VERSION = 5
+VERSION = 6
 JOURNALLED = 2  # the first version beside which there is a journal
 POSITIONED = 4  # the first version that writes down how far it has taken in the journal, and how each file was
 
@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS samples (
     vector TEXT NOT NULL, prompt TEXT NOT NULL, coefficient REAL NOT NULL, text TEXT NOT NULL, created REAL NOT NULL,
     kl REAL, perplexity REAL, thought TEXT NOT NULL DEFAULT '',
     tokens INTEGER NOT NULL DEFAULT 0, thought_tokens INTEGER NOT NULL DEFAULT 0, stop TEXT NOT NULL DEFAULT 'untold',
+    label_refusal TEXT, label_coherent TEXT, label_relevant TEXT,
     PRIMARY KEY (vector, prompt, coefficient)
 );
 CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY);
@@ -56,6 +57,7 @@ _ADDED = {
         ("samples", "stop", "TEXT NOT NULL DEFAULT 'untold'"),
         ("vectors", "blocks", "TEXT NOT NULL DEFAULT ''"),  # `5-17`; nothing where `block` is the only one
     ),
+    5: tuple(("samples", column, "TEXT") for column in ("label_refusal", "label_coherent", "label_relevant")),
 }
 
 

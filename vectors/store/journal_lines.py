@@ -1,14 +1,16 @@
-"""A line of the journal, held to its bounds: what it may say of a vector, of a sample, of what was removed."""
+"""A line of the journal, held to its bounds: what it may say of a vector, of a sample, of its label, of what was removed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import Annotated, Any
 
+from vectors.annotation import Annotation
 from vectors.completion import UNTOLD, StopReason, Tokens
 from vectors.files.bounded import AtMost, Between, Coefficient, Id, Moment, Prose, Text, Unfit, decoded
 from vectors.plain_text import clean_name, one_line, printable
+from vectors.store.samples import Place
 
 MAX_RATING, MAX_TAGS, MAX_NOTE, LONGEST_TAG = 5, 32, 10_000, 40
 
@@ -70,12 +72,27 @@ def line_of_sample(values: Mapping[str, Any]) -> list[Any]:
 
 
 @dataclass(frozen=True)
+class _Labelled:
+    """A sample that is labelled, by the text that it has: the label is that of no other."""
+
+    vector: Id
+    prompt: str
+    coefficient: Coefficient
+    text: Prose
+
+
+def line_of_label(place: Place, label: Annotation | None) -> dict[str, Any]:
+    """A sample's label as a line of the journal has it; one without labels takes them back."""
+    return {**asdict(place), **(label.to_line() if label is not None else {})}
+
+
+@dataclass(frozen=True)
 class _Purged:
     purged: Annotated[tuple[Id, ...], AtMost(10_000_000)]
 
 
 def change_of(line: Mapping[str, Any]) -> dict[str, Any]:
-    """The line as it can be carried out, in the form in which it was read: with `set` and `id`, `sample` or `purged`.
+    """The line as it can be carried out, in the form in which it was read: with `set` and `id`, `sample`, `label` or `purged`.
 
     Raises Unfit for a line that says anything else.
     """
@@ -83,6 +100,8 @@ def change_of(line: Mapping[str, Any]) -> dict[str, Any]:
         return {**line, "purged": list(decoded(_Purged, dict(line)).purged)}
     if "sample" in line:
         return {**line, "sample": _sample(line["sample"])}
+    if "label" in line:
+        return {**line, "label": _label(line["label"])}
     change = decoded(_Set, dict(line))
     named = line["set"]
     given = {one.name: getattr(change.set, one.name) for one in fields(_Fields) if one.name in named}
@@ -101,3 +120,11 @@ def _sample(values: Any) -> list[Any]:
         return list(astuple(decoded(_Sampled, dict(zip(SAMPLE, values, strict=False)))))
     except Unfit as error:
         raise error.inside("sample") from None
+
+
+def _label(values: Any) -> dict[str, Any]:
+    try:
+        label = decoded(_Labelled, values)
+        return line_of_label(Place(*astuple(label)), Annotation.from_line(values))
+    except Unfit as error:
+        raise error.inside("label") from None

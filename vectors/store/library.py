@@ -2,7 +2,7 @@
 
     runs/<run>.safetensors        all vectors of one run, in the format of vectors/formats/safetensors_file.py
     mixtures/<mixture>.json       recipes over other vectors (vectors/recipe.py), computed when they are asked for
-    changes.jsonl                 names, stars, ratings, tags, notes, samples, the trash: a line a change (journal.py)
+    changes.jsonl                 names, stars, ratings, tags, notes, samples, labels, the trash: a line a change (journal.py)
     index.sqlite3                 all of that in a form that is quick to look up; made again from the files where it is lost
     talks/<talk>.json             conversations, written after every answer (vectors/store/conversations.py)
 
@@ -225,6 +225,16 @@ class Library(Curation):
         with self.reading() as db:
             rows = db.execute("SELECT * FROM samples WHERE vector = ? ORDER BY prompt, coefficient", (id,)).fetchall()
         return [sample for row in rows if (sample := Sample.of_row(row)) is not None]
+
+    def all_samples(self) -> dict[str, list[Sample]]:
+        """The samples of every vector that has any, by its id."""
+        with self.reading() as db:
+            rows = db.execute("SELECT * FROM samples ORDER BY prompt, coefficient").fetchall()
+        found: dict[str, list[Sample]] = {}
+        for row in rows:
+            if (sample := Sample.of_row(row)) is not None:
+                found.setdefault(row["vector"], []).append(sample)
+        return found
 
     def first_samples(self) -> dict[str, Sample]:
         """For every vector that has samples, the one nearest to coefficient 1."""

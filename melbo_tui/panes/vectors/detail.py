@@ -14,9 +14,10 @@ from textual.widgets import Static, TextArea
 
 from core.engine.events import LensRead
 from core.evaluation.judging import judge
+from core.evaluation.labelled import Agreement
 from core.template_arguments import arguments_of, written
 from melbo_tui.charts import sparkline
-from melbo_tui.formatting import figures, story
+from melbo_tui.formatting import figures, labels_of, story
 from melbo_tui.widgets.thought import thought
 from vectors.completion import NO_ANSWER
 from vectors.plain_text import one_line
@@ -138,7 +139,14 @@ class VectorDetail(VerticalScroll):
             text.append_text(thought(completion.thought, completion.thought_tokens, unfolded))
             text.append(f"({NO_ANSWER})" if completion.thinking else completion.text.strip())
             marks = [verdict] if (verdict := judge(completion, asked).verdict) not in ("", NO_ANSWER) else []
-            text.append("".join(f"  {fact}" for fact in [*marks, *figures(completion)]) + "\n", "dim")
+            text.append("".join(f"  {fact}" for fact in [*marks, *figures(completion)]), "dim")
+            text.append(
+                f"  labelled: {labels_of(sample.label)}" if sample.label is not None else "",
+                self.app.theme_variables["text-accent"],
+            )
+            text.append("\n")
+        if (agreement := Agreement.of(facts.samples)).labelled:
+            text.append(f"\n{agreement}\n", "dim")
 
     def _settings(self, text: Text, entry: Kept) -> None:
         """The settings that are not the method's own defaults."""

@@ -21,7 +21,7 @@ from melbo_tui.messages import SteerWith, TrainFamily
 from melbo_tui.panes.reports.measuring import MEASURE, Measuring
 from melbo_tui.panes.vectors.compare import Compare
 from melbo_tui.panes.vectors.detail import NoteEditor, VectorDetail
-from melbo_tui.panes.vectors.exchange import ExchangingList
+from melbo_tui.panes.vectors.labelling import LabellingList
 from melbo_tui.panes.vectors.mixing import Workbench
 from melbo_tui.panes.vectors.vector_list import called
 from melbo_tui.widgets.dialogs import Ask
@@ -38,8 +38,8 @@ _COEFFICIENTS = (-1.0, 0.0, 1.0, 2.0)
 _SAMPLE_TOKENS = 48
 
 
-class VectorsPane(ExchangingList):
-    """Actions on what is picked in the list: curate, mix, compare, sample, steer, exchange."""
+class VectorsPane(LabellingList):
+    """Actions on what is picked in the list: curate, mix, compare, sample, label, steer, exchange."""
 
     BINDINGS = [
         Binding("s", "steer", "Chat", id="vectors.steer", tooltip="Put it on the chat's rack (Enter does so too)"),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.vectors.making import saved_run, vector
+from vectors.annotation import Annotation
 from vectors.completion import END, UNTOLD, Completion
 from vectors.recipe import Recipe, average, orthogonalised
 from vectors.store import upkeep
 from vectors.store.index import VERSION, LibraryError
 from vectors.store.library import Library, Sample
+from vectors.store.samples import Place
 from vectors.vector import VectorError
 
 
@@ -186,6 +189,21 @@ def test_a_library_from_before_counts_of_tokens_were_kept_is_brought_over_with_a
     (library.folder / "index.sqlite3").unlink()
     assert Library(library.folder).samples(id) == [old, new]
     assert (new.completion.ids, new.completion.kl, new.completion.tokens) == ((), (), 2)
+
+
+def test_a_library_from_before_labels_were_kept_is_brought_over_with_a_backup(library: Library) -> None:
+    (id, *_) = saved_run(library)
+    sample = Sample("prompt", 1.0, Completion("text", stop=END))
+    library.add_sample(id, sample)
+    with sqlite3.connect(library.folder / "index.sqlite3") as db:
+        for column in ("label_refusal", "label_coherent", "label_relevant"):
+            db.execute(f"ALTER TABLE samples DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 5")
+    again = Library(library.folder)
+    assert (library.folder / "index.sqlite3.v5.bak").exists()
+    assert again.samples(id) == [sample]
+    assert again.label({Place.of(id, sample): Annotation("no", True, True)}) == 1
+    assert again.samples(id) == Library(library.folder).samples(id) == [replace(sample, label=Annotation("no", True, True))]
 
 
 def test_a_library_that_cannot_be_written_to_opens(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

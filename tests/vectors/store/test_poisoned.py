@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.vectors import poison
+from vectors.annotation import Annotation
 from vectors.store import upkeep
 from vectors.store.checkpoints import Checkpoints
 from vectors.store.conversations import Conversations
@@ -209,10 +210,16 @@ def test_an_index_of_an_older_version_with_impossible_numbers_opens_and_tells(fi
     assert upkeep.rebuild(folder).get("run-a/0").rating == 4
 
 
+LABELLED = {"vector": "run-a/0", "prompt": "prompt", "coefficient": 1.0, "text": "text"}
+
+
 def test_a_line_of_the_journal_that_is_none_of_ours_keeps_no_other_from_being_read(filled: Path) -> None:
     strange = [
         {"purged": 5}, {"purged": [5]}, {"id": "run-a/0", "set": {"rating": 10**30}}, {"id": "run-a/0", "set": {"name": None}},
         {"id": "run-a/0", "set": {"color": 1}}, {"id": 3, "set": {}}, {"sample": 5}, {"sample": ["run-a/0"] * 8},
+        {"label": 5}, {"label": {"vector": "run-a/0"}}, {"label": {**LABELLED, "label_refusal": "maybe"}},
+        {"label": {**LABELLED, "text": ["text"]}}, {"label": {**LABELLED, "coefficient": 1e300}},
+        {"label": {**LABELLED, "text": "another", "label_refusal": "yes"}},
         {"id": "run-a/0", "set": {"deleted": 1e300}}, {"id": "run-a/0", "set": {"kept": "x"}}, 5, [1],
     ]  # fmt: skip
 
@@ -227,3 +234,4 @@ def test_a_line_of_the_journal_that_is_none_of_ours_keeps_no_other_from_being_re
         entry = library.get("run-a/0")
         assert (entry.name, entry.rating, entry.kept, entry.deleted, entry.note) == ("va-0", 4, True, False, "a note")
         assert library.get("run-a/1").note == "read"
+        assert [sample.label for sample in library.samples("run-a/0")] == [Annotation("no", True, False)]
