@@ -16,7 +16,7 @@ settings.register_profile("melbo-tui", deadline=None)
 settings.load_profile("melbo-tui")
 
 # An app's widgets lie in circles and are many: with Python's own thresholds a test of one is searched hundreds of times.
-gc.set_threshold(100_000, 20, 20)
+gc.set_threshold(100_000, 5, 10)
 
 # Workers that share the cores would each spin a thread a core, and wait for each other's.
 if "PYTEST_XDIST_WORKER" in os.environ:
