@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,6 +15,9 @@ isolate()  # before anything reads where the user's folders are
 settings.register_profile("melbo-tui", deadline=None)
 settings.load_profile("melbo-tui")
 
+# An app's widgets lie in circles and are many: with Python's own thresholds a test of one is searched hundreds of times.
+gc.set_threshold(100_000, 5, 10)
+
 # Workers that share the cores would each spin a thread a core, and wait for each other's.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "real" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="MELBO_TUI_REAL_MODEL names no model's folder"))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays until the end: it is no use looking for garbage in it."""
+    gc.collect()
+    gc.freeze()
 
 
 GOLDEN = Path(__file__).parent / "golden" / "tiny-qwen2"

@@ -32,7 +32,7 @@ class Field(Horizontal):
     Field > Input, Field > TextArea, Field > Select { width: 1fr; }
     Field > TextArea { padding: 0; }
     Field.-wrong > Label { color: $text-error; text-style: bold; }
-    Field:focus-within > Label { color: $text; text-style: bold; }
+    Field.-focused > Label { color: $text; text-style: bold; }
     """
 
     class Changed(Message):
@@ -107,7 +107,14 @@ class Field(Horizontal):
         self.post_message(self.Changed(self))
 
     def on_descendant_focus(self) -> None:
+        self._show_focus()
         self.post_message(self.Focused(self))
+
+    def on_descendant_blur(self) -> None:
+        self._show_focus()
+
+    def _show_focus(self) -> None:
+        self.set_class(self.has_focus_within, "-focused")  # by now the focus may be elsewhere
 
     def action_leave(self) -> None:
         self.post_message(self.Left())

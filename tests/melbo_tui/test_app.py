@@ -50,7 +50,10 @@ async def test_another_model_is_loaded_from_the_palette(library: Library) -> Non
         await until(pilot, lambda: engine.last(LoadModel)[1].spec.model == "smollm2")
 
 
-@pytest.mark.parametrize(("size", "small"), [((59, 20), True), ((60, 19), True), ((60, 20), False), ((200, 60), False)])
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [((59, 20), True), ((60, 19), True), ((60, 20), False), pytest.param((200, 60), False, marks=pytest.mark.slow)],
+)
 async def test_a_terminal_too_small_says_so(library: Library, size: tuple[int, int], small: bool) -> None:
     async with opened(library, size) as (app, pilot, _):
         await pilot.pause()

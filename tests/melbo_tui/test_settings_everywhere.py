@@ -176,27 +176,27 @@ def test_numbers_may_begin_with_a_minus(words: str, capsys: pytest.CaptureFixtur
         assert "needed, not -" in told
 
 
-@pytest.mark.parametrize("name", METHODS)
-async def test_every_option_of_a_method_has_a_field(name: str, library: Library) -> None:
+async def test_every_option_of_a_method_has_a_field(library: Library) -> None:
     library.add([vector(name="bomb-01", stamp=STAMP)])
-    options = METHODS[name].options
     async with opened(library) as (app, pilot, _):
         form = app.query_one(TrainForm)
         assert app.query_one("#more").collapsed  # type: ignore[attr-defined]
-        form.fill({"method": name})
-        await pilot.pause()
-        own = form.own
-        assert own is not None
-        assert list(own.fields) == list(options)
-        await until(pilot, lambda: all(field.is_attached for field in own.fields.values()))
-        texts = {one: _another(setting) for one, setting in options.items() if one != "orthogonal_effects"}
-        form.fill(texts)
-        await pilot.pause()
-        request = form.request()
-        meant = {field.key for field in own.meant()}
-        assert set(request.settings) == meant - {"orthogonal_effects"}
-        assert {field.key for field in own.fields.values() if field.display} == meant
-        assert form.texts() | {f"{name}.{one}": text for one, text in texts.items()} == form.texts()
+        for name, method in METHODS.items():
+            options = method.options
+            form.fill({"method": name})
+            await pilot.pause()
+            own = form.own
+            assert own is not None
+            assert list(own.fields) == list(options)
+            await until(pilot, lambda own=own: all(field.is_attached for field in own.fields.values()))
+            texts = {one: _another(setting) for one, setting in options.items() if one != "orthogonal_effects"}
+            form.fill(texts)
+            await pilot.pause()
+            request = form.request()
+            meant = {field.key for field in own.meant()}
+            assert set(request.settings) == meant - {"orthogonal_effects"}
+            assert {field.key for field in own.fields.values() if field.display} == meant
+            assert form.texts() | {f"{name}.{one}": text for one, text in texts.items()} == form.texts()
 
 
 async def test_what_is_wrong_under_the_fold_is_shown(library: Library) -> None:

@@ -28,6 +28,7 @@ from melbo_tui.panes.train.facts import DepthLine, Explanation, PromptFacts, che
 from melbo_tui.panes.train.fields import MethodChoice, first_fields, more_fields
 from melbo_tui.panes.train.method_fields import MethodFields
 from melbo_tui.widgets.field import Check, Field, go_to
+from melbo_tui.widgets.focus_frame import FocusFrame
 from melbo_tui.widgets.prompt_entry import PromptEntry
 from melbo_tui.widgets.setting_field import explained, values_of
 from vectors.errors import VectorError
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from melbo_tui.panes.train.own_fields import OwnFields
 
 
-class TrainForm(Vertical):
+class TrainForm(FocusFrame):
     """Posts `Started` with a checked request, `PromptChanged` when the prompt should be measured anew, `Left` on Escape.
 
     `texts` are what the fields hold first, by their keys; `base` checks the name of a family's base vector.

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,43 +71,46 @@ def _our_header(**entry: object) -> bytes:
 
 
 F32 = {"dtype": "F32", "shape": [1, 8], "data_offsets": [0, 32]}
-HOSTILE = {
-    "terabytes.safetensors": struct.pack("<Q", 1 << 45) + b"{}",
-    "claims.safetensors": _safetensors({"vectors": {**F32, "shape": [1 << 20, 1 << 20], "data_offsets": [0, 1 << 42]}}),
-    "negative.safetensors": _safetensors({"vectors": {**F32, "data_offsets": [-32, 0]}}, bytes(32)),
-    "overlap.safetensors": _safetensors({"vectors": F32, "w": F32}, bytes(32)),
-    "many.safetensors": _safetensors({f"t{i}": {**F32, "data_offsets": [0, 32]} for i in range(300_000)}, bytes(32)),
-    "nan.safetensors": save({"vectors": np.full((1, 8), np.nan, np.float32)}),
-    "inf.npy": _npy("(1, 8)") + np.full(8, np.inf, np.float32).tobytes(),
-    "integers.safetensors": save({"vectors": np.ones((1, 8), np.int64)}),
-    "deep.safetensors": struct.pack("<Q", 200_000) + b"[" * 200_000,
-    "empty.safetensors": b"",
-    "claims.npy": _npy("(1000000, 1000000)"),
-    "negative.npy": _npy("(-1, 8)"),
-    "objects.npy": b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }" + pickle.dumps([_Code()]),
-    "code.pt": _archive(pickle.dumps(_Code(), protocol=2)),
-    "code4.pt": _archive(pickle.dumps(_Code(), protocol=4)),
-    "bare.pt": pickle.dumps(_Code()),
-    "bomb.pt": _archive(b"\x80\x02N.", zipfile.ZIP_DEFLATED, zeros=bytes(50_000_000)),
-    "up.pt": _archive(b"\x80\x02N.", **{"../../../../tmp/up": b"x"}),
-    "strides.pt": _saved(torch.zeros(1).expand(100_000, 100_000)),
-    "integers.pt": _saved(torch.ones(2, 8, dtype=torch.int64)),
-    "nan.pt": _saved(torch.full((2, 8), torch.nan)),
-    "cut.pt": _saved(torch.ones(2, 8))[:-200],
-    "many.gguf": _gguf(10_000_000, 0),
-    "fields.gguf": _gguf(1, 1 << 60),
-    "text.gguf": _gguf(1, 1, struct.pack("<Q", 1 << 60)),
-    "array.gguf": _gguf(1, 1, struct.pack("<Q1sIIQ", 1, b"a", 9, 4, 1 << 60)),
-    "nested.gguf": _gguf(1, 1, struct.pack("<Q1sI", 1, b"a", 9) + struct.pack("<IQ", 9, 1) * 5000),
-    "wide.gguf": _gguf(1, 0, struct.pack("<Q11sIQIQ", 11, b"direction.1", 1, 1 << 50, 0, 0)),
-    "offset.gguf": _gguf(1, 0, struct.pack("<Q11sIQIQ", 11, b"direction.1", 1, 8, 0, 1 << 62)),
-    "nothing.gguf": _gguf(0, 0),
-    "strings.svec": b'{"model_type": "x", "directions": {"3": ["a", "b"]}}',
-    "huge.svec": b'{"model_type": "x", "directions": {"3": [1e400, 2]}}',
-    "layers.svec": b'{"model_type": "x", "directions": {"99999999999999999999": [1, 2]}}',
-    "nested.svec": b"[" * 100_000,
-    "recipes.json": b'{"melbo-tui-recipes": 1, "recipes": [{"name": "a", "recipe": {"terms": [["x", 1e999]]}}]}',
-    "unknown.xyz": b"?",
+# Made when it is asked for: every worker imports this file, and some are of many megabytes.
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "terabytes.safetensors": lambda: struct.pack("<Q", 1 << 45) + b"{}",
+    "claims.safetensors": lambda: _safetensors({"vectors": {**F32, "shape": [1 << 20, 1 << 20], "data_offsets": [0, 1 << 42]}}),
+    "negative.safetensors": lambda: _safetensors({"vectors": {**F32, "data_offsets": [-32, 0]}}, bytes(32)),
+    "overlap.safetensors": lambda: _safetensors({"vectors": F32, "w": F32}, bytes(32)),
+    "many.safetensors": lambda: _safetensors({f"t{i}": {**F32, "data_offsets": [0, 32]} for i in range(300_000)}, bytes(32)),
+    "nan.safetensors": lambda: save({"vectors": np.full((1, 8), np.nan, np.float32)}),
+    "inf.npy": lambda: _npy("(1, 8)") + np.full(8, np.inf, np.float32).tobytes(),
+    "integers.safetensors": lambda: save({"vectors": np.ones((1, 8), np.int64)}),
+    "deep.safetensors": lambda: struct.pack("<Q", 200_000) + b"[" * 200_000,
+    "empty.safetensors": lambda: b"",
+    "claims.npy": lambda: _npy("(1000000, 1000000)"),
+    "negative.npy": lambda: _npy("(-1, 8)"),
+    "objects.npy": lambda: (
+        b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }" + pickle.dumps([_Code()])
+    ),
+    "code.pt": lambda: _archive(pickle.dumps(_Code(), protocol=2)),
+    "code4.pt": lambda: _archive(pickle.dumps(_Code(), protocol=4)),
+    "bare.pt": lambda: pickle.dumps(_Code()),
+    "bomb.pt": lambda: _archive(b"\x80\x02N.", zipfile.ZIP_DEFLATED, zeros=bytes(50_000_000)),
+    "up.pt": lambda: _archive(b"\x80\x02N.", **{"../../../../tmp/up": b"x"}),
+    "strides.pt": lambda: _saved(torch.zeros(1).expand(100_000, 100_000)),
+    "integers.pt": lambda: _saved(torch.ones(2, 8, dtype=torch.int64)),
+    "nan.pt": lambda: _saved(torch.full((2, 8), torch.nan)),
+    "cut.pt": lambda: _saved(torch.ones(2, 8))[:-200],
+    "many.gguf": lambda: _gguf(10_000_000, 0),
+    "fields.gguf": lambda: _gguf(1, 1 << 60),
+    "text.gguf": lambda: _gguf(1, 1, struct.pack("<Q", 1 << 60)),
+    "array.gguf": lambda: _gguf(1, 1, struct.pack("<Q1sIIQ", 1, b"a", 9, 4, 1 << 60)),
+    "nested.gguf": lambda: _gguf(1, 1, struct.pack("<Q1sI", 1, b"a", 9) + struct.pack("<IQ", 9, 1) * 5000),
+    "wide.gguf": lambda: _gguf(1, 0, struct.pack("<Q11sIQIQ", 11, b"direction.1", 1, 1 << 50, 0, 0)),
+    "offset.gguf": lambda: _gguf(1, 0, struct.pack("<Q11sIQIQ", 11, b"direction.1", 1, 8, 0, 1 << 62)),
+    "nothing.gguf": lambda: _gguf(0, 0),
+    "strings.svec": lambda: b'{"model_type": "x", "directions": {"3": ["a", "b"]}}',
+    "huge.svec": lambda: b'{"model_type": "x", "directions": {"3": [1e400, 2]}}',
+    "layers.svec": lambda: b'{"model_type": "x", "directions": {"99999999999999999999": [1, 2]}}',
+    "nested.svec": lambda: b"[" * 100_000,
+    "recipes.json": lambda: b'{"melbo-tui-recipes": 1, "recipes": [{"name": "a", "recipe": {"terms": [["x", 1e999]]}}]}',
+    "unknown.xyz": lambda: b"?",
 }
 
 
@@ -115,7 +119,7 @@ def test_one_clear_error_and_nothing_changes(name: str, tmp_path: Path, library:
     library.add([vector(0, "mine")])
     before = sorted(library.folder.rglob("*"))
     path = tmp_path / name
-    path.write_bytes(HOSTILE[name])
+    path.write_bytes(HOSTILE[name]())
     for how in (HOW, Reading()):
         with pytest.raises((VectorError, LibraryError)) as caught:
             exchange.take_in(library, path, how)
@@ -128,6 +132,7 @@ def test_one_clear_error_and_nothing_changes(name: str, tmp_path: Path, library:
 
 _MEASURED = """
 import resource, sys, time
+from collections.abc import Callable
 from pathlib import Path
 from vectors import exchange
 from vectors.formats.raw import Reading
@@ -152,7 +157,7 @@ def test_each_within_a_second_and_200_mib(tmp_path: Path) -> None:
     read_by_torch = ("strides.pt", "integers.pt", "nan.pt", "up.pt")
     paths = [tmp_path / name for name in HOSTILE if name not in read_by_torch]
     for path in paths:
-        path.write_bytes(HOSTILE[path.name])
+        path.write_bytes(HOSTILE[path.name]())
     command = [sys.executable, "-c", _MEASURED, str(tmp_path / "library"), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

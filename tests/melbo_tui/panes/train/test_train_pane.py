@@ -88,39 +88,43 @@ async def test_pause_cancel_and_the_end(library: Library) -> None:
         assert "idle" in screen_text(app)
 
 
-@pytest.mark.parametrize(
-    ("field", "text", "words"),
-    [
-        ("prompt", "   ", "empty"),
-        ("radius", "-1", "a number above 0"),
-        ("radius", "big", "or auto is needed, not big"),
-        ("radius", "nan", "a number above 0"),
-        ("vectors", "0", "from 1 to"),
-        ("vectors", "1e9", "whole number"),
-        ("steps", "-3", "whole number"),
-        ("source", "29", "cannot be steered"),
-        ("target", "30", "does not exist"),
-        ("target", "3", "does not come after"),
-        ("tokens", "first:2", "names no tokens"),
-        ("seed", "x", "whole number"),
-        ("seed", "9" * 30, "the seed must be"),
-        ("ratio", "1.5", "above 0 and below 1"),
-        ("batch", "0", "a whole number from 1"),
-        ("controls", "1001", "from 0 to 1,000"),
-        ("sample_tokens", "-1", "from 0 to 100,000"),
-        ("thought_tokens", "0", "at least one token"),
-        ("init", "/no/such/draws.safetensors", "no such file"),
-        ("out", "/no/such/folder/x.safetensors", "folder does not exist"),
-    ],
-)
-async def test_wrong_entries_are_told_and_nothing_starts(library: Library, field: str, text: str, words: str) -> None:
+_WRONG = [
+    ("prompt", "   ", "empty"),
+    ("radius", "-1", "a number above 0"),
+    ("radius", "big", "or auto is needed, not big"),
+    ("radius", "nan", "a number above 0"),
+    ("vectors", "0", "from 1 to"),
+    ("vectors", "1e9", "whole number"),
+    ("steps", "-3", "whole number"),
+    ("source", "29", "cannot be steered"),
+    ("target", "30", "does not exist"),
+    ("target", "3", "does not come after"),
+    ("tokens", "first:2", "names no tokens"),
+    ("seed", "x", "whole number"),
+    ("seed", "9" * 30, "the seed must be"),
+    ("ratio", "1.5", "above 0 and below 1"),
+    ("batch", "0", "a whole number from 1"),
+    ("controls", "1001", "from 0 to 1,000"),
+    ("sample_tokens", "-1", "from 0 to 100,000"),
+    ("thought_tokens", "0", "at least one token"),
+    ("init", "/no/such/draws.safetensors", "no such file"),
+    ("out", "/no/such/folder/x.safetensors", "folder does not exist"),
+]
+
+
+async def test_wrong_entries_are_told_and_nothing_starts(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
-        app.query_one(f"#field-{field}", Field).text = text
-        await pilot.pause()
-        app.query_one(TrainForm).start()
-        await pilot.pause()
-        assert not any(isinstance(r, Train) for r in engine.requests)
-        assert words in " ".join(str(app.query_one("#explanation").render()).split())
+        for name, text, words in _WRONG:
+            field = app.query_one(f"#field-{name}", Field)
+            right, field.text = field.text, text
+            await pilot.pause()
+            app.query_one(TrainForm).start()
+            await pilot.pause()
+            assert not any(isinstance(r, Train) for r in engine.requests), (name, text)
+            assert words in " ".join(str(app.query_one("#explanation").render()).split()), (name, text)
+            field.text = right
+            await pilot.pause()
+            app.query_one("#explanation", Static).update("")  # what is told next is told of the next
 
 
 async def test_a_run_waits_for_the_model(library: Library) -> None:
