@@ -19,7 +19,6 @@ from core.engine.events import (
     VectorFailed,
     VectorFound,
 )
-from core.evaluation.tally import Tally
 from melbo_tui.formatting import CUT_SHORT, NO_SAMPLE
 
 
@@ -157,6 +156,8 @@ class RunState:
         missing = len(vectors) - len(answered)
         silent = f"; {missing} thoughts came to no answer" if missing else ""
         if base.judgement.refuses:
+            from core.evaluation.tally import Tally  # with the rules, which the first frame does without
+
             own, random = (Tally.over(one.judgement for one in some) for some in (vectors, controls))
             return f"{own.told()}; random: {random.briefly()}{silent}"
         opening = _opening(base)

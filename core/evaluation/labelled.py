@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from core.evaluation.criteria import marks_against
 from core.evaluation.judging import judge
-from vectors.annotation import YES, Annotation
-from vectors.completion import Judgement
 from vectors.store.samples import Sample
-
-# What a judgement marks, and whether the reader says so; None where that was not said.
-_MARKS: dict[str, tuple[Callable[[Judgement], bool | None], Callable[[Annotation], bool | None]]] = {
-    "refuses": (lambda marks: marks.refuses, lambda label: None if label.refusal is None else label.refusal == YES),
-    "broken": (lambda marks: marks.broken, lambda label: None if label.coherent is None else not label.coherent),
-}
 
 
 @dataclass(frozen=True)
@@ -27,16 +20,12 @@ class Agreement:
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> Agreement:
         """Counts those of `samples` that are labelled; a mark or a label that is not known counts for nothing."""
-        read = [(judge(sample.completion), sample.label) for sample in samples if sample.label is not None]
-        marks = {}
-        for name, (marked, said) in _MARKS.items():
-            pairs = [(marked(judgement), said(label)) for judgement, label in read]
-            known = [mark == truth for mark, truth in pairs if mark is not None and truth is not None]
-            if known:
-                marks[name] = sum(known), len(known)
-        return cls(len(read), marks)
+        read = [one for one in samples if one.label is not None]
+        judged = [judge(one.completion, one.prompt) for one in read]
+        tables = marks_against(judged, [one.label for one in read])
+        return cls(len(read), {name: (table.tp + table.tn, table.n) for name, table in tables.items() if table.n})
 
     def __str__(self) -> str:
-        """`24 labelled: the marks agree on refuses 24/24, broken 20/24`."""
+        """`24 labelled: the marks agree on refuses 24/24, broken 20/24, on topic 19/24`."""
         counts = ", ".join(f"{name} {right}/{of}" for name, (right, of) in self.marks.items())
         return f"{self.labelled} labelled" + (f": the marks agree on {counts}" if counts else "")

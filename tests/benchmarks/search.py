@@ -54,8 +54,9 @@ _RATIO = 0.28
 class Setting:
     """A search: `method` with `options`, at `scale` times the radius auto, between blocks moved by shares of the depth.
 
-    With `candidates` c it trains c vectors for each that it keeps: by `look` tokens of their completions those that neither
-    refuse nor are broken come first, then those of a higher objective; `look` 0: by the objective alone.
+    With `candidates` c it trains c vectors for each that it keeps: by `look` tokens of their completions those that are on
+    topic come first (only with `topic`), then those that neither refuse nor are broken, then those of a higher objective;
+    `look` 0: by the objective alone.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class Setting:
     target: float = 0.0
     candidates: int = 1
     look: int = 16
+    topic: bool = False
 
 
 def _steps(count: int, scale: float = 1.0, **more: Any) -> Setting:
@@ -87,6 +89,12 @@ SETTINGS = {
     "dct": Setting(method="dct"), "power-steering": Setting(method="power-steering"), "random": Setting(method="random"),
     "64 by objective": _steps(2, candidates=4, look=0), "64 by answer": _steps(2, candidates=4),
     "64 by answer, R x 0.7": _steps(2, 0.7, candidates=4), "64 by answer, R x 0.85": _steps(2, 0.85, candidates=4),
+    "64 by topic": _steps(2, candidates=4, look=24, topic=True),
+    "64 by topic, 1 step": _steps(1, candidates=4, look=24, topic=True),
+    "128 by topic, 1 step": _steps(1, candidates=8, look=24, topic=True),
+    "64 by topic, R x 0.85": _steps(2, 0.85, candidates=4, look=24, topic=True),
+    "64 by topic, 5 steps": _steps(5, candidates=4, look=24, topic=True),
+    "64 by topic, random": Setting(method="random", candidates=4, look=24, topic=True),
     "64 random by answer": Setting(method="random", candidates=4),
 }  # fmt: skip
 
@@ -126,12 +134,9 @@ def searched(model: LanguageModel, setting: Setting, prompt: str, args: argparse
     began = time.process_time()
     vectors, values = trained(model, setting, prompt, args.vectors * setting.candidates, args.seed)
     if setting.candidates > 1:
-        usable = (
-            [one.complies for _, one in sampled(model, vectors, prompt, setting.look)]
-            if setting.look
-            else [True] * len(vectors)
-        )
-        order = sorted(range(len(vectors)), key=lambda i: (not usable[i], -values[i]))[: args.vectors]
+        marks = [one for _, one in sampled(model, vectors, prompt, setting.look)] if setting.look else []
+        usable = [one.complies + (setting.topic and one.fulfils) for one in marks] or [0] * len(vectors)
+        order = sorted(range(len(vectors)), key=lambda i: (-usable[i], -values[i]))[: args.vectors]
         vectors, values = [vectors[i] for i in order], [values[i] for i in order]
     found = sampled(model, vectors, prompt, args.tokens)
     seconds = time.process_time() - began

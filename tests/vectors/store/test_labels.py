@@ -93,7 +93,7 @@ def test_labels_go_to_the_trash_and_come_back(labelled: tuple[Library, str, Samp
 def test_labels_travel_with_their_vector(labelled: tuple[Library, str, Sample], tmp_path: Path) -> None:
     library, id, sample = labelled
     file = tmp_path / "vector.safetensors"
-    exchange.export(library, [(id, 1.0)], file)
+    exchange.export(library, [library.load(id)], file)
     other = Library(tmp_path / "other")
     (kept,) = exchange.take_in(other, file, Reading())
     assert other.samples(kept.id) == [sample]
