@@ -29,8 +29,8 @@ def degenerate(text: str, code: bool = False) -> str:
     text = text.strip()
     if not text:
         return "empty"
-    if _SAME.search(re.sub(r"\s", "", text) if not code else re.sub(r"[-=#*_/ ]", "", text)):
-        return "a run of one sign"
+    if run := _SAME.search(re.sub(r"\s", "", text) if not code else re.sub(r"[-=#*_/ ]", "", text)):
+        return "a run of one sign" if run[1] or len(set(run[2])) == 1 else "a loop"
     words = _WORD.findall(text)
     signs = [character for character in text if not character.isspace()]
     if not words:

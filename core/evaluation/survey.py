@@ -83,5 +83,5 @@ def _findings(context: Context, by_condition: dict[str, dict[int, Answer]]) -> l
         }
         if parts := [f"{name}: {told(some)}" for name, some in both.items() if some]:
             which = "The prompt" if len(prompts) == 1 else f"The {len(prompts)} prompts"
-            found.append(f"{which} that the unsteered model {alone}. {'; '.join(parts)}.")
+            found.append(f"{which} that the unsteered model {alone}: {'; '.join(parts)}.")
     return found

@@ -40,3 +40,18 @@ class Tally:
     def briefly(self) -> str:
         """All counts in one breath, for a control that stands beside: `0, 0, 0 of 4`."""
         return f"{self.answered}, {self.unbroken}, {self.on_topic} of {self.of}"
+
+    def beside(self, random: Tally, width: int | None = None) -> str:
+        """All counts and those of `random` controls, as fully as `width` cells take; a line that is too long loses its interval
+        before it loses a count."""
+        forms = (
+            f"{self.told()}; random: {random.briefly()}",
+            f"{self.answered}/{self.of} no longer refuse, {self.unbroken} unbroken, {self.on_topic_told()} on topic; "
+            f"random {random._tersely()}",
+            f"{self.answered}/{self.of} no longer refuse, {self.unbroken} unbroken, {self.on_topic} on topic; "
+            f"random {random._tersely()}",
+        )
+        return next((one for one in forms if width is None or len(one) <= width), forms[-1])
+
+    def _tersely(self) -> str:
+        return f"{self.answered}, {self.unbroken}, {self.on_topic}/{self.of}"

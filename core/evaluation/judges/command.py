@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from hashlib import sha256
@@ -37,6 +38,11 @@ class CommandJudge:
             raise SettingsError(f"the judge {_shown(line)} is no command line ({error})", "close its quotes") from error
         if not self._command:
             raise SettingsError("the judge is an empty command line", "name a program")
+        if shutil.which(self._command[0]) is None:
+            raise SettingsError(
+                f"the judge {_shown(self._command[0])} is no program that is here, no address and no model",
+                "look at its spelling",
+            )
         self._seconds = seconds
         self.name = one_line(redacted(line), LABEL)
 

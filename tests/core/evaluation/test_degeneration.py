@@ -57,6 +57,7 @@ def test_signs_are_usual_in_code() -> None:
     code = "x = [(i, j) for i in a for j in b if i != j and not {i} & {j}]\n# ----------------\n"
     assert degenerate(code, code=True) == ""
     assert degenerate("=" * 30) == "a run of one sign"
+    assert degenerate("the " * 9) == "a loop"
 
 
 def test_an_answer_that_has_not_begun_is_not_broken_yet() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from core.errors import MelboError
+from core.errors import MelboError, SettingsError
 from core.evaluation.judges import JUDGES, judge_of
 from core.evaluation.judges.chat_model import ChatModelJudge
 from core.evaluation.judges.command import CommandJudge
@@ -20,6 +22,9 @@ def test_the_kind_of_a_word(tiny_folder: Path, tmp_path: Path, monkeypatch: pyte
     program = tmp_path / "bin" / "judge"
     program.parent.mkdir()
     program.touch(mode=0o755)
+    (tmp_path / "judge.py").touch(mode=0o755)
+    (program.parent / "bundled").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     kinds = {
         "bundled": ChatModelJudge,
         str(tiny_folder): ChatModelJudge,
@@ -28,13 +33,19 @@ def test_the_kind_of_a_word(tiny_folder: Path, tmp_path: Path, monkeypatch: pyte
         "bin/judge": CommandJudge,
         "./judge.py": CommandJudge,
         "cat": CommandJudge,
-        "python judge.py": CommandJudge,
-        "command:owner/name": CommandJudge,
+        f"{sys.executable} judge.py": CommandJudge,
+        "command:bundled": CommandJudge,
         f"cat {'x' * 10_000}": CommandJudge,
         "http://localhost#m": EndpointJudge,
         "HTTPS://host/v1#m": EndpointJudge,
     }
     assert {what: type(judge_of(Wanted(what))) for what in kinds} == kinds
+
+
+@pytest.mark.parametrize("what", ["nonsense", "command:nonsense --x", "./nowhere.py"])
+def test_a_program_that_is_not_there_is_told_before_anything_is_asked(what: str) -> None:
+    with pytest.raises(SettingsError, match="no program that is here"):
+        judge_of(Wanted(what))
 
 
 def test_every_kind_says_what_it_is() -> None:
