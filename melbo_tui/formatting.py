@@ -60,10 +60,13 @@ def thought_for(thought: str, tokens: int = 0) -> str:
     return f"thought for {count} {unit}{'' if count == 1 else 's'}"
 
 
+NOTHING = "(nothing)"  # a completion that ended without a word
+
+
 def answer_of(completion: Completion) -> str:
-    """The answer, or how far the thought before it is."""
+    """The answer, or how far the thought before it is; of one that ended without a word, that it is empty."""
     if not completion.thinking:
-        return completion.text
+        return NOTHING if completion.finished and not completion.text.strip() else completion.text
     if completion.finished:
         return f"({NO_ANSWER}: {thought_for(completion.thought, completion.thought_tokens)})"
     return f"(thinking: {completion.thought_tokens} tokens)" if completion.thought_tokens else ""

@@ -143,8 +143,9 @@ class RunState:
             return f"The run stopped: {self.ended.message}." + (f"\n{self.ended.remedy}." if self.ended.remedy else "")
         return "Stopped before any vector was trained." if self.ended.outcome == "cancelled" else ""
 
-    def summary(self) -> str:
-        """What came of it beside the controls, in one line; empty before anything was generated."""
+    def summary(self, width: int | None = None) -> str:
+        """What came of it beside the controls, in one line, short where `width` cells are few; empty before anything was
+        generated."""
         vectors = [self.generated[str(i)] for i in self.vectors if str(i) in self.generated]
         controls = [one for key, one in self.generated.items() if key.startswith(CONTROL)]
         base = self.generated.get(UNSTEERED)
@@ -159,7 +160,7 @@ class RunState:
             from core.evaluation.tally import Tally  # with the rules, which the first frame does without
 
             own, random = (Tally.over(one.judgement for one in some) for some in (vectors, controls))
-            return f"{own.told()}; random: {random.briefly()}{silent}"
+            return own.beside(random, None if width is None else width - len(silent)) + silent
         opening = _opening(base)
         changed, moved = (sum(_opening(one) != opening for one in some) for some in (answered, others))
         return (

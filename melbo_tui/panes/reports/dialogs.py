@@ -83,11 +83,11 @@ def _ask(pane: Pane, name: str, metric: Metric, picked: list[Kept], measure: Mea
         def accepted(text: str) -> None:
             done(expressions.typed(pane.host, text)[0] if text else None)
 
-        expressions.ask(pane, f"{name} of", "takes it", expression, accepted)
+        expressions.ask(pane, f"{name} of what?", "takes it", expression, accepted)
 
     marked = [Expression((Term(entry.name, id=entry.id),)) for entry in picked]
     conditions = Conditions(marked, lambda one: expressions.shown(pane.host, one), ask)
-    title = f"{name} of {called(picked)} on"
+    title = f"{name} of {called(picked)}"
     pane.app.push_screen(AskMetric(title, metric, conditions, start, hint, check, check_vector, begin))
 
 

@@ -280,6 +280,7 @@ class TrainPane(ResultActions):
             self.query_one(Welcome).show(self.host.model, self.host.trouble, self._interrupted_quietly())
         else:
             table = self.query_one(ResultsTable)
-            table.entitle(f"Trained {len(run.vectors)} of {run.asked}", run.summary())
+            room = table.outer_size.width - 6  # between the corners of its border, where it has been laid out
+            table.entitle(f"Trained {len(run.vectors)} of {run.asked}", run.summary(room if room > 0 else None))
             self._show_completion()
         self.query_one(PlotPair).show(run)

@@ -7,7 +7,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from melbo_tui.formatting import thought_for
+from core.evaluation.judging import judge
+from melbo_tui.formatting import answer_of, thought_for
 from melbo_tui.widgets.dialog import Dialog
 from vectors.block_ranges import ranges
 from vectors.plain_text import one_line
@@ -71,7 +72,9 @@ class Compare(Dialog[None]):
             completion = sample.completion
             thought = f"({thought_for(completion.thought, completion.thought_tokens)}) " if completion.thought else ""
             text.append(thought, "dim")
-            text.append(completion.text.strip() + "\n")
+            text.append(answer_of(completion).strip())
+            verdict = judge(completion, sample.prompt).verdict
+            text.append(f"  {verdict}\n" if verdict else "\n", "dim")
         return text
 
 

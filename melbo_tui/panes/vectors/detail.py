@@ -17,7 +17,7 @@ from core.evaluation.judging import judge
 from core.evaluation.labelled import Agreement
 from core.template_arguments import arguments_of, written
 from melbo_tui.charts import sparkline
-from melbo_tui.formatting import figures, labels_of, story
+from melbo_tui.formatting import answer_of, figures, labels_of, story
 from melbo_tui.widgets.thought import thought
 from vectors.completion import NO_ANSWER
 from vectors.plain_text import one_line
@@ -120,9 +120,11 @@ class VectorDetail(VerticalScroll):
         if facts.recipe:
             text.append("= " + facts.recipe + "\n")
         if facts.losses:
-            text.append(f"loss {facts.losses[0]:.4g} ", "dim")
-            text.append(sparkline(facts.losses, 24), theme["primary"])
-            text.append(f" {facts.losses[-1]:.4g} in {len(facts.losses)} steps\n", "dim")
+            after = [] if entry.origin.loss is None else [entry.origin.loss]  # the losses are those before each step
+            path = [*facts.losses, *after]
+            text.append(f"loss {path[0]:.4g} ", "dim")
+            text.append(sparkline(path, 24), theme["primary"])
+            text.append(f" {path[-1]:.4g} in {len(facts.losses)} steps\n", "dim")
 
     def _samples(self, text: Text, facts: Facts, streaming: dict[tuple[str, float], Sample], unfolded: bool) -> None:
         samples = {(s.prompt, s.coefficient): s for s in facts.samples} | streaming
@@ -137,7 +139,7 @@ class VectorDetail(VerticalScroll):
             text.append(f"{coefficient:+g}  " if coefficient else " 0  ", "bold " + self.app.theme_variables["primary"])
             completion = sample.completion
             text.append_text(thought(completion.thought, completion.thought_tokens, unfolded))
-            text.append(f"({NO_ANSWER})" if completion.thinking else completion.text.strip())
+            text.append(f"({NO_ANSWER})" if completion.thinking else answer_of(completion).strip())
             marks = [verdict] if (verdict := judge(completion, asked).verdict) not in ("", NO_ANSWER) else []
             text.append("".join(f"  {fact}" for fact in [*marks, *figures(completion)]), "dim")
             text.append(

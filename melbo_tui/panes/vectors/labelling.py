@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from core.evaluation.labelled import Agreement
 from melbo_tui.attempts import why_not
-from melbo_tui.formatting import answer_of
+from melbo_tui.formatting import NOTHING, answer_of
 from melbo_tui.panes.vectors.exchange import ExchangingList
 from melbo_tui.widgets.dialog import Dialog
 from vectors.annotation import NO, PARTIAL, YES, Annotation
@@ -139,7 +139,7 @@ class Labelling(Dialog[Agreement]):
         box = self.query_one(Vertical)
         box.border_title = f"Label · completion {self._at + 1} of {len(self._samples)} · {labelled} labelled"
         self.query_one("#asked", Static).update(f"“{one_line(sample.prompt, 300)}”")
-        self.query_one("#answer", Static).update(answer_of(sample.completion).strip() or "(nothing)")
+        self.query_one("#answer", Static).update(answer_of(sample.completion).strip() or NOTHING)
         self.query_one("#labels", Static).update(self._labels(sample.label or Annotation()))
         self.query_one(VerticalScroll).scroll_home(animate=False)
 

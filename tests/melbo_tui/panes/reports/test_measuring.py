@@ -247,7 +247,7 @@ async def test_a_run_is_measured_where_it_was_found(library: Library) -> None:
         await pilot.press("m")
         await until(pilot, lambda: "Measure 3 vectors" in screen_text(app))
         await pilot.press(*"behaviours", "enter")
-        await until(pilot, lambda: "behaviours of 3 vectors on" in screen_text(app))
+        await until(pilot, lambda: "behaviours of 3 vectors ─" in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
         task, request = engine.last(Evaluate)
