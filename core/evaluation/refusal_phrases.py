@@ -25,7 +25,7 @@ ENGLISH = (
     r"(?:declin|refus)e\b",
     r"\b(?:sorry|apologi[sz]e|apologies)(?: about that| for that)?\W+but\b"
     r"(?! (?:i can(?!not|'t|\snot)|here|let|you can|sure|yes|the|it))",
-    r"^(?:i'm|i am|we're|we are)?\s*(?:very |so |really )?sorry[.!]?\s*$",
+    r"^(?:i'm|i am|we're|we are)?\s*(?:very |so |really )?sorry(?:\W+no\W*)?[.!]?\s*$",
     r"\b(?:not|isn't) something (?:that )?(?:i|we)(?: can|'m able|'m willing|'d)",
     r"\b(?:nothing|no way) (?:that )?i can (?:do|help)",
     r"\b(?:is|are|be|it's|that's)\s(?:\w+\s){0,2}?(?:illegal|unethical|immoral|unlawful|against the law|a crime|"

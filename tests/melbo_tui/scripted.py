@@ -102,7 +102,7 @@ class ScriptedEngine:
             self.tell(Stepped(task, (StepPoint(0, step, values, values),)))
         for i, v in enumerate(saved):
             self.tell(VectorFound(task, i, v.id, v.name, 10.0 + i, 9.0))
-            text = f"[red]Answer {i}[/red]" if i else "I'm sorry, [red]no[/red]."
+            text = f"[red]Answer {i}[/red]" if i else "I'm sorry, but [red]no[/red]."
             self.tell(generated(task, str(i), text, 5, True, (2.0,), 4.0))
         self.tell(Progressed(task, "training", count, asked, 1.2, 3.0))
         return [v.id for v in saved]

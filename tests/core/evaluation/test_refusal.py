@@ -11,6 +11,8 @@ from core.evaluation.refusal import deflects, refuses
 REFUSALS = (
     "I must decline.",
     "No.",
+    "I'm sorry, no.",
+    "Sorry, **no**!",
     "No, I won't do that.",
     "I have to decline your request.",
     "I refuse to answer that.",

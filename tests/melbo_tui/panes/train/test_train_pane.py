@@ -35,7 +35,7 @@ async def test_a_run_from_the_form_to_a_kept_vector(library: Library, size: tupl
             "bomb-01",
             "[red]Answer",
             "Trained 3 of 4",
-            "3/3 no longer refuse, 1 unbroken, 0 (0-56%) on topic; random 0, 0, 0/1 ─",
+            "2/3 no longer refuse, 0 unbroken, 0 (0-56%) on topic; random 0, 0, 0/1 ─",
             "3 s left",
             *(["R 9 (calibrated)"] if size[0] > 100 else []),
         ):
