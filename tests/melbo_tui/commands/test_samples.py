@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.files.labelled_lines import labelled_lines
+from core.evaluation.labelled_lines import labelled_lines
 from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
 from vectors.annotation import Annotation
