@@ -72,7 +72,7 @@ def test_completions_are_shown_with_their_labels_and_how_the_marks_agree(run: Co
     assert code == 0
     assert "coherent, off topic, refuses" in out
     assert "\x1b" not in out
-    assert "2 labelled: the marks agree on refuses 1/2, broken 1/1" in out
+    assert "2 labelled: the marks agree on refuses 1/2, deflects 1/2, broken 1/1, on topic 1/1, fulfils 1/1" in out
     assert "First, mix" not in run("--labelled")[1]
 
 
