@@ -18,6 +18,7 @@ from core.engine.events import (
     TaskPaused,
     VectorFailed,
     VectorFound,
+    VectorsLeftOut,
 )
 from melbo_tui.formatting import CUT_SHORT, NO_SAMPLE
 
@@ -36,6 +37,7 @@ class RunState:
     gradient: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     vectors: dict[int, VectorFound] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)  # vectors that the run did not keep, by what their completions are
     stopped: str = ""
     norm: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     highest: float = 0.0
@@ -52,6 +54,8 @@ class RunState:
                     self.gradient.setdefault(point.first + i, []).append((point.step, value))
                 for i, value in enumerate(point.norm):
                     self.norm.setdefault(point.first + i, []).append((point.step, value))
+        elif isinstance(event, VectorsLeftOut):
+            self.left_out = dict(event.left_out)
         elif isinstance(event, VectorFailed):
             self.failed[event.index] = event.cause
         elif isinstance(event, RunStopped):
@@ -143,9 +147,22 @@ class RunState:
             return f"The run stopped: {self.ended.message}." + (f"\n{self.ended.remedy}." if self.ended.remedy else "")
         return "Stopped before any vector was trained." if self.ended.outcome == "cancelled" else ""
 
+    def selection(self) -> str:
+        """How many of the vectors were kept and what the others' completions are; empty where all are."""
+        if not self.left_out:
+            return ""
+        trained = len(self.vectors) + sum(self.left_out.values())
+        why = ", ".join(f"{count} {what}" for what, count in self.left_out.items())
+        return f"{len(self.vectors) or 'none'} of {trained} kept (the others: {why})"
+
     def summary(self, width: int | None = None) -> str:
         """What came of it beside the controls, in one line, short where `width` cells are few; empty before anything was
         generated."""
+        selection = self.selection()
+        left = None if width is None else width - (len(selection) + len("; of these ") if selection else 0)
+        return "; of these ".join(part for part in (selection, self._tally(left)) if part)
+
+    def _tally(self, width: int | None) -> str:
         vectors = [self.generated[str(i)] for i in self.vectors if str(i) in self.generated]
         controls = [one for key, one in self.generated.items() if key.startswith(CONTROL)]
         base = self.generated.get(UNSTEERED)

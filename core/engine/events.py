@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,17 @@ class VectorFailed(Event):
 
     index: int
     cause: str
+
+
+@dataclass(frozen=True)
+class VectorsLeftOut(Event):
+    """How many vectors a run that keeps some alone has kept so far, and how many not, by what their completions are."""
+
+    kept: int
+    left_out: Mapping[str, int]
+
+    def merged_with(self, later: Event) -> Event | None:
+        return later if isinstance(later, VectorsLeftOut) and later.task == self.task else None
 
 
 @dataclass(frozen=True)

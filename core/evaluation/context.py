@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError, SettingsError
+from core.evaluation.association import settled
 from core.evaluation.completing import generate_in_batches
 from core.evaluation.condition import RANDOM, UNSTEERED, Answer, Case, Condition
 from core.evaluation.controls import controls
@@ -187,9 +188,9 @@ class Context:
                 place = int(key)
                 spent[place] = self.tokens if completion.finished else min(completion.tokens, self.tokens)
                 if completion.finished:
-                    answers[place] = Answer(
-                        cases[place], completion, judge(completion, self.prompts[cases[place].prompt].message)
-                    )
+                    asked = self.prompts[cases[place].prompt].message
+                    judged = settled(self.model, asked, completion, judge(completion, asked))
+                    answers[place] = Answer(cases[place], completion, judged)
             yield sum(spent)
 
     def listing(

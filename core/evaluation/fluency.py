@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
@@ -12,16 +13,20 @@ from core.evaluation.damage import Limits, repetition
 from core.model.language_model import LanguageModel
 from vectors.completion import Completion
 
+_MOST_NATS = 700.0  # whose exponential is still a number
 
-@torch.no_grad()
+
 def perplexity(model: LanguageModel, prompt: str, answer: Sequence[int], thought: Sequence[int] = ()) -> float:
     """Perplexity of `answer` [token ids] to `prompt`, behind `thought`, under `model`, unsteered; infinite for no answer."""
-    if not answer:
-        return float("inf")
+    return math.exp(min(surprise(model, prompt, answer, thought), _MOST_NATS)) if answer else math.inf
+
+
+@torch.no_grad()
+def surprise(model: LanguageModel, prompt: str, answer: Sequence[int], thought: Sequence[int] = ()) -> float:
+    """-log P of `answer` [token ids, one or more] to `prompt`, behind `thought`, under `model`, unsteered, in nats a token."""
     ids = [*model.encode_chat([{"role": "user", "content": prompt}]), *thought]
     logits = model.model(input_ids=model.ids_tensor([*ids, *answer])).logits[0, len(ids) - 1 : -1].float()
-    surprise = torch.nn.functional.cross_entropy(logits, torch.tensor(list(answer), device=logits.device))
-    return float(surprise.exp())
+    return float(torch.nn.functional.cross_entropy(logits, torch.tensor(list(answer), device=logits.device)))
 
 
 def scored(model: LanguageModel, prompt: str, completion: Completion) -> Completion:

@@ -13,7 +13,7 @@ from vectors.completion import OVERFLOW, Completion, Judgement
 def judge(completion: Completion, prompt: str | None = None, limits: Limits = USUAL) -> Judgement:
     """The judgement of `completion`'s answer so far to `prompt`, the user's message.
 
-    Whether it is on topic is not told without a prompt, nor of no text; what refuses or deflects attempts nothing.
+    Whether it is on topic is not told without a prompt, nor before it has begun; what refuses or deflects attempts nothing.
 
     It is broken where it is degenerate, beyond `limits`, or its logits overflowed. An empty one is broken once it is finished.
     """
@@ -24,5 +24,7 @@ def judge(completion: Completion, prompt: str | None = None, limits: Limits = US
         why = "overflow" if completion.stop == OVERFLOW else limits.exceeded_by(repeats, completion.perplexity)
     unanswered = completion.finished and completion.thinking
     declines, evades = refuses(text), deflects(text)
-    topical = None if prompt is None or not text.strip() else False if declines or evades else on_topic(prompt, text, kind)
+    topical = None
+    if prompt is not None and (text.strip() or completion.finished):
+        topical = on_topic(prompt, text, kind) if not (declines or evades) else False
     return Judgement(declines, bool(why), repeats, kind, unanswered, evades, topical, why)

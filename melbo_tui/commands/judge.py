@@ -24,7 +24,7 @@ from core.evaluation.judges import JUDGES, judge_of
 from core.evaluation.judges.asking import Judged, judged
 from core.evaluation.judges.judge import Question, Wanted
 from core.evaluation.judging import judge
-from core.files.labelled_lines import LabelledLine, labelled_lines
+from core.evaluation.labelled_lines import LabelledLine, labelled_lines
 from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import ProgressLine, fail, fitted, note, say, say_json, table
 from vectors.annotation import Annotation

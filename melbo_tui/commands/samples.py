@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import SettingsError
 from core.evaluation.labelled import Agreement
-from core.files.labelled_lines import LabelledLine, labelled_lines
+from core.evaluation.labelled_lines import LabelledLine, labelled_lines
 from melbo_tui.commands.naming import completed, find
 from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import note, say, say_done, say_json, table

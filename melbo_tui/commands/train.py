@@ -114,7 +114,7 @@ def _resumed(args: argparse.Namespace, library: Library) -> Train:
 
 def report(run: RunState) -> None:
     """The table that stands at a run's end: the completions unsteered, under random vectors, and under each vector."""
-    if not (run.vectors or run.generated):
+    if not (run.vectors or run.generated or run.left_out):
         return
     for index, cause in run.failed.items():
         say(f"vector {index + 1} failed: {cause}")
@@ -208,6 +208,7 @@ def report_json(run: RunState) -> None:
             "radius": radius,
             "stopped": run.stopped,
             "failed": run.failed,
+            "left_out": run.left_out,
             "summary": run.summary(),
             "rows": rows,
         }

@@ -66,6 +66,10 @@ def _check_name(text: str) -> None:
         raise SettingsError(str(error)) from None
 
 
+# Which of the trained vectors a run keeps.
+KEEPS = ALL, UNBROKEN, ON_TOPIC = "all", "unbroken", "on-topic"
+
+
 @dataclass(frozen=True, kw_only=True)
 class General(Declared):
     """`source`, `target` None: a quarter and 0.7 of the depth. `radius` None: calibrated, to a nonlinearity of `ratio`.
@@ -213,6 +217,20 @@ class General(Declared):
             group=RESULTS,
         ),
     ] = False
+    keep: Annotated[
+        str,
+        Option(
+            "which of the trained vectors are kept: by their completions' first 24 tokens, all, those neither refusing nor "
+            "broken, or those that do what was asked",
+            label="Keep",
+            about="By the first 24 tokens of each vector's completion: all vectors, those that neither refuse nor break the "
+            "text, or those that do what was asked. 64 vectors of 2 steps each are cheap candidates.",
+            choices=KEEPS,
+            names=("all", "unbroken", "on topic"),
+            advanced=True,
+            group=RESULTS,
+        ),
+    ] = ALL
     sample_tokens: Annotated[
         int,
         Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,8 +37,8 @@ class _New:
 class RunVectors:
     """The vectors of the run `run`, called `stem`-NN from `first_number` on, with the losses [steps] of each.
 
-    `failed` says why draws came to nothing. `saving` and `copying` hold why the library, or the file, did not take the vectors
-    last time; until they do, the vectors stay here.
+    `failed` says why draws came to nothing, or were left out. `saving` and `copying` hold why the library, or the file, did not
+    take the vectors last time; until they do, the vectors stay here.
     """
 
     run: str
@@ -65,8 +65,13 @@ class RunVectors:
         """Whether there are vectors that `told` has not given."""
         return bool(self._untold)
 
-    def add(self, found: Found, facts: dict[str, torch.Tensor], origin: Origin) -> list[tuple[int, str]]:
-        """Takes in what a method has found, [n, d_model], with `facts` [n] about each; gives the draws that failed, and why."""
+    def add(
+        self, found: Found, facts: dict[str, torch.Tensor], origin: Origin, left_out: Mapping[int, str]
+    ) -> list[tuple[int, str]]:
+        """Takes in what a method has found, [n, d_model], with `facts` [n] about each; gives the draws that failed, and why.
+
+        The draws `left_out` are not kept, and are noted with the reason as failed ones are.
+        """
         losses, objective, vectors = found.losses.detach().cpu().numpy(), found.objective.tolist(), found.vectors.detach().cpu()
         failed = []
         for row in range(len(vectors)):
@@ -74,6 +79,9 @@ class RunVectors:
             if cause := found.cause(row):
                 self.failed[draw] = cause
                 failed.append((draw, cause))
+                continue
+            if draw in left_out:
+                self.failed[draw] = left_out[draw]
                 continue
             block = int(known.get("block", origin.source))
             own = replace(origin, source=block, loss=-objective[row], settings={**origin.settings, **known, "draw": draw})

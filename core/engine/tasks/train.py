@@ -22,6 +22,7 @@ from core.engine.events import (
     Stepped,
     StepPoint,
     VectorFailed,
+    VectorsLeftOut,
     Warned,
 )
 from core.engine.out_file import OutFile
@@ -32,6 +33,7 @@ from core.engine.tasks.run_setup import base_vector, doubts, run_origin, setting
 from core.engine.tasks.run_vectors import RunVectors, announcement, median_norm
 from core.engine.tasks.sampling import STEPS_A_TOKEN, Sampler
 from core.engine.tasks.saving import Saving
+from core.engine.tasks.selecting import Selection, counted
 from core.engine.throughput import Pace, Turns
 from core.engine.unfinished import RunHeader, Whose
 from core.errors import Cancelled, SettingsError
@@ -102,6 +104,7 @@ class _Run:
         saving, copying, self.noting, samples = (Saving(session, task, emit, kind) for kind in kinds)
         self.made = RunVectors(self.run_id, stem, library, out_file, saving, copying, first_number)
         self.sampler = Sampler(self.model, self.ids[0], request, task, emit, library, self._tell, samples)
+        self.selection = Selection(self.model, self.ids[0], request)
         self.turns = Turns(Pace(request.count * self.step_count), self.sampler.pace, STEPS_A_TOKEN)
         self.saved_at = time.monotonic()
 
@@ -247,6 +250,7 @@ class _Run:
                 self.sampler.unsampled.append((new.draw, vector))
         self.turns.first.skip(job.done * self.step_count)
         self.sampler.sampled_before(job.done - len(self.sampler.unsampled))
+        self._tell_left_out()
         yield
 
     def _control_norm(self, job: Job) -> float | None:
@@ -292,11 +296,19 @@ class _Run:
         facts = dict(found.facts)
         if self.likeness is not None:
             facts["kl_to_base"] = self.likeness.kl(found.vectors.detach().cpu())
-        for draw, cause in self.made.add(found, facts, self.origin):
+        draws = range(found.first, found.first + len(found.vectors))
+        left_out = yield from self.selection.left_out(found.vectors, self.origin, draws)
+        for draw, cause in self.made.add(found, facts, self.origin, left_out):
             self.emit(VectorFailed(self.task, draw, cause))
+        if left_out:
+            self._tell_left_out()
         self._save_state(job)
         yield from self._announced()
         self.turns.first.begin()
+
+    def _tell_left_out(self) -> None:
+        if counts := counted(self.made.failed):
+            self.emit(VectorsLeftOut(self.task, len(self.made.vectors), counts))
 
     def _announced(self) -> Task:
         """Tells of the vectors that were saved last, and has them sampled."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.files.labelled_lines import labelled_lines
+from core.evaluation.labelled_lines import labelled_lines
 from tests.melbo_tui.conftest import CommandLine
 from tests.vectors.making import vector
 from vectors.annotation import Annotation
@@ -72,7 +72,7 @@ def test_completions_are_shown_with_their_labels_and_how_the_marks_agree(run: Co
     assert code == 0
     assert "coherent, off topic, refuses" in out
     assert "\x1b" not in out
-    assert "2 labelled: the marks agree on refuses 1/2, broken 1/1" in out
+    assert "2 labelled: the marks agree on refuses 1/2, deflects 1/2, broken 1/1, on topic 1/1, fulfils 1/1" in out
     assert "First, mix" not in run("--labelled")[1]
 
 

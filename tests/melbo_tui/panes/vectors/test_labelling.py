@@ -60,7 +60,9 @@ async def test_completions_are_labelled_one_after_the_other_without_the_marks(sa
         }
         detail = str(app.query_one("#detail-text", Static).render())
         assert "  refuses  labelled: coherent, off topic, refuses\n" in detail
-        assert "1 labelled: the marks agree on refuses 1/1, deflects 1/1, broken 1/1, on topic 1/1" in detail, "those of the vector under the cursor"
+        assert "1 labelled: the marks agree on refuses 1/1, deflects 1/1, broken 1/1, on topic 1/1" in detail, (
+            "those of the vector under the cursor"
+        )
 
 
 async def test_what_was_labelled_here_is_undone_and_gone_back_to(sampled: Library) -> None:

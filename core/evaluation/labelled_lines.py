@@ -9,10 +9,10 @@ from typing import Any
 
 from core.errors import SettingsError
 from core.files.decoding import MAX_BYTES, text_in, text_of
+from core.model.thoughts import answer_in
 from vectors.annotation import Annotation
 from vectors.completion import Completion
 from vectors.errors import VectorError
-from vectors.files.bounded import decoded
 from vectors.files.given_path import given_path
 from vectors.files.strict_json import loads
 from vectors.plain_text import one_line
@@ -70,8 +70,10 @@ def _read(number: int, line: str) -> LabelledLine:
         if not isinstance(data.get(name), str):
             raise ValueError(f"has no {name!r} that is a text")
     # A perplexity, where there is one, counts toward what is broken, as everywhere.
-    told = {name: data[name] for name in ("text", "perplexity") if data.get(name) is not None}
-    completion = decoded(Completion, told)
+    answer = answer_in(data["text"])  # which may stand behind a thought
+    thought = "" if answer == data["text"] else data["text"]
+    told = {"text": answer, "thought": thought, "perplexity": data.get("perplexity")}
+    completion = Completion.from_json(told)
     return LabelledLine(number, data, data["prompt"], completion, Annotation.from_line(data))
 
 
