@@ -251,6 +251,7 @@ class MelboApp(FilteredApp, LoggedApp, TerminalApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
         yield from self.loading.commands()
+        yield from usual_judge.commands(self)
         yield SystemCommand("Guide", "What this program is for, and the shortest way through it", self.action_guide)
         how = "as usual" if self.low_bandwidth else "once a second, for a slow line"
         yield SystemCommand("Low bandwidth", f"Paint {how}", self._turn_low_bandwidth)

@@ -23,10 +23,11 @@ def complete_judged(context: Context, cases: Sequence[Case], report: Callable[[l
     The last of a report's tables is to be `context.listing`. Raises MelboError, before the first completion,
     where there can be no such judge; one that fails later is told among the warnings.
     """
-    if context.settings.judge is None:
+    wanted: Wanted | None = context.settings.wanted
+    if wanted is None:
         yield from context.complete(cases, report)
         return
-    own = judge_of(Wanted(context.settings.judge, context.settings.judge_model))
+    own = judge_of(wanted)
     answers: list[Answer] = []
 
     def reported(finished: list[Answer]) -> Report:

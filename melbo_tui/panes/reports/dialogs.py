@@ -88,7 +88,8 @@ def _ask(pane: Pane, name: str, metric: Metric, picked: list[Kept], measure: Mea
     marked = [Expression((Term(entry.name, id=entry.id),)) for entry in picked]
     conditions = Conditions(marked, lambda one: expressions.shown(pane.host, one), ask)
     title = f"{name} of {called(picked)} on"
-    pane.app.push_screen(AskMetric(title, metric, conditions, start, hint, check, check_vector, begin))
+    starts = {"judge": pane.host.settings.judge}
+    pane.app.push_screen(AskMetric(title, metric, conditions, start, hint, check, check_vector, begin, starts))
 
 
 def _begin(
