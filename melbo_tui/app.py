@@ -249,6 +249,8 @@ class MelboApp(FilteredApp, LoggedApp, TerminalApp):
             self.query_one(VectorsPane).refresh_list()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        from melbo_tui import usual_judge
+
         yield from super().get_system_commands(screen)
         yield from self.loading.commands()
         yield from usual_judge.commands(self)
