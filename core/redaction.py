@@ -19,6 +19,11 @@ _SECRETS = (
     # user:password in an address. The password may have a slash or a mark; digits before one are a port.
     (r"(?<=://)(?:[^/\s?#'\"<>]+|[^/\s@:\[]+:(?!\d+[/?#])[^\s'\"<>]{1,500})@", "***@"),
     (r"(://[^\s?'\"<>]{1,2000})\?[^\s'\"<>)]+", r"\1?***"),  # signatures behind one
+    # An option of a command line: --api-key abc.
+    (
+        r"(?i)((?<![\w-])--?(?:\w{1,40}-){0,4}(?:token|passw(?:or)?d|passphrase|secret|key)[ =]\s*)(?!-)['\"]?[^\s'\"]+",
+        r"\1***",
+    ),
     (r"(?i)" + _NAMED + r"[=:]\s*)(['\"])(?:(?!\2).)+", r"\1\2***"),
     (r"(?i)" + _NAMED + r"=\s*)[^\s&,;'\"]+", r"\1***"),
     (r"(?i)" + _NAMED + r":[^\S\n]*)[^\s&,;'\"][^\n&,;'\"]*", r"\1***"),  # it may be of several words

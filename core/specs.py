@@ -32,11 +32,12 @@ class Option:
     """What is said of a setting. `help` is a clause for the command line and the docs, `about` sentences for the form.
 
     `low`, `high` bound numbers; `above` is below all of them, and `below`, beside it, above all. Of a text, `choices` are the
-    words to choose from; `names` says in a form what each is (of a switch: off, on). `default` says what None comes to.
-    `when` is a setting and the values of it with which this one means something. `required` says why there must be a value.
-    `vector`: the name of one in the library. `path`: the name of a file, taken as it stands. `advanced`: most leave it alone.
-    `check` raises SettingsError for a value that the bounds cannot tell of. `aliases` are flags of earlier versions, `group` is
-    the heading of the command line's help.
+    words to choose from; `names` says in a form what each is (of a switch: off, on). `default` says what None comes to. `when`
+    is a setting and the values of it with which this one means something. `required` says why there must be a value. `vector`:
+    the name of one in the library. `path`: the name of a file, taken as it stands. `advanced`: most leave it alone. `check`
+    raises SettingsError for a value that the bounds cannot tell of; `told` says in a form what a text comes to, and raises
+    SettingsError for one that comes to nothing. `aliases` are flags of earlier versions, `group` is the heading of the command
+    line's help.
     """
 
     help: str
@@ -57,6 +58,7 @@ class Option:
     path: bool = False
     advanced: bool = False
     check: Callable[[Any], object] | None = None
+    told: Callable[[str], str] | None = None
     aliases: tuple[str, ...] = ()
     group: str = ""
 

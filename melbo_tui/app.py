@@ -249,8 +249,11 @@ class MelboApp(FilteredApp, LoggedApp, TerminalApp):
             self.query_one(VectorsPane).refresh_list()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        from melbo_tui import usual_judge
+
         yield from super().get_system_commands(screen)
         yield from self.loading.commands()
+        yield from usual_judge.commands(self)
         yield SystemCommand("Guide", "What this program is for, and the shortest way through it", self.action_guide)
         how = "as usual" if self.low_bandwidth else "once a second, for a slow line"
         yield SystemCommand("Low bandwidth", f"Paint {how}", self._turn_low_bandwidth)

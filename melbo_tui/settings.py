@@ -43,6 +43,7 @@ class Settings:
     columns: list[Label] = field(default_factory=list)
     form: dict[Label, Prose] = field(default_factory=dict)
     low_bandwidth: bool = False
+    judge: Prose = ""  # who reads completions beside the marks where nobody else is named; nothing: nobody
 
     @classmethod
     def load(cls) -> Settings:

@@ -27,7 +27,7 @@ ABOVE = {
     "vectors.exchange": ("store", "formats", "files"), "vectors.vector": ("files",), "vectors.recipe": ("files",),
     "vectors.completion": ("files",), "vectors.annotation": ("files",), "vectors.block_ranges": ("files",),
     "melbo_tui.app": ("panes", "widgets", "line"), "melbo_tui.opening": ("commands",), "melbo_tui.cli": ("commands",),
-    "melbo_tui.loading": ("widgets",), "melbo_tui": ("notebook",),
+    "melbo_tui.loading": ("widgets",), "melbo_tui.usual_judge": ("widgets",), "melbo_tui": ("notebook",),
 }  # fmt: skip
 
 

@@ -18,7 +18,9 @@ from core.engine.evaluation_requests import Evaluate
 from core.engine.requests import Train
 from core.errors import SettingsError
 from core.evaluation import METRICS
+from core.evaluation.judges import JUDGES
 from core.prompt import Prompt
+from core.steering.terms import SteerTerm
 from melbo_tui.cli import main
 from melbo_tui.panes.train.form import TrainForm
 from melbo_tui.widgets.field import Field
@@ -37,7 +39,7 @@ _BLOCK = re.compile(r"```\w+\n# (\S+)\n(.*?)```", re.S)
 
 
 def _forget() -> None:
-    for registry in (METHODS, METRICS, FORMATS):
+    for registry in (METHODS, METRICS, JUDGES, FORMATS):
         registry.forget_others()
 
 
@@ -92,6 +94,7 @@ def test_they_are_listed_and_checked(package: Path, capsys: pytest.CaptureFixtur
         (["train", "gradient", "--help"], "--norm-axis"),
         (["evaluate", "--help"], "cosines of vectors with each other"),
         (["evaluate", "cosine", "--help"], "--least X"),
+        (["evaluate", "judge", "--help"], "mention:..., on topic is what mentions the word behind the colon"),
         (["vectors", "import", "--help"], ".svec, .vec, .json"),
         (["vectors", "export", "--help"], ".npy, .vec, or .json"),
     ):
@@ -195,6 +198,47 @@ def test_what_another_package_breaks_hides_nothing(package: Path, capsys: pytest
     assert len(told.strip().splitlines()) == 1
 
 
+@pytest.fixture
+def completions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("MELBO_TUI_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "completions.jsonl"
+    texts = ("Heat the OVEN.", "Take some flour.")
+    file.write_text("".join(json.dumps({"prompt": "How do I bake?", "text": text}) + "\n" for text in texts))
+    return str(file)
+
+
+def test_a_judge_of_another_package_is_asked(package: Path, completions: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "judge", completions, "--judge", "mention:oven", "--json"]) == 0
+    told = [json.loads(line)["judge"] for line in capsys.readouterr().out.splitlines()]
+    assert [(one["by"], one["relevant"]) for one in told] == [("mention of oven", True), ("mention of oven", False)]
+    steering = ((SteerTerm(vector(3)),),)
+    with pytest.raises(SettingsError, match="no word is named"):
+        Evaluate("survey", steering, (Prompt("How?"),), settings={"judge": "mention:"})
+    assert Evaluate("survey", steering, (Prompt("How?"),), settings={"judge": "mention:oven"}).own.wanted.what == "mention:oven"
+
+
+def test_a_judge_that_does_not_keep_its_word_is_told_in_a_line(
+    package: Path, completions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = "import core.evaluation.judges.judge as j\nJUDGE = j.JudgeKind('bad', __name__)\n"
+    made = "class Bad:\n  name = identity = 'bad'\n  def answers(self, some):\n    {}\ndef judge_of(wanted): return Bad()\n"
+    whose = "the judge mention, of the package hello-steering, failed "
+    for code, wrong in (
+        ("def judge_of(wanted): return 1 / 0\n", f"{whose}(ZeroDivisionError: division by zero)"),
+        ("def judge_of(wanted): return 3\n", f"{whose}(AttributeError: 'int' object has no attribute 'name')"),
+        (made.format("return 3"), f"{whose}(TypeError: 'int' object is not iterable)"),
+        (made.format("yield '{}'; raise ValueError('bad\\x1b day')"), f"{whose}(ValueError: bad day)"),
+        (made.format("yield 3; yield '{}'; yield '{}'"), "gives more or fewer answers than it has questions"),
+    ):
+        (package / "hello_steering" / "mention.py").write_text(head + code)
+        _forget()
+        sys.modules.pop("hello_steering.mention", None)
+        assert main(["evaluate", "judge", completions, "--judge", "mention:oven", "--counts"]) == 1
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert wrong in last, code
+        assert "\x1b" not in last
+
+
 def _doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, *words: str) -> str:
     capsys.readouterr()
     main(["doctor", "--library", str(tmp_path / "library"), *words])
@@ -202,7 +246,7 @@ def _doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, *words: str) -> 
 
 
 def test_doctor_lists_what_each_package_adds(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    adds = ["method gradient", "metric cosine", "format text (.vec)"]
+    adds = ["method gradient", "metric cosine", "judge mention", "format text (.vec)"]
     assert f"plug-ins       hello-steering 1.0: {', '.join(adds)}\n" in _doctor(capsys, tmp_path)
     told = json.loads(_doctor(capsys, tmp_path, "--json"))
     assert told["plugins"] == [{"package": "hello-steering", "version": "1.0", "adds": adds}]
@@ -212,16 +256,18 @@ def test_doctor_lists_what_each_package_adds(package: Path, tmp_path: Path, caps
 def test_doctor_tells_what_is_wrong_with_a_package(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (package / "hello_steering" / "gradient.py").write_text("raise RuntimeError('a\\x1b[31m bad\\nday')\n")
     (package / "hello_steering" / "cosine.py").write_text("import sys; sys.exit(3)\n")
+    (package / "hello_steering" / "mention.py").write_text("JUDGE = 3\n")
     (package / "hello_steering" / "text_file.py").write_text("FORMAT = 3\n")
     info = package / "evil-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ev\x1bil\nVersion: 1\x1b[2J\n")
     (info / "entry_points.txt").write_text(
-        "[melbo_tui.methods]\nmelbo = x\nA\x1bB = y\n[melbo_tui.metrics]\nshow = x\n[melbo_tui.formats]\ntext = z\n"
+        "[melbo_tui.methods]\nmelbo = x\nA\x1bB = y\n[melbo_tui.metrics]\nshow = x\n[melbo_tui.judges]\ncommand = x\n"
+        "[melbo_tui.formats]\ntext = z\n"
     )
     out = _doctor(capsys, tmp_path)
     assert "\x1b" not in out
-    assert "hello-steering 1.0: method gradient (broken), metric cosine (broken)" in out
+    assert "hello-steering 1.0: method gradient (broken), metric cosine (broken), judge mention (broken)" in out
     for line in (
         "- the method gradient, of the package hello-steering, cannot be imported (RuntimeError: a[31m bad day): mend hello-",
         "- the metric cosine, of the package hello-steering, cannot be imported (SystemExit: 3): mend hello-steering",
@@ -229,6 +275,8 @@ def test_doctor_tells_what_is_wrong_with_a_package(package: Path, tmp_path: Path
         "- the method 'melbo', of the package evil, is passed over: the name is melbo-tui's own",
         "- the method 'AB', of the package evil, is passed over: the name is no lower-case word",
         "- the metric 'show', of the package evil, is passed over: the name is melbo-tui's own",
+        "- the judge mention, of the package hello-steering, cannot be used: hello_steering.mention has no JUDGE that is a ",
+        "- the judge 'command', of the package evil, is passed over: the name is melbo-tui's own",
         "- the format 'text', of the package evil, is passed over: the name is taken by the package hello-steering",
     ):
         assert line in out, line
@@ -242,12 +290,12 @@ def test_a_list_of_entry_points_that_is_none_spoils_no_other(
     (info / "entry_points.txt").write_text("[melbo_tui.methods]\nno equals sign\n")
     assert "gradient" in METHODS
     out = _doctor(capsys, tmp_path)
-    assert "hello-steering 1.0: method gradient, metric cosine, format text" in out
+    assert "hello-steering 1.0: method gradient, metric cosine, judge mention, format text" in out
     assert out.count("torn-1.dist-info cannot be read") == 1
 
 
-def test_one_mechanism_serves_all_three() -> None:
-    assert all(isinstance(one, Registry) for one in (METHODS, METRICS, FORMATS))
+def test_one_mechanism_serves_all_four() -> None:
+    assert all(isinstance(one, Registry) for one in (METHODS, METRICS, JUDGES, FORMATS))
 
 
 def test_it_is_imported_only_when_it_is_named_or_listed(package: Path) -> None:

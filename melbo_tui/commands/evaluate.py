@@ -42,7 +42,7 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
 
     add_declared(METRICS, words, add)
     score.add_parser(actions, common)
-    judge.add_parser(actions, common)
+    judge.add_parser(actions, common, words)
     about = "Shows a kept report, or lists them."
     show = actions.add_parser("show", help="show a kept report", description=about, parents=[common])
     show.set_defaults(run=_show)
@@ -69,6 +69,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     library = open_library(args)
     metric = METRICS[args.action]
     settings, general = given_settings(args, metric.options), given_settings(args, metric.general)
+    if "judge" in metric.options:
+        settings = judge.with_judge(settings)
     # A slip in a file or a name is told before the model takes its seconds to load.
     args.model = args.spec.model  # names are looked for among its vectors first
     picks = picked(library, args)

@@ -20,13 +20,16 @@ from core.evaluation.criteria import (
     word_of,
     word_said,
 )
+from core.evaluation.declarations.judge import NOBODY, WithJudge, told_judge
 from core.evaluation.judges import JUDGES, judge_of
 from core.evaluation.judges.asking import Judged, judged
-from core.evaluation.judges.judge import Question, Wanted
+from core.evaluation.judges.judge import Question
 from core.evaluation.judging import judge
 from core.evaluation.labelled_lines import LabelledLine, labelled_lines
-from melbo_tui.commands.options import add_force
+from core.specs import declared, made
+from melbo_tui.commands.options import add_force, add_settings, given_settings
 from melbo_tui.commands.output import ProgressLine, fail, fitted, note, say, say_json, table
+from melbo_tui.settings import Settings
 from vectors.annotation import Annotation
 from vectors.completion import Judgement
 from vectors.files.atomic import write_atomically
@@ -38,45 +41,59 @@ _WIDTH = 80  # of a table's line; the texts are in the file
 _TEXT = 400  # characters of a text that are looked at for a line
 
 
-def add_parser(actions: Any, common: argparse.ArgumentParser) -> None:
+def add_parser(actions: Any, common: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
     about = (
         "What the marks say of each completion in a file, without a model; beside it what a judge of your own says, and how"
         " both agree with the labels that the file has."
     )
-    parser = actions.add_parser("judge", help="marks, labels and a judge of your own", description=about, parents=[common])
+    parser = actions.add_parser(
+        "judge", help="marks, labels and a judge of your own", description=f"{about} {_kinds(words)}", parents=[common]
+    )
     parser.set_defaults(run=_judge)
     lines = 'JSON lines, {"prompt", "text"} each, label_refusal, label_coherent, label_relevant perhaps; - is standard input'
     parser.add_argument("file", metavar="FILE", help=lines)
-    add_judge(parser)
+    add_settings(parser, declared(WithJudge).values())
+    parser.add_argument("--judge-again", action="store_true", help="ask also about completions that it has judged before")
     parser.add_argument("--counts", action="store_true", help="the counts and the tables alone, without a line a completion")
     parser.add_argument("--out", metavar="FILE", help="write FILE's lines with the marks and the judge's verdicts beside")
     add_force(parser)
 
 
-def add_judge(group: Any) -> None:
-    """`--judge` and what goes with it; `wanted_judge` reads them."""
-    kinds = "; ".join(JUDGES[name].summary for name in JUDGES.own)
-    group.add_argument("--judge", metavar="WHAT", help=f"a judge of your own: {kinds}")
-    group.add_argument("--judge-model", metavar="NAME", help="the model of an endpoint")
-    timeout = "the longest that an answer may take, in seconds (default: 120)"
-    group.add_argument("--judge-timeout", type=float, metavar="S", help=timeout)
-    group.add_argument("--judge-again", action="store_true", help="ask also about completions that it has judged before")
+def _kinds(words: Sequence[str] | None) -> str:
+    """The kinds of judges, for the help; other packages are imported only where that is asked for."""
+    asked = words is None or {"-h", "--help"} & set(words)
+    kinds = (
+        {name: JUDGES[name].summary for name in JUDGES.own}
+        if not asked
+        else {name if name in JUDGES.own else f"{name}:...": kind.summary for name, kind in JUDGES.readable().items()}
+    )
+    return f"A judge is one of: {'; '.join(f'{name}, {summary}' for name, summary in kinds.items())}.".replace("%", "%%")
 
 
-def wanted_judge(args: argparse.Namespace) -> Wanted | None:
-    """The judge that was asked for. Raises SettingsError where its options mean nothing."""
-    if args.judge is None:
-        if args.judge_model is not None or args.judge_timeout is not None or args.judge_again:
-            raise SettingsError("--judge-model, --judge-timeout and --judge-again are about a judge", "name it by --judge")
-        return None
-    seconds = Wanted.seconds if args.judge_timeout is None else args.judge_timeout
-    if not 0 < seconds <= 86400:
-        raise SettingsError("--judge-timeout must be above 0 and at most 86400 seconds", "120 does for most")
-    return Wanted(args.judge, args.judge_model, seconds)
+def with_judge(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given`, settings of a command that asks a judge; where they name none, with that of the app's settings, of which a line
+    is told. Raises SettingsError.
+    """
+    if "judge" in given:
+        if given["judge"] is None:
+            raise SettingsError("no judge is named", f"name one by --judge, or {NOBODY} for no judge")
+        return dict(given)
+    usual = Settings.load().judge
+    try:
+        told = told_judge(usual)
+    except SettingsError as error:
+        wrong = f"the judge of the app's settings cannot be asked: {error}"
+        raise SettingsError(wrong, f"{error.remedy}; or name another by --judge, or {NOBODY}") from None
+    if not told:
+        return dict(given)
+    note(f"the judge is that of the app's settings, {told} (--judge {NOBODY} asks nobody)")
+    return {**given, "judge": usual}
 
 
 def _judge(args: argparse.Namespace) -> int:
-    wanted = wanted_judge(args)
+    wanted = made(WithJudge, with_judge(given_settings(args, declared(WithJudge))), "the judge").wanted
+    if wanted is None and args.judge_again:
+        raise SettingsError("--judge-again is about a judge", "name it by --judge")
     out = file_to_write(args.out, args.force) if args.out else None
     own = judge_of(wanted) if wanted is not None else None
     lines = labelled_lines(args.file)

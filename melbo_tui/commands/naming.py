@@ -12,7 +12,7 @@ from vectors.expression import Expression, ExpressionError, Term, completed_text
 from vectors.plain_text import natural, one_line
 from vectors.store import naming
 from vectors.store.library import Kept, Library
-from vectors.store.query import Line, chosen
+from vectors.store.query import chosen, lines_of
 
 
 class NoExpression(ExpressionError):
@@ -57,8 +57,7 @@ def picked(library: Library, args: argparse.Namespace) -> list[Expression]:
     """What `add_picks`' arguments name: expressions, then those vectors of the run or the filter that are none of them."""
     picks = read(library, args, args.names)
     if args.of_run or args.filter:
-        samples = library.first_samples()
-        lines = [Line.of(entry, samples.get(entry.id)) for entry in library.entries(kept_only=False)]
+        lines = lines_of(library, library.entries(kept_only=False))
         lines = [line for line in lines if not args.of_run or line.entry.run == args.of_run]
         if args.of_run and not lines:
             raise SettingsError(f"there is no run {one_line(args.of_run, 60)!r} in the library")

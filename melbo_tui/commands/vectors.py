@@ -29,7 +29,7 @@ from vectors.formats.raw import MissingBlock, Reading
 from vectors.plain_text import one_line
 from vectors.store import similarity, upkeep
 from vectors.store.library import Kept
-from vectors.store.query import SORTS, Line, chosen, ordered
+from vectors.store.query import IS, SORTS, Line, chosen, lines_of, ordered
 
 
 def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence[str] | None = None) -> None:
@@ -45,7 +45,10 @@ def add_parser(subparsers: Any, common: argparse.ArgumentParser, words: Sequence
 
     listing = action("list", _list, "List vectors.")
     listing.add_argument(
-        "filter", nargs="*", metavar="FILTER", help="quoted: 'bomb tag:code model:qwen norm>5 rating>=3 -is:kept'"
+        "filter",
+        nargs="*",
+        metavar="FILTER",
+        help=f"quoted: 'bomb tag:code model:qwen norm>5 rating>=3 -is:kept'; is: takes {', '.join(IS)}",
     )
     listing.add_argument("--kept", action="store_true", help="only kept vectors (★)")
     listing.add_argument("--trash", action="store_true", help="deleted vectors")
@@ -99,8 +102,7 @@ def _suffixes(action: str, words: Sequence[str] | None) -> str:
 
 def _list(args: argparse.Namespace) -> int:
     library = open_library(args)
-    samples = library.first_samples()
-    lines = [Line.of(entry, samples.get(entry.id)) for entry in library.entries(args.kept, args.trash)]
+    lines = lines_of(library, library.entries(args.kept, args.trash))
     fitting = chosen(lines, " ".join(args.filter))
     if args.sort:
         fitting = ordered(fitting, args.sort, args.reverse)

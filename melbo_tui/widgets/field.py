@@ -18,7 +18,8 @@ Check = Callable[[str], object]
 
 
 class Field(Horizontal):
-    """`check` reads the text and raises SettingsError for what cannot be; `explanation` is shown while it has the focus.
+    """`check` reads the text and raises SettingsError for what cannot be; `explanation` is shown while it has the focus, with
+    what the text comes to where `told` says so.
 
     Posts `Left` on Escape: whoever types has no other key to get out by.
     """
@@ -46,10 +47,18 @@ class Field(Horizontal):
     class Left(Message):
         pass
 
-    def __init__(self, name: str, label: str, entry: Widget, explanation: str, check: Check = str) -> None:
+    def __init__(
+        self,
+        name: str,
+        label: str,
+        entry: Widget,
+        explanation: str,
+        check: Check = str,
+        told: Callable[[str], str] | None = None,
+    ) -> None:
         super().__init__(id=f"field-{name}")
         self.key, self.entry, self.explanation = name, entry, explanation
-        self._label, self._check = label, check
+        self._label, self._check, self._told = label, check, told
         self.wrong = ""
         if isinstance(entry, TextArea):
             self.add_class("-tall")
@@ -87,6 +96,12 @@ class Field(Horizontal):
                 entry._value = text  # which it takes when it is mounted
         elif isinstance(entry, Input):
             entry.value = text
+
+    @property
+    def about(self) -> str:
+        """What is shown of a field whose text can be used."""
+        told = self._told(self.text) if self._told is not None and not self.wrong else ""
+        return f"{self.explanation}\n\n{told[:1].upper()}{told[1:]}" if told else self.explanation
 
     def check(self) -> bool:
         """Checks the text, marks the field, and says whether it can be used."""

@@ -21,8 +21,10 @@ def setting_field(setting: Setting, check_there: Check = str) -> Field:
         value_of(setting, text)
         if text.strip():
             check_there(text)
+        if setting.option.told is not None:
+            setting.option.told(text)
 
-    return Field(setting.name, setting.label, _entry(setting), explained(setting), check)
+    return Field(setting.name, setting.label, _entry(setting), explained(setting), check, setting.option.told)
 
 
 def explained(setting: Setting) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from vectors.completion import Completion
 from vectors.store import similarity
 from vectors.store.library import Library, Sample, new_run_id
-from vectors.store.query import Line, chosen, ordered
+from vectors.store.query import chosen, lines_of, ordered
 from vectors.vector import ModelStamp, Origin, SteeringVector
 
 FILTERS = ("bomb", "tag:code", "norm>5 rating>=3", "-method:ortho is:kept", "answer 123")
@@ -63,8 +63,7 @@ def _measure(folder: Path) -> None:
     for _ in range(5):
         began = time.perf_counter()
         library = Library(folder)
-        entries, samples = library.entries(kept_only=False), library.first_samples()
-        lines = [Line.of(entry, samples.get(entry.id)) for entry in entries]
+        lines = lines_of(library, library.entries(kept_only=False))
         opened.append(time.perf_counter() - began)
     print(f"open and list {len(lines)}   {1e3 * statistics.median(opened):6.0f} ms  (median of 5)")
     for text in FILTERS:
@@ -78,7 +77,7 @@ def _measure(folder: Path) -> None:
     ordered(lines, "norm")
     print(f"sort by norm               {1e3 * (time.perf_counter() - began):6.1f} ms")
     print(f"memory                     {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10:6} MiB")
-    vector = library.load(entries[0].id)
+    vector = library.load(lines[0].entry.id)
     began = time.perf_counter()
     similarity.cosines(library, vector)
     print(f"neighbours of one          {time.perf_counter() - began:6.2f} s")

@@ -22,6 +22,8 @@ from core.redaction import redacted
         ("HF_TOKEN=abc and more", "HF_TOKEN=*** and more"),
         ("{'token': 'abc def', 'x': 1}", "{'token': '***', 'x': 1}"),
         ("api_key: abc", "api_key: ***"),
+        ("python judge.py --api-key sk-abc --fast", "python judge.py --api-key *** --fast"),
+        ("judge --token 'abc' -key=def", "judge --token ***' -key=***"),
         ("password: correct horse battery\nnext", "password: ***\nnext"),
     ],
 )
@@ -39,6 +41,9 @@ def test_a_secret_is_left_out(text: str, told: str) -> None:
         "http://[::1]:8000/@scope",
         "https://hub.example/@user",
         "3 tokens: a, b, c",
+        "--max-new-tokens 3 --objective-tokens last",
+        "--key --fast",
+        "a token of it",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:

@@ -29,6 +29,7 @@ from vectors.store.index import LibraryError
 from vectors.store.kept import Kept, origin_of, own_blocks
 from vectors.store.mixtures import Mixture, depth, read_mixture
 from vectors.store.runs import Held, Run, together
+from vectors.store.samples import LABELS
 from vectors.vector import ModelStamp, SteeringVector, VectorError
 
 if TYPE_CHECKING:
@@ -245,6 +246,12 @@ class Library(Curation):
             if row["vector"] not in found and (sample := Sample.of_row(row)) is not None:
                 found[row["vector"]] = sample
         return found
+
+    def labelled(self) -> set[str]:
+        """The ids of the vectors that have a sample with a reader's labels, some or all of them."""
+        given = " OR ".join(f"{column} IS NOT NULL" for column in LABELS)
+        with self.reading() as db:
+            return {row["vector"] for row in db.execute(f"SELECT DISTINCT vector FROM samples WHERE {given}")}
 
     def sample(self, id: str, prompt: str, coefficient: float = 1.0) -> Sample | None:
         """The vector's sample on `prompt` at `coefficient`, None where there is none."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vectors.store.curation import Sample
-from vectors.store.library import Kept
+from vectors.store.library import Kept, Library
 from vectors.vector import VectorError
 
 Test = Callable[["Line"], bool]
@@ -28,13 +28,20 @@ class Line:
     entry: Kept
     sample: str = ""
     kl: float | None = None
+    labelled: bool = False  # whether a reader has labelled any of its samples
     text: str = ""  # everything that words are looked for in, in lower case
 
     @classmethod
-    def of(cls, entry: Kept, sample: Sample | None) -> Line:
+    def of(cls, entry: Kept, sample: Sample | None, labelled: bool = False) -> Line:
         text = sample.completion.text if sample is not None else ""
         words = (entry.name, entry.model, entry.method, entry.prompt, entry.note, " ".join(entry.tags), text)
-        return cls(entry, text, sample.completion.mean_kl if sample is not None else None, "\n".join(words).lower())
+        return cls(entry, text, sample.completion.mean_kl if sample is not None else None, labelled, "\n".join(words).lower())
+
+
+def lines_of(library: Library, entries: Sequence[Kept]) -> list[Line]:
+    """A line for each of `entries`, vectors of `library`, in their order."""
+    samples, labelled = library.first_samples(), library.labelled()
+    return [Line.of(entry, samples.get(entry.id), entry.id in labelled) for entry in entries]
 
 
 _TEXTS: dict[str, Callable[[Line], str]] = {
@@ -54,12 +61,13 @@ _NUMBERS: dict[str, Callable[[Line], float | None]] = {
     "kl": lambda line: line.kl,
     "days": lambda line: (time.time() - line.entry.created) / 86400,
 }
-_IS: dict[str, Test] = {
+IS: dict[str, Test] = {
     "kept": lambda line: line.entry.kept,
     "mixture": lambda line: line.entry.method == "mixture",
     "rated": lambda line: line.entry.rating is not None,
     "tagged": lambda line: bool(line.entry.tags),
     "noted": lambda line: bool(line.entry.note),
+    "labelled": lambda line: line.labelled,
 }
 _COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "=": operator.eq, ":": operator.eq}
 FIELDS = ("tag", "is", *_TEXTS, *_NUMBERS)
@@ -114,9 +122,9 @@ def _of_field(field: str, sign: str, compare: Callable[[Any, Any], bool], value:
     if field == "tag":
         return lambda line: any(tag.startswith(wanted) for tag in line.entry.tags)
     if field == "is":
-        fitting = [test for name, test in _IS.items() if name.startswith(wanted)]
+        fitting = [test for name, test in IS.items() if name.startswith(wanted)]
         if not fitting:
-            raise VectorError(f"is: knows {', '.join(_IS)}, not {value!r}")
+            raise VectorError(f"is: knows {', '.join(IS)}, not {value!r}")
         return fitting[0] if wanted else lambda line: True
     of_text = _TEXTS[field]
     return lambda line: wanted in of_text(line).lower()

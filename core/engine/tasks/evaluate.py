@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 from core.engine.evaluation_requests import Evaluate
 from core.engine.events import Progressed, Reported, Warned
@@ -14,6 +15,7 @@ from core.engine.throughput import Pace
 from core.errors import SettingsError
 from core.evaluation.context import Context, Step
 from core.model.prompts import prompt_ids
+from core.redaction import redacted
 from core.steering.terms import check_fits, kept_terms
 from vectors.store.index import LibraryError
 from vectors.store.library import new_run_id
@@ -48,7 +50,7 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
             model=session.model.stamp.label(),
             vectors=tuple(condition.name for condition in context.named),
             prompts=tuple(prompt.shown() for prompt in context.prompts),
-            settings=dict(request.settings),
+            settings={name: _kept_setting(value) for name, value in request.settings.items()},
             created=created,
             complete=complete,
             ids=tuple(steering[0].vector.id if len(steering) == 1 else "" for steering in request.steerings),
@@ -86,6 +88,11 @@ def run(session: Session, request: Evaluate, task: int, emit: Emit) -> Task:
             raise saving.trouble
     if saving.trouble is not None:
         yield from saving.at_last(save, lambda: emit(Progressed(task, "waiting for space on the disk", 1, 1)))
+
+
+def _kept_setting(value: Any) -> Any:
+    """A setting's `value` as it is kept and shown: a judge's command line may have a secret in it."""
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _context(session: Session, request: Evaluate, task: int, emit: Emit) -> Context:

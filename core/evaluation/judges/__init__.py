@@ -11,6 +11,7 @@ from dataclasses import replace
 from core.errors import SettingsError
 from core.evaluation.judges.judge import Judge, JudgeKind, Wanted
 from core.registry import Registry
+from vectors.registry import package_of
 
 # In this order they are asked whether a word is theirs; any command line is a command's.
 JUDGES = Registry(
@@ -30,10 +31,24 @@ def judge_of(wanted: Wanted) -> Judge:
 
     Raises MelboError where there is none.
     """
-    named, colon, rest = wanted.what.partition(":")
+    name, of_kind = _kind_of(wanted)
+    if name in JUDGES.own:
+        return JUDGES[name].judge_of(of_kind)
+    from core.evaluation.judges.packaged import PackagedJudge
+
+    return PackagedJudge(name, package_of(JUDGES.others[name]), JUDGES[name], of_kind)
+
+
+def described(wanted: Wanted) -> str:
+    """The kind of the judge that is `wanted` and its name, safe to show. Raises MelboError where there is none."""
+    return f"{_kind_of(wanted)[0]}: {judge_of(wanted).name}"
+
+
+def _kind_of(wanted: Wanted) -> tuple[str, Wanted]:
+    """The name of the kind that it is of, and what is wanted of that."""
+    named, colon, rest = wanted.what.strip().partition(":")
     if colon and named in JUDGES:
-        return JUDGES[named].judge_of(replace(wanted, what=rest))
+        return named, replace(wanted, what=rest)
     if not wanted.what.strip():
         raise SettingsError("no judge is named", "give a command, an http(s) address, a model's folder or a hub id")
-    kind = next(JUDGES[name] for name in JUDGES.own if JUDGES[name].takes(wanted.what))
-    return kind.judge_of(wanted)
+    return next(name for name in JUDGES.own if JUDGES[name].takes(wanted.what)), wanted

@@ -14,7 +14,10 @@ from core.evaluation.judges import judge_of
 from core.evaluation.judges.asking import Judged, judged
 from core.evaluation.judges.judge import Question, Wanted
 from vectors.annotation import Annotation
+from vectors.plain_text import one_line
 from vectors.store.reports import Column, Report
+
+_LONGEST_NAME = 40  # of a judge in a sentence, which a small screen is to show whole
 
 
 def complete_judged(context: Context, cases: Sequence[Case], report: Callable[[list[Answer]], Report]) -> Measuring:
@@ -23,10 +26,11 @@ def complete_judged(context: Context, cases: Sequence[Case], report: Callable[[l
     The last of a report's tables is to be `context.listing`. Raises MelboError, before the first completion,
     where there can be no such judge; one that fails later is told among the warnings.
     """
-    if context.settings.judge is None:
+    wanted: Wanted | None = context.settings.wanted
+    if wanted is None:
         yield from context.complete(cases, report)
         return
-    own = judge_of(Wanted(context.settings.judge, context.settings.judge_model))
+    own = judge_of(wanted)
     answers: list[Answer] = []
 
     def reported(finished: list[Answer]) -> Report:
@@ -53,7 +57,8 @@ def complete_judged(context: Context, cases: Sequence[Case], report: Callable[[l
 
 def _beside(report: Report, answers: Sequence[Answer], found: Judged) -> Report:
     *others, listing = report.tables
-    columns = (*listing.columns[:-1], Column("judge"), listing.columns[-1])
+    *facts, _, text = listing.columns
+    columns = (*facts, Column("marks"), Column("judge"), text)  # two readers, each called by its name
     rows = tuple((*row[:-1], word_said(verdict), row[-1]) for row, verdict in zip(listing.rows, found.annotations, strict=True))
     return replace(
         report,
@@ -74,6 +79,7 @@ def _counts(answers: Sequence[Answer], found: Judged) -> str:
         share = labelled_shares(said)["fulfils"]
         if share.of:
             parts.append(f"{share.count} of {share.of} ({in_percent(share.count, share.of)}) under {name}")
-    unclear = f"; {found.misunderstood} of its answers were not understood" if found.misunderstood else ""
-    judged_of = f"judged {found.judged} of {len(answers)} completions{unclear}"
-    return f"The judge {found.by} {judged_of}" + (f"; by it, these do what was asked: {', '.join(parts)}." if parts else ".")
+    unclear = f", {found.misunderstood} answers not understood" if found.misunderstood else ""
+    judged_of = f"{found.judged} of {len(answers)} completions judged{unclear}"
+    by = f"By the judge {one_line(found.by, _LONGEST_NAME)}"
+    return f"{by}, {', '.join(parts)} do what was asked ({judged_of})." if parts else f"{by}: {judged_of}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import os
+import re
 import time
 import urllib.request
 from collections.abc import Generator, Mapping, Sequence
@@ -23,6 +24,8 @@ from vectors.files.strict_json import dumps, loads
 from vectors.plain_text import one_line
 
 KEYS = ("MELBO_TUI_JUDGE_KEY", "OPENAI_API_KEY")
+# What in an address' query lets a program in, by its name.
+_SECRET = re.compile(r"key|token|secret|passw|passphrase|credential|auth|^(?:pwd|pass|sig|signature|code)$", re.IGNORECASE)
 _SCHEMES = ("http://", "https://")
 _MOST_BYTES = 4 << 20
 _TOKENS = 512
@@ -50,6 +53,11 @@ def judge_of(wanted: Wanted) -> EndpointJudge:
     if address.username is not None:
         raise SettingsError("the judge's address has a user in it", f"give a key by the environment variable {KEYS[0]}")
     query = parse_qsl(address.query, keep_blank_values=True)
+    if secret := next((name for name, _ in query if _SECRET.search(name)), ""):
+        raise SettingsError(
+            f"the judge's address has a secret in it, {one_line(secret, 40)}=..., which reports and settings would keep",
+            f"leave it out, and give a key by the environment variable {KEYS[0]}",
+        )
     named = next((value for name, value in query if name == "model"), "")
     model = wanted.model or named or address.fragment
     if not model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.text import Text
@@ -30,7 +30,8 @@ Enter changes a line, or types another; Delete leaves one out. As on the Chat's 
 
 class AskMetric(Dialog[None]):
     """Asks what `metric` is to be measured on (`start` stands there first), for its options, and for the conditions that are
-    compared, where those of `conditions` are not all; Enter begins, Escape leaves.
+    compared, where those of `conditions` are not all; Enter begins, Escape leaves. `starts` are the options' texts at first,
+    by their names, where they are not the defaults.
 
     `check` raises SettingsError for a text that nothing can be measured on, `check_vector` for a vector's name. The dialog
     closes once `begin` has worked.
@@ -62,6 +63,7 @@ class AskMetric(Dialog[None]):
         check: Check,
         check_vector: Check,
         begin: Begin,
+        starts: Mapping[str, str],
     ) -> None:
         super().__init__()
         self._title, self._metric, self._hint, self._begin = title, metric, hint, begin
@@ -69,6 +71,8 @@ class AskMetric(Dialog[None]):
         self._on = Field("measured-on", "Questions" if metric.questions else "Prompts", Input(start, compact=True), hint, check)
         self._options = {**metric.options, **metric.general}
         self._fields = option_fields(self._options, check_vector)
+        for name in starts.keys() & self._fields.keys():
+            self._fields[name].text = starts[name]
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -96,7 +100,7 @@ class AskMetric(Dialog[None]):
     def _explain_field(self, event: Field.Changed) -> None:
         field = event.field
         if field.has_focus_within:
-            about = f"{self._metric.about}\n\n{self._hint}" if field is self._on else field.explanation
+            about = f"{self._metric.about}\n\n{self._hint}" if field is self._on else field.about
             self._tell(field.wrong or about, bool(field.wrong))
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:

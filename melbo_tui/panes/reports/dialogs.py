@@ -24,6 +24,7 @@ from melbo_tui.panes.vectors.vector_list import called
 from melbo_tui.typed_prompts import FILES, typed_prompts
 from melbo_tui.widgets.dialogs import Choose
 from vectors.expression import Expression, Term
+from vectors.plain_text import one_line
 from vectors.store.index import LibraryError
 from vectors.store.library import Kept
 from vectors.store.reports import Report, Reports, whom
@@ -88,7 +89,8 @@ def _ask(pane: Pane, name: str, metric: Metric, picked: list[Kept], measure: Mea
     marked = [Expression((Term(entry.name, id=entry.id),)) for entry in picked]
     conditions = Conditions(marked, lambda one: expressions.shown(pane.host, one), ask)
     title = f"{name} of {called(picked)}"
-    pane.app.push_screen(AskMetric(title, metric, conditions, start, hint, check, check_vector, begin))
+    starts = {"judge": one_line(pane.host.settings.judge)}
+    pane.app.push_screen(AskMetric(title, metric, conditions, start, hint, check, check_vector, begin, starts))
 
 
 def _begin(

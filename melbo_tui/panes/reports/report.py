@@ -45,7 +45,7 @@ class ReportScreen(Dialog[None]):
     ReportScreen #plot { height: 1fr; border: round $primary 40%; border-title-color: $text; display: none; }
     ReportScreen #plot.-shown { display: block; }
     ReportScreen #row { height: auto; max-height: 7; border-top: solid $primary 40%; }
-    ReportScreen #findings { height: auto; max-height: 6; border-top: solid $primary 40%; text-style: bold; }
+    ReportScreen #findings { height: auto; max-height: 9; border-top: solid $primary 40%; text-style: bold; }
     """
     BINDINGS = [
         ("escape,q", "dismiss(None)", "Close"),

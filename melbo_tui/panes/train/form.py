@@ -250,7 +250,7 @@ class TrainForm(FocusFrame):
     def _explain_field(self, event: Field.Changed) -> None:
         field = event.field
         if field.has_focus_within:  # by now the focus may be elsewhere
-            self._explain(field.wrong or field.explanation, wrong=bool(field.wrong))
+            self._explain(field.wrong or field.about, wrong=bool(field.wrong))
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         if event.widget.id == "start":

@@ -1,9 +1,13 @@
-"""Labelling completions by hand, one after the other, without being shown what the marks say or which vector it was."""
+"""Labelling completions by hand, one after the other, without being shown what the marks say or which vector it was.
+
+They come in a shuffled order: neighbours of one vector would let its coefficient be guessed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -42,7 +46,7 @@ def _keys() -> list[Binding]:
 class Labelling(Dialog[Agreement]):
     """Asks for the labels of samples, by their vectors' ids; every label is kept at once. Gives how the marks agree with all.
 
-    It begins at the first that lacks a label.
+    They are shuffled, the same ones always alike, and it begins at the first that lacks a label.
     """
 
     DEFAULT_CSS = """
@@ -67,13 +71,13 @@ class Labelling(Dialog[Agreement]):
 
     def __init__(self, library: Library, samples: Sequence[tuple[str, Sample]]) -> None:
         super().__init__()
-        self._library, self._samples = library, list(samples)
+        self._library, self._samples = library, sorted(samples, key=_draw)
         self._undo: list[tuple[int, Sample]] = []  # what was labelled here, as it was before
         self._at = self._lacking(0) or 0
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_subtitle = "Enter: next · ←: back · u: undo · Esc: done"
+            box.border_subtitle = "shuffled · Enter: next · ←: back · u: undo · Esc: done"
             yield Static("", id="asked", markup=False)
             with VerticalScroll(can_focus=False):  # whose arrows are the dialog's
                 yield Static("", id="answer", markup=False)
@@ -155,6 +159,14 @@ class Labelling(Dialog[Agreement]):
         return Text("\n").join(lines)
 
 
+def _draw(place: tuple[str, Sample]) -> bytes:
+    """A random place in the order, drawn from the vector's id, the prompt and the coefficient alone: a sample that is added,
+    or labelled, moves no other.
+    """
+    id, sample = place
+    return sha256(repr((id, sample.prompt, sample.coefficient)).encode(errors="surrogatepass")).digest()
+
+
 def _lacks(sample: Sample) -> bool:
     return sample.label is None or None in (sample.label.refusal, sample.label.coherent, sample.label.relevant)
 
@@ -163,26 +175,31 @@ class LabellingList(ExchangingList):
     """The list, with the key that labels the samples of its vectors."""
 
     BINDINGS = [
-        Binding("L", "label", "Label", show=False, id="vectors.label", tooltip="Label completions by hand, one after the other")
+        Binding(
+            "L",
+            "label",
+            "Label",
+            show=False,
+            id="vectors.label",
+            tooltip="Label completions by hand, one after the other, shuffled",
+        )
     ]
 
     def action_label(self) -> None:
-        """Labels the samples of what is marked or, where nothing is, of all that is listed, from the cursor on."""
+        """Labels the samples of what is marked or, where nothing is, of all that is listed, shuffled."""
         samples: dict[str, list[Sample]] = {}
         if not self.attempt(lambda: samples.update(self.host.library.all_samples())):
             return
-        found = [(id, sample) for id in self._in_turn() for sample in samples.get(id, ())]
+        found = [(id, sample) for id in self._ids() for sample in samples.get(id, ())]
         if found:
             self.app.push_screen(Labelling(self.host.library, found), self._labelled)
         else:
             self.notify("No completion to label: space samples a vector.")
 
-    def _in_turn(self) -> list[str]:
+    def _ids(self) -> list[str]:
         if self._table.marked:
             return [entry.id for entry in self.picked()]
-        listed = [row.entry.id for row in self._table.rows if isinstance(row, Line)]
-        here = listed.index(self._table.current) if self._table.current in listed else 0
-        return listed[here:] + listed[:here]
+        return [row.entry.id for row in self._table.rows if isinstance(row, Line)]
 
     def _labelled(self, agreement: Agreement | None) -> None:
         self.refresh_list()

@@ -11,7 +11,7 @@ from vectors.block_ranges import ranges
 from vectors.moment import moment
 from vectors.plain_text import one_line
 from vectors.store.library import Library
-from vectors.store.query import Line, chosen, ordered
+from vectors.store.query import Line, chosen, lines_of, ordered
 
 COLUMNS = {
     column.key: column
@@ -56,8 +56,7 @@ class View:
 
 def read(library: Library) -> list[Line]:
     """Every vector that is not in the trash, newest first."""
-    samples = library.first_samples()
-    return [Line.of(entry, samples.get(entry.id)) for entry in library.entries(kept_only=False)]
+    return lines_of(library, library.entries(kept_only=False))
 
 
 def rows(lines: Sequence[Line], view: View) -> tuple[list[Row], int]:

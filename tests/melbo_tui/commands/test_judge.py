@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from melbo_tui.settings import Settings
 from tests.melbo_tui.conftest import CommandLine
 
 ROOT = Path(__file__).parents[3]
@@ -230,12 +231,55 @@ def test_a_report_has_the_verdicts_in_a_column_of_their_own(on_tiny: CommandLine
     report = _objects(out)[-1]
     rows = report["tables"][-1]["rows"]
     assert [row["judge"] for row in rows] == ["deflects"] * 3
-    assert [{**row, "judge": ""} for row in rows] == [{**row, "judge": ""} for row in plain["tables"][-1]["rows"]]
-    assert "judged 3 of 3 completions" in report["findings"][-1]
-    assert "0 of 1 (0-79%) under the vectors, 0 of 1 (0-79%) under random ones" in report["findings"][-1]
+    without = [{"" if name == "marks" else name: cell for name, cell in row.items() if name != "judge"} for row in rows]
+    assert without == plain["tables"][-1]["rows"], "the marks stay what they are"
+    told = "0 of 1 (0-79%) under the vectors, 0 of 1 (0-79%) under random ones do what was asked (3 of 3 completions judged)."
+    assert report["findings"][-1].endswith(told)
     code, out, err = on_tiny(*asked, "--judge", _judge("sys.exit(3)") + " --again")
     assert code == 0
     assert "exit code 3" in out + err
     code, _, err = on_tiny(*asked, "--judge", "http://h/v1")
     assert code == 1
     assert "names no model" in err
+
+
+_YES = "print(json.dumps(dict(refusal=False, coherent=True, relevant=True)))"
+
+
+def test_the_judge_of_the_settings_is_asked_and_none_turns_it_off(command_line: CommandLine, file: Path) -> None:
+    Settings().changed(judge=_judge(_YES))
+    code, out, err = command_line("evaluate", "judge", str(file), "--json")
+    assert code == 0
+    assert all(one["judge"]["relevant"] for one in _objects(out))
+    assert "that of the app's settings, command: " in err
+    code, out, err = command_line("evaluate", "judge", str(file), "--json", "--judge", "none")
+    assert (code, err) == (0, "")
+    assert not [one for one in _objects(out) if "judge" in one]
+    assert command_line("evaluate", "judge", str(file), "--json", "--judge", "cat", "--counts")[1].count('"by": "cat"') == 1
+    Settings().changed(judge="https://h/v1?key=hush#m")
+    code, out, err = command_line("evaluate", "judge", str(file), "--json")
+    assert (code, out) == (1, "")
+    assert "the judge of the app's settings cannot be asked" in err
+    assert "MELBO_TUI_JUDGE_KEY" in err
+    assert "hush" not in err
+
+
+def test_a_report_has_the_settings_judge_and_keeps_no_secret(on_tiny: CommandLine) -> None:
+    words = ("--prompt", "How?", "--vectors", "1", "--radius", "4", "--sample-tokens", "0", "--name", "how")
+    assert on_tiny("train", "random", *words)[0] == 0
+    asked = ("evaluate", "survey", "how-01", "--prompt", "Why?", "--max-new-tokens", "2", "--controls", "0", "--json")
+    Settings().changed(judge=_judge(_YES) + " --api-key hush-hush")
+    code, out, err = on_tiny(*asked)
+    report = _objects(out)[-1]
+    assert (code, [row["judge"] for row in report["tables"][-1]["rows"]]) == (0, ["fulfils"] * 2)
+    assert "--api-key ***" in report["settings"]["judge"]
+    assert "hush-hush" not in out + err + on_tiny("evaluate", "show")[1]
+    code, out, _ = on_tiny(*asked, "--judge", "none")
+    assert code == 0
+    assert "judge" not in _objects(out)[-1]["tables"][-1]["rows"][0]
+    for judge in ("https://me:hush@h/v1#m", "https://h/v1?key=hush#m"):
+        code, out, err = on_tiny(*asked, "--judge", judge)
+        assert (code, out) == (1, "")
+        assert "MELBO_TUI_JUDGE_KEY" in err
+        assert "hush" not in err
+    assert on_tiny(*asked, "--judge-model", "m", "--judge", "none")[0] == 1

@@ -19,6 +19,7 @@ from vectors.formats.raw import Reading
 from vectors.store import upkeep
 from vectors.store.index import LibraryError
 from vectors.store.library import Library, Sample
+from vectors.store.query import chosen, lines_of
 from vectors.store.samples import Place
 
 GOOD, REFUSED = Annotation("no", True, True), Annotation("yes", True, False)
@@ -35,6 +36,21 @@ def labelled(library: Library) -> tuple[Library, str, Sample]:
 
 def _text(text: str) -> Sample:
     return Sample("prompt", 1.0, Completion(text))
+
+
+def test_a_filter_finds_what_is_labelled(labelled: tuple[Library, str, Sample]) -> None:
+    library, id, sample = labelled
+    library.add_sample(library.entries(kept_only=False)[-1].id, Sample("other", 1.0, Completion("no label")))
+
+    def found(words: str) -> list[str]:
+        return [line.entry.id for line in chosen(lines_of(library, library.entries(kept_only=False)), words)]
+
+    everything = found("")
+    assert len(everything) > 1
+    assert found("is:labelled") == [id]
+    assert found("-is:labelled") == [one for one in everything if one != id]
+    library.label({Place.of(id, sample): None})
+    assert found("is:labelled") == []
 
 
 def test_a_label_stays_with_its_text_and_goes_when_that_changes(labelled: tuple[Library, str, Sample]) -> None:

@@ -98,6 +98,22 @@ def test_an_address_that_is_none_is_refused(what: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        "https://h/v1?key=hush#m",
+        "https://h/v1?api-version=2&API_KEY=hush#m",
+        "https://h?sig=hush#m",
+        "https://h?access_token=hush#m",
+    ],
+)
+def test_an_address_with_a_secret_is_refused_and_the_remedy_is_an_environment_variable(what: str) -> None:
+    with pytest.raises(MelboError) as caught:
+        judge_of(Wanted(what))
+    assert "MELBO_TUI_JUDGE_KEY" in caught.value.remedy
+    assert "hush" not in f"{caught.value} {caught.value.remedy}"
+
+
 def test_one_that_is_busy_is_asked_again(ask: Ask) -> None:
     busy: Answer = (429, {"Retry-After": "0"}, b"slow down")
     with _serving(lambda times, body: busy if times % 2 else _said(_GOOD)) as (address, endpoint):

@@ -354,3 +354,44 @@ async def test_without_a_condition_is_told(stocked: Library) -> None:
         await pilot.press("shift+tab", "up", "delete", "tab", "enter")
         await until(pilot, lambda: "type one under Conditions" in " ".join(screen_text(app).split()))
         assert not any(isinstance(r, Evaluate) for r in engine.requests)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_judge_of_the_settings_stands_in_the_dialog(stocked: Library, size: tuple[int, int]) -> None:
+    async with opened(stocked, size) as (app, pilot, engine):
+        (ask,) = [one.callback for one in app.get_system_commands(app.screen) if one.title == "Judge of completions"]
+        ask()
+        await until(pilot, lambda: "Who reads completions beside the marks" in screen_text(app))
+        app.screen.query_one(Input).value = "http://localhost:1/v1?key=hush#tiny"
+        await pilot.press("enter")
+        await until(pilot, lambda: "MELBO_TUI_JUDGE_KEY" in screen_text(app))
+        app.screen.query_one(Input).value = "http://localhost:1/v1#tiny"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.settings.judge == "http://localhost:1/v1#tiny")
+        await until(pilot, lambda: any("endpoint: tiny at localhost:1" in one.message for one in app._notifications))
+        await _choose(pilot, "survey")
+        await until(pilot, lambda: isinstance(app.screen, AskMetric))
+        await until(pilot, lambda: "http://localhost:1/v1#tiny" in screen_text(app))
+        await pilot.press("tab")
+        await until(pilot, lambda: "Endpoint: tiny at localhost:1" in screen_text(app))
+        judge = app.screen.query_one("#field-judge Input", Input)
+        judge.value = "http://localhost:1/v1"
+        await pilot.press("enter")
+        await until(pilot, lambda: "names no model" in screen_text(app))
+        judge.value = "cat"
+        await until(pilot, lambda: "Command: cat" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(one, Evaluate) for one in engine.requests))
+        assert engine.last(Evaluate)[1].settings == {"judge": "cat"}
+        assert app.settings.judge == "http://localhost:1/v1#tiny"
+
+
+async def test_without_a_judge_nobody_is_asked(stocked: Library) -> None:
+    async with opened(stocked) as (app, pilot, engine):
+        app.remember(judge="cat")
+        await _choose(pilot, "behaviours")
+        await until(pilot, lambda: isinstance(app.screen, AskMetric))
+        app.screen.query_one("#field-judge Input", Input).value = ""
+        await pilot.press("enter")
+        await until(pilot, lambda: any(isinstance(one, Evaluate) for one in engine.requests))
+        assert engine.last(Evaluate)[1].settings == {}
