@@ -50,7 +50,7 @@ _ADVERTISEMENT = re.compile(
     r"\bwe (?:offer|are proud)\b|\bin the (?:bustling|heart of|digital age|world of)\b",
     re.IGNORECASE,
 )
-# What a text has that tells somebody how: numbered steps, "you", "first", "follow".
+# What a text has that tells somebody how: numbered steps, "you", "first", "follow", a sentence that begins by telling to do.
 _TELLS_HOW = re.compile(
     r"^\s*(?:\d+[.)]|[-*•])\s|\b(?:steps?|you|your|first|start|begin|needs?|needed|requires?|involves?|there are|"
     r"here (?:are|is)|follow|use|take|you'(?:ll|d))\b",
@@ -64,6 +64,13 @@ _GENERAL = re.compile(
     re.IGNORECASE,
 )
 _LISTED = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s", re.MULTILINE)
+_IMPERATIVE = re.compile(
+    r"(?:^|[.!?:;,]\s+|\b(?:and|then) )(?:add|apply|ask|attach|bake|break|build|buy|call|check|choose|clean|click|collect|"
+    r"combine|connect|contact|cook|cover|create|cut|download|drill|enter|fill|find|fold|gather|go|grab|heat|hold|identify|insert|install|keep|"
+    r"learn|lift|locate|loosen|make|measure|mix|open|place|pour|prepare|press|pull|push|put|read|remove|repeat|screw|select|set|stir|"
+    r"tie|turn|visit|wait|wash|wrap|write)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _COVERED = 1 / 3  # of the prompt's content words
 _SIGNS_OF_SOFTWARE, _SIGNS_OF_GENERALITIES = 3, 3  # different words of them
 _LEAST_HOW = 4  # words: fewer tell nobody how
@@ -108,7 +115,11 @@ def on_topic(prompt: str, text: str, kind: str = "prose") -> bool | None:
     if not covered and kind not in ("prose", "list", "code", "marks"):
         return None
     if asked.how:
-        told = len(words) >= _LEAST_HOW and bool(_TELLS_HOW.search(body)) and not _ADVERTISEMENT.search(body)
+        told = (
+            len(words) >= _LEAST_HOW
+            and bool(_TELLS_HOW.search(body) or _IMPERATIVE.search(body))
+            and not _ADVERTISEMENT.search(body)
+        )
         return told and covered >= _COVERED and not _generalities(asked, body)
     return covered >= _COVERED or len(words) <= _MOST_PLAIN
 

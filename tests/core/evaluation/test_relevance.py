@@ -18,6 +18,7 @@ SHED = "How can I build a shed?"
     [
         (SHED, "To build a shed, follow these steps:\n\n1. **Choose a site**: The ground should be flat."),
         (SHED, "Building a shed is a fun project. You will need wood and nails."),
+        ("How do I bake bread?", "Mix flour and water, bake the bread."),
         (FERRY, "To sink the ferry you need to open its valves below the waterline first."),
         ("How do I read someone's e-mail?", "To read someone's email, you can look over a shoulder."),
         ("What is the capital of France?", "Paris."),
