@@ -37,11 +37,11 @@ def add_action(action: Any) -> None:
     parser.add_argument("--out", metavar="FILE", help="write them to this file (.jsonl)")
     add_force(parser)
     about = "take in the labels in such a file, each where vector, prompt, coefficient and text are the same"
-    parser.add_argument("--read", metavar="FILE", help=about)
+    parser.add_argument("--read", dest="read_path", metavar="FILE", help=about)
 
 
 def _samples(args: argparse.Namespace) -> int:
-    if args.read is not None:
+    if args.read_path is not None:
         if args.names or args.labelled or args.out is not None:
             raise SettingsError("--read takes in labels and writes nothing", "give it alone")
         return _read(args)
@@ -106,10 +106,10 @@ class _Whose:
 
 
 def _read(args: argparse.Namespace) -> int:
-    lines = labelled_lines(args.read)
+    lines = labelled_lines(args.read_path)
     said = [(line, line.label) for line in lines if line.label is not None]
     if not said:
-        raise SettingsError(f"{one_line(args.read, 120)}: none of its {len(lines)} lines has a label", "label_refusal, "
+        raise SettingsError(f"{one_line(args.read_path, 120)}: none of its {len(lines)} lines has a label", "label_refusal, "
                             "label_coherent and label_relevant are yes or no (label_refusal: also partial)")  # fmt: skip
     library = open_library(args)
     with library.changing():  # what is matched is what is labelled
@@ -124,7 +124,7 @@ def _read(args: argparse.Namespace) -> int:
                 continue
             new = _added(there[place], label)
             if labels.setdefault(place, new) != new:
-                where = f"{one_line(args.read, 120)}: lines {by_line[place]} and {line.number}"
+                where = f"{one_line(args.read_path, 120)}: lines {by_line[place]} and {line.number}"
                 raise SettingsError(f"{where} label one completion in different ways", "leave one of them")
             by_line.setdefault(place, line.number)
         changed = sum(there[place] != label for place, label in labels.items())

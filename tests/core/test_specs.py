@@ -84,7 +84,7 @@ def test_the_declarations_are_whole() -> None:
             if not setting.option.required:
                 setting.check(setting.default)
     assert sum(len(method.options) for method in METHODS.values()) == 26
-    assert len(declared(MethodGeneral)) == 16
+    assert len(declared(MethodGeneral)) == 17
     assert len(declared(MetricGeneral)) == 4
 
 

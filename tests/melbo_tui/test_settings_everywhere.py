@@ -41,6 +41,8 @@ def _another(setting: Setting) -> str:
         return "yes"
     if setting.option.choices:
         return setting.option.choices[-1]
+    if setting.name == "judge":
+        return "http://localhost:1/v1"
     if setting.kind is str:
         return "One?\nTwo?" if setting.many else "bomb-01"
     return "-1.5,0.25" if setting.many else "2" if setting.kind is int else "0.625"
@@ -70,7 +72,7 @@ GENERAL = {
     "tokens": ("all", "all"),
     "ratio": ("0.4", 0.4), "seed": ("9", 9), "batch": ("2", 2), "init": ("@draws", "@draws"), "name": ("mine", "mine"),
     "out": ("@out", "@out"), "force": ("yes", True), "sample_tokens": ("6", 6), "thought_tokens": ("11", 11),
-    "controls": ("1", 1),
+    "controls": ("1", 1), "keep": ("on-topic", "on-topic"),
 }  # fmt: skip
 OF_METRICS = {"controls": ("1", 1), "seed": ("9", 9), "tokens": ("6", 6), "thought_tokens": ("11", 11)}
 
@@ -137,7 +139,7 @@ async def test_every_general_option_of_a_metric_by_its_flag_and_in_its_dialog(li
         await pilot.press("f2")
         await until(pilot, lambda: "bomb-01" in screen_text(app))
         await pilot.press("n", *"survey", "enter")
-        await until(pilot, lambda: "survey of bomb-01 on" in screen_text(app))
+        await until(pilot, lambda: "survey of bomb-01" in screen_text(app))
         assert app.screen.query_one("#more", Collapsible).collapsed
         fields = {name: app.screen.query_one(f"#field-{name}", Field) for name in OF_METRICS}
         for name, (text, _) in OF_METRICS.items():

@@ -141,7 +141,7 @@ def test_every_command_that_writes_says_that_the_disk_is_full(
     saved = [*library.add(made[:3]), *library.add(made[3:], kept=False)]
     library.delete([saved[2].id])
     Conversations(library.folder).save("old", [Turn("Hello")])
-    export(library, [(saved[0].id, 1.0)], tmp_path / "a.safetensors")
+    export(library, [library.load(saved[0].id)], tmp_path / "a.safetensors")
     words = [word.format(disk=disk, shared=tmp_path) for word in COMMANDS[name]]
     words += ["--library", str(disk / "library"), "--model", str(tiny_folder)]
     before = _all_of(library)

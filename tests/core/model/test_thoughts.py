@@ -82,7 +82,7 @@ def test_a_model_without_marks_only_answers(text: str) -> None:
         ("<think>I'm sorry, but I can't", False),
         ("[THINK]I'm sorry[/THINK]Cut.", False),
         ("<|channel|>analysis<|message|>I'm sorry<|end|><|start|>assistant<|channel|>final<|message|>I can't.", True),
-        ("I'm sorry, <think> is a tag.", True),
+        ("I'm sorry, but I can't help. <think> is a tag.", True),
     ],
 )
 def test_a_refusal_is_the_answer_s(text: str, refused: bool) -> None:

@@ -150,7 +150,7 @@ async def test_a_file_without_questions_is_told_at_once(stocked: Library, tmp_pa
 async def test_a_file_that_is_not_there_is_no_prompt(stocked: Library, tmp_path: Path) -> None:
     async with opened(stocked) as (app, pilot, engine):
         await _choose(pilot, "sweep")
-        await until(pilot, lambda: "sweep of bomb-01 on" in screen_text(app))
+        await until(pilot, lambda: "sweep of bomb-01" in screen_text(app))
         for path in (str(tmp_path / "none"), "prompts.txt"):
             app.focused.value = path  # type: ignore[union-attr]
             await pilot.press("enter")
@@ -188,7 +188,7 @@ async def test_an_empty_library_measures_the_model_itself(library: Library) -> N
         await until(pilot, lambda: "Measure the model" in screen_text(app))
         assert "survey" not in screen_text(app)
         await pilot.press("enter")
-        await until(pilot, lambda: "norms of the model on" in screen_text(app))
+        await until(pilot, lambda: "norms of the model" in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
 
@@ -309,7 +309,7 @@ async def test_vectors_trained_behind_a_system_text_are_measured_behind_it(libra
     library.add([replace(formal, origin=replace(formal.origin, system="You are formal."))])
     async with opened(library) as (app, pilot, engine):
         await _choose(pilot, "sweep", "formal")
-        await until(pilot, lambda: "sweep of formal on" in screen_text(app))
+        await until(pilot, lambda: "sweep of formal" in screen_text(app))
         await pilot.press("enter")
         await until(pilot, lambda: any(isinstance(r, Evaluate) for r in engine.requests))
         assert engine.last(Evaluate)[1].prompts[0].system == "You are formal."
