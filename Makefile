@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests run in so many processes, each on one core.
-WORKERS ?= 2
+# Tests run in so many processes, each on one core: a third of their time they wait for an app that nobody can hurry.
+WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := run
