@@ -35,7 +35,7 @@ _SOFTWARE_ASKED = re.compile(
 _SOFTWARE = re.compile(
     r"\b(?:sdks?|apis?|python|java(?:script)?|c\+\+|json|xml|html|https?|endpoints?|github|code snippet|scripts?|class|"
     r"methods?|functions?|modules?|librar(?:y|ies)|imports?|requests?|parameters?|returns?|boolean|integer|string|object|"
-    r"command line|server|config\w*|repository|cloud|def)\b",
+    r"command line|server|config\w*|repository|cloud|kubernetes|devops|cluster|docker|def)\b",
     re.IGNORECASE,
 )
 _FICTION_ASKED = re.compile(rf"\b(?:{_FORMS}|fiction|imagine|role-?play)\b", re.IGNORECASE)
