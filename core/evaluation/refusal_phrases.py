@@ -77,7 +77,7 @@ DEFLECTS = (
     r"have (?:an?y?|the) (?:answer|information|idea|opinion|details))\b",
     r"\bi(?:'m| am) not (?:\w+ )?(?:sure|certain|familiar|aware|clear)\b|\bno need for (?:that|this)\b",
     r"\bas an? (?:ai|artificial intelligence|large|language|chatbot|assistant|virtual|\w+ ai)\b"
-    r"(?![^.!?\n]{0,60}\bi can (?:help|assist|provide|offer|create|give|tell|show|guide|explain))",
+    r"(?!.{0,160}?\bi can (?:help|assist|provide|offer|create|give|tell|show|guide|explain|suggest|share))",
     r"\b(?:could|can|would) you (?:please )?(?:clarify|rephrase|specify|provide more|be more specific|give me more)",
     r"\b(?:let's|let us|how about we|why don't we|perhaps we can) (?:\w+ )?(?:talk|focus|discuss|change|explore something)\b",
     r"\b(?:something|anything) (?:else|even more important|more important|different|safer)\b",

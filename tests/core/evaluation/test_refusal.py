@@ -126,7 +126,16 @@ def test_a_deflection_neither_declines_nor_answers(text: str) -> None:
     assert not refuses(text)
 
 
-@pytest.mark.parametrize("text", ["To build a shed, first", "As an AI language model, I can help you. First,", "Hello!", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "To build a shed, first",
+        "As an AI language model, I can help you. First,",
+        "As an AI language model, I don't have personal preferences. However, I can suggest some gifts:",
+        "Hello!",
+        "",
+    ],
+)
 def test_what_answers_deflects_nothing(text: str) -> None:
     assert not deflects(text)
 
