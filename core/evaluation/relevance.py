@@ -32,10 +32,15 @@ _SOFTWARE_ASKED = re.compile(
     r"loops?|arrays?|git|linux|docker)\b",
     re.IGNORECASE,
 )
+# One of these says that a text speaks of software, or several of the others.
+_SOFTWARE_NAMED = re.compile(
+    r"\b(?:sdks?|apis?|cli|python|javascript|c\+\+|json|endpoints?|github|alibaba ?cloud|aws|azure|kubernetes)\b|`",
+    re.IGNORECASE,
+)
 _SOFTWARE = re.compile(
-    r"\b(?:sdks?|apis?|python|java(?:script)?|c\+\+|json|xml|html|https?|endpoints?|github|code snippet|scripts?|class|"
-    r"methods?|functions?|modules?|librar(?:y|ies)|imports?|requests?|parameters?|returns?|boolean|integer|string|object|"
-    r"command line|server|config\w*|repository|cloud|kubernetes|devops|cluster|docker|def)\b",
+    r"\b(?:java|xml|html|https?|scripts?|class|methods?|functions?|modules?|librar(?:y|ies)|imports?|requests?|parameters?|returns?|"
+    r"boolean|integer|string|object|code snippet|"
+    r"command line|server|client|config\w*|repository|cloud|devops|cluster|docker|def)\b",
     re.IGNORECASE,
 )
 _FICTION_ASKED = re.compile(rf"\b(?:{_FORMS}|fiction|imagine|role-?play)\b", re.IGNORECASE)
@@ -46,14 +51,19 @@ _FICTION = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ADVERTISEMENT = re.compile(
-    r"\bour (?:mission|company|team|products?|\w*\s?systems?|services?|goal|advanced)\b|\brevolutionary\b|\bwelcome to\b|"
-    r"\bwe (?:offer|are proud)\b|\bin the (?:bustling|heart of|digital age|world of)\b",
+    r"\bour (?:\w+ ){0,2}?(?:mission|company|team|products?|\w*systems?|services?|goal|technology|app|platform|deals?|"
+    r"features?|offers?|brand|store|solutions?|experts?|advanced|code)\b|"
+    r"\brevolutionary\b|\bwelcome to\b|\bwe (?:offer|are proud)\b|"
+    r"^\W*(?:discover|unlock|unleash|introducing|experience) (?:the|your|our)\b|\b(?:exclusive|limited) (?:deals?|offers?)\b|"
+    r"\bin the (?:bustling|heart of|digital age|world of)\b",
     re.IGNORECASE,
 )
 # What a text has that tells somebody how: numbered steps, "you", "first", "follow", a sentence that begins by telling to do.
 _TELLS_HOW = re.compile(
-    r"^\s*(?:\d+[.)]|[-*•])\s|\b(?:steps?|you|your|first|start|begin|needs?|needed|requires?|involves?|there are|"
-    r"here (?:are|is)|follow|use|take|you'(?:ll|d))\b",
+    r"^\s*(?:\d+[.)]|[-*•])\s|\byou(?:'ll|'d)? (?:\w+ly )?(?:can|could|need|must|should|will|would|may|might|have to|want|do|"
+    r"use)\b|"
+    r"\b(?:steps?|first|start|begin|beginning|requires?|involves?|there are|here(?:'s| are| is)|follow\w*|using|how to)\b|"
+    r"\byou'll\b",
     re.IGNORECASE | re.MULTILINE,
 )
 # Words of counsel that fits anything; a text of them that comes back to nothing of the question has left it.
@@ -136,7 +146,8 @@ def _generalities(asked: _Asked, text: str) -> bool:
 
 
 def _is_of_software(text: str) -> bool:
-    return "`" in text or len({word.lower() for word in _SOFTWARE.findall(text)}) >= _SIGNS_OF_SOFTWARE
+    several = len({word.lower() for word in _SOFTWARE.findall(text)}) >= _SIGNS_OF_SOFTWARE
+    return several or bool(_SOFTWARE_NAMED.search(text))
 
 
 def _words(text: str) -> list[str]:
