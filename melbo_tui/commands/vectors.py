@@ -19,7 +19,7 @@ from melbo_tui.commands.options import add_force
 from melbo_tui.commands.output import fail, note, say, say_done, say_json, table
 from melbo_tui.commands.running import open_library
 from melbo_tui.commands.samples import add_action as add_samples
-from melbo_tui.formatting import age, story, thought_for
+from melbo_tui.formatting import NOTHING, age, story, thought_for
 from melbo_tui.settings import library_folder
 from vectors import exchange
 from vectors.block_ranges import ranges
@@ -109,7 +109,7 @@ def _list(args: argparse.Namespace) -> int:
     elif args.reverse:
         fitting.reverse()
     if args.json:
-        say_json([_fields(line.entry) | {"sample": line.sample or None, "kl": line.kl} for line in fitting])
+        say_json([_fields(line.entry) | {"sample": line.sample, "kl": line.kl} for line in fitting])
         return 0
     if not fitting and lines:
         say("No vector matches the filter.")
@@ -126,7 +126,7 @@ def _row(line: Line) -> tuple[str, ...]:
     e = line.entry
     kl, rating = "" if line.kl is None else f"{line.kl:.2g}", "" if e.rating is None else str(e.rating)
     place = (e.model, e.method, ranges(e.blocks), f"{e.norm:.3g}")
-    sample = line.sample or NO_SAMPLE
+    sample = NO_SAMPLE if line.sample is None else line.sample.strip() or NOTHING
     return ("★" if e.kept else "", e.name, *place, kl, rating, " ".join(e.tags), age(e.created), sample)
 
 

@@ -23,18 +23,18 @@ Test = Callable[["Line"], bool]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A vector as it stands in a list: what the library knows of it, and the sample that is shown."""
+    """A vector as it stands in a list: what the library knows of it, and the sample that is shown, None where it has none."""
 
     entry: Kept
-    sample: str = ""
+    sample: str | None = None
     kl: float | None = None
     labelled: bool = False  # whether a reader has labelled any of its samples
     text: str = ""  # everything that words are looked for in, in lower case
 
     @classmethod
     def of(cls, entry: Kept, sample: Sample | None, labelled: bool = False) -> Line:
-        text = sample.completion.text if sample is not None else ""
-        words = (entry.name, entry.model, entry.method, entry.prompt, entry.note, " ".join(entry.tags), text)
+        text = sample.completion.text if sample is not None else None
+        words = (entry.name, entry.model, entry.method, entry.prompt, entry.note, " ".join(entry.tags), text or "")
         return cls(entry, text, sample.completion.mean_kl if sample is not None else None, labelled, "\n".join(words).lower())
 
 
@@ -52,7 +52,7 @@ _TEXTS: dict[str, Callable[[Line], str]] = {
     "note": lambda line: line.entry.note,
     "run": lambda line: line.entry.run,
     "id": lambda line: line.entry.id,
-    "sample": lambda line: line.sample,
+    "sample": lambda line: line.sample or "",
 }
 _NUMBERS: dict[str, Callable[[Line], float | None]] = {
     "norm": lambda line: line.entry.norm,
@@ -140,7 +140,7 @@ SORTS: Mapping[str, Callable[[Line], Any]] = {
     "rating": lambda line: -(line.entry.rating if line.entry.rating is not None else -1),
     "tags": lambda line: line.entry.tags or ("\uffff",),
     "age": lambda line: -line.entry.created,
-    "sample": lambda line: line.sample.lower() or "\uffff",
+    "sample": lambda line: (line.sample or "").lower() or "\uffff",
 }
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from melbo_tui.formatting import NO_SAMPLE, age, short_name
+from melbo_tui.formatting import NO_SAMPLE, NOTHING, age, short_name
 from melbo_tui.widgets.virtual_table import Column, Group, Row
 from vectors.block_ranges import ranges
 from vectors.moment import moment
 from vectors.plain_text import one_line
 from vectors.store.library import Library
 from vectors.store.query import Line, chosen, lines_of, ordered
+
+
+def _sample(line: Line) -> str:
+    return NO_SAMPLE if line.sample is None else one_line(line.sample, 300) or NOTHING
+
 
 COLUMNS = {
     column.key: column
@@ -25,7 +30,7 @@ COLUMNS = {
         Column("rating", "rated", 5, lambda line: "•" * line.entry.rating if line.entry.rating else _none_or_zero(line)),
         Column("tags", "tags", 12, lambda line: " ".join(line.entry.tags)),
         Column("age", "age", 6, lambda line: age(line.entry.created), right=True),
-        Column("sample", "completion", 20, lambda line: one_line(line.sample, 300) or NO_SAMPLE),
+        Column("sample", "completion", 20, _sample),
     )
 }
 USUAL = ("name", "method", "block", "norm", "kl", "rating", "tags", "age", "sample")
