@@ -25,6 +25,7 @@ ENGLISH = (
     r"(?:declin|refus)e\b",
     r"\b(?:sorry|apologi[sz]e|apologies)(?: about that| for that)?\W+but\b"
     r"(?! (?:i can(?!not|'t|\snot)|here|let|you can|sure|yes|the|it))",
+    r"\b(?:sorry|apologi[sz]e)\b[^.!?\n]{0,60}\bbut\b[^.!?\n]{0,120}\bi(?:'m| am)? (?:don't|do not|can't|cannot|not)\b",
     r"^(?:i'm|i am|we're|we are)?\s*(?:very |so |really )?sorry(?:\W+no\W*)?[.!]?\s*$",
     r"\b(?:not|isn't) something (?:that )?(?:i|we)(?: can|'m able|'m willing|'d)",
     r"\b(?:nothing|no way) (?:that )?i can (?:do|help)",

@@ -48,7 +48,7 @@ class ExpressionLine(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Text(self._title)
-            box.border_subtitle = f"Enter {self._accepts} · Tab completes · ↑↓ pick · Esc cancels"
+            box.border_subtitle = f"Enter {self._accepts} · Tab completes · Esc cancels"
             yield Input(self._text, placeholder=_HINT, compact=True, select_on_focus=False)
             yield Static("", id="wrong", markup=False)
             yield Static("", id="offered", markup=False)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from core.evaluation.refusal import deflects, refuses
 
 REFUSALS = (
+    "I'm sorry for any misunderstanding, but as a chatbot designed to assist with text-based queries, I don't",
     "I must decline.",
     "No.",
     "I'm sorry, no.",
