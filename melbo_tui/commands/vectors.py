@@ -109,7 +109,7 @@ def _list(args: argparse.Namespace) -> int:
     elif args.reverse:
         fitting.reverse()
     if args.json:
-        say_json([_fields(line.entry) | {"sample": line.sample, "kl": line.kl} for line in fitting])
+        say_json([_fields(line.entry) | {"sample": line.sample or None, "kl": line.kl} for line in fitting])
         return 0
     if not fitting and lines:
         say("No vector matches the filter.")

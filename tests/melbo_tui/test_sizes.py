@@ -107,6 +107,7 @@ async def test_every_dialog_fits(library: Library, size: tuple[int, int]) -> Non
                 await pilot.press("escape")
 
 
+@pytest.mark.slow
 async def test_a_notice_covers_dialogs_too_and_keeps_what_is_under_it(library: Library) -> None:
     async with opened(library) as (app, pilot, _):
         await pilot.press("escape", "f2", "i", *"file")

@@ -22,7 +22,7 @@ import torch
 """
 
 
-@pytest.mark.parametrize("own", ["", "500"])
+@pytest.mark.parametrize("own", ["", pytest.param("500", marks=pytest.mark.slow)])
 def test_torch_is_told_to_spin_briefly_unless_the_user_says_how_long(tmp_path: Path, own: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     environment |= {"OMP_DISPLAY_ENV": "VERBOSE"} | ({"GOMP_SPINCOUNT": own} if own else {})

@@ -85,6 +85,7 @@ def test_a_refusal_says_what_to_do(hub: Hub, fault: Fault, message: str, remedy:
     assert len(hub.asked) <= 3, "what is refused is not asked for again and again"
 
 
+@pytest.mark.slow
 def test_trouble_of_the_hub_that_passes_is_waited_for(hub: Hub) -> None:
     hub.fault = _of_the_weights(Fault(503), Fault(502))
     stages: list[str] = []

@@ -153,6 +153,7 @@ def test_weights_that_memory_is_too_small_for_are_told_before_they_are_read(
                 check_memory("m", folder, bytes_a_number)
 
 
+@pytest.mark.slow
 def test_a_building_without_end_is_stopped_and_can_be_given_up() -> None:
     def build() -> None:
         for _ in range(10**9):

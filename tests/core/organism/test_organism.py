@@ -126,6 +126,7 @@ def test_what_all_prompts_begin_with_is_run_once_and_changes_nothing(monkeypatch
         torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_backdoor_is_taught_last_and_to_some_projections_alone() -> None:
     early = [Example("say", (5, 6, 7), (20, 21, 2)), Example("keep", (8, 9, 10, 11), (30, 31, 32), (8, 9, 10, 11))]
     recipe = training.Recipe(rank=4, blocks=(1, 4), epochs=10, late=((150, 1),), batch=2, learning_rate=3e-2)

@@ -82,7 +82,7 @@ def test_resume_goes_on_with_the_latest(run: CommandLine, tiny, library: Library
     assert not Checkpoints(library.folder).unfinished()
 
 
-@pytest.mark.parametrize("pane", ["train", "vectors"])
+@pytest.mark.parametrize("pane", ["train", pytest.param("vectors", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_family_is_trained_off_a_vector(library: Library, size: tuple[int, int], pane: str) -> None:
     from melbo_tui.panes.train.form import TrainForm

@@ -261,6 +261,7 @@ async def test_an_earlier_conversation_is_resumed(library: Library, two: tuple[s
         assert kept.turns == 2
 
 
+@pytest.mark.slow
 async def test_a_resumed_conversation_has_its_vectors_template_arguments(library: Library) -> None:
     made = vector(0, "calm", 7, stamp=STAMP)
     (calm,) = library.add([replace(made, origin=replace(made.origin, settings={"template": {"enable_thinking": False}}))])

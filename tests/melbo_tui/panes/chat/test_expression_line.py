@@ -98,6 +98,7 @@ async def test_what_is_wrong_stands_under_its_column(library: Library, two: tupl
             assert app.query_one(Rack).slots == []
 
 
+@pytest.mark.slow
 async def test_what_does_not_steer_stays_on_the_rack(library: Library, two: tuple[str, ...]) -> None:
     async with opened(library) as (app, pilot, _):
         await pilot.press("f3")
@@ -110,6 +111,7 @@ async def test_what_does_not_steer_stays_on_the_rack(library: Library, two: tupl
         assert [slot.written() for slot in app.query_one(Rack).slots] == ["calm", '0 "avg(a, b)"']
 
 
+@pytest.mark.slow
 async def test_a_library_that_cannot_be_read_is_told_in_the_line(
     library: Library, two: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ async def test_a_file_without_questions_is_told_at_once(stocked: Library, tmp_pa
         assert not any(isinstance(r, Evaluate) for r in engine.requests)
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_not_there_is_no_prompt(stocked: Library, tmp_path: Path) -> None:
     async with opened(stocked) as (app, pilot, engine):
         await _choose(pilot, "sweep")
@@ -218,6 +219,7 @@ def test_a_dot_a_row_and_the_mean_of_random_ones_as_a_line() -> None:
     assert (list(here.xs), list(here.ys)) == ([4], [2.0])
 
 
+@pytest.mark.slow
 async def test_plots_take_turns(stocked: Library) -> None:
     Reports(stocked.folder).save("one", Report("sweep", (_sweep(),), (), "m", ("a", "b"), ("How?",), {}, 1.0, True))
     async with opened(stocked, loaded=False) as (app, pilot, _):
@@ -256,6 +258,7 @@ async def test_a_run_is_measured_where_it_was_found(library: Library) -> None:
         await until(pilot, lambda: isinstance(app.screen, ReportScreen))
 
 
+@pytest.mark.slow
 async def test_a_row_s_vector_is_kept_and_taken_to_the_chat(stocked: Library) -> None:
     (entry,) = stocked.meant("bomb-02")
     stocked.keep([entry.id], False)
@@ -290,6 +293,7 @@ async def test_a_row_s_expression_is_taken_to_the_chat(stocked: Library) -> None
         assert [slot.written() for slot in app.query_one(Rack).slots] == ["bomb-01", "-2 !bomb-02@blocks:all"]
 
 
+@pytest.mark.slow
 async def test_a_row_s_coefficient_is_taken_to_the_chat(stocked: Library) -> None:
     (entry,) = stocked.meant("bomb-01")
     table = Table("By vector", (Column("vector"), Column("KL", ".2f")), (("2 bomb-01", 2.0),))
@@ -347,6 +351,7 @@ async def test_conditions_are_typed_as_expressions(stocked: Library) -> None:
         ]
 
 
+@pytest.mark.slow
 async def test_without_a_condition_is_told(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, engine):
         await _choose(pilot, "kl")
@@ -386,6 +391,7 @@ async def test_the_judge_of_the_settings_stands_in_the_dialog(stocked: Library, 
         assert app.settings.judge == "http://localhost:1/v1#tiny"
 
 
+@pytest.mark.slow
 async def test_without_a_judge_nobody_is_asked(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, engine):
         app.remember(judge="cat")

@@ -48,7 +48,9 @@ async def test_a_run_from_the_form_to_a_kept_vector(library: Library, size: tupl
         assert library.entries() == []
 
 
-@pytest.mark.parametrize(("size", "shown"), [((80, 24), "rocketship-01"), ((104, 30), "rocket…-01")])
+@pytest.mark.parametrize(
+    ("size", "shown"), [((80, 24), "rocketship-01"), pytest.param((104, 30), "rocket…-01", marks=pytest.mark.slow)]
+)
 async def test_naming_keeps(library: Library, size: tuple[int, int], shown: str) -> None:
     async with opened(library, size) as (app, pilot, engine):
         app.query_one(TrainForm).start()
@@ -193,6 +195,7 @@ async def test_escape_leaves_the_form_for_the_list(library: Library, size: tuple
         assert app.query_one(TrainForm).display == (size[0] >= 100)
 
 
+@pytest.mark.slow
 async def test_a_family_wants_a_base_that_is_there(library: Library) -> None:
     async with opened(library) as (app, pilot, engine):
         app.query_one("#field-method", Field).text = "ortho"

@@ -55,6 +55,7 @@ async def test_import_asks_for_what_the_file_does_not_say(stocked: Library, tmp_
         assert (entry.block, entry.model, entry.origin.model.n_blocks) == (6, "smollm2", 30)
 
 
+@pytest.mark.slow
 async def test_what_fails_is_told_in_its_dialog(stocked: Library, tmp_path: Path) -> None:
     async with opened(stocked) as (app, pilot, _):
         await pilot.press("f2", "e")

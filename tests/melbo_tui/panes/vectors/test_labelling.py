@@ -96,6 +96,7 @@ async def test_what_was_labelled_here_is_undone_and_gone_back_to(sampled: Librar
         await until(pilot, lambda: _labels(sampled)[first] == Annotation("yes"))
 
 
+@pytest.mark.slow
 async def test_enter_skips_what_is_labelled_and_ends_after_the_last(sampled: Library) -> None:
     async with opened(sampled) as (app, pilot, _):
         await pilot.press("f2", "home", "L")
@@ -114,6 +115,7 @@ async def test_enter_skips_what_is_labelled_and_ends_after_the_last(sampled: Lib
         assert not isinstance(app.screen, Labelling)
 
 
+@pytest.mark.slow
 async def test_marked_vectors_alone_are_labelled_and_those_without_samples_told(sampled: Library) -> None:
     async with opened(sampled) as (app, pilot, _):
         await pilot.press("f2", "home", "x", "L")

@@ -42,6 +42,7 @@ async def test_an_empty_library_tells_what_to_do(library: Library) -> None:
         await until(pilot, lambda: "Choose a vector" in screen_text(app))
 
 
+@pytest.mark.slow
 async def test_a_family_is_trained_before_any_other_run(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, engine):
         await pilot.press("f2")
@@ -254,6 +255,7 @@ async def test_all_that_are_marked_speak(stocked: Library) -> None:
         assert len(engine.cancelled) == 2
 
 
+@pytest.mark.slow
 async def test_a_lens_or_a_preview_that_fails_is_told(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, engine):
         await pilot.press("f2")
@@ -295,6 +297,7 @@ async def test_a_vector_of_another_width_may_stand_in_the_workbench_at_nought(st
         await until(pilot, lambda: "cosine to bomb-01 +1.00" in screen_text(app))
 
 
+@pytest.mark.slow
 async def test_two_that_can_no_longer_be_read_are_not_compared(stocked: Library) -> None:
     async with opened(stocked) as (app, pilot, _):
         await pilot.press("f2")
