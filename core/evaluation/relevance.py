@@ -32,7 +32,7 @@ _SOFTWARE_ASKED = re.compile(
     r"loops?|arrays?|git|linux|docker)\b",
     re.IGNORECASE,
 )
-# One of these says that a text speaks of software, or several of the others.
+# A text is about software where one of these stands in it, or several of the words below.
 _SOFTWARE_NAMED = re.compile(
     r"\b(?:sdks?|apis?|cli|python|javascript|c\+\+|json|endpoints?|github|alibaba ?cloud|aws|azure|kubernetes)\b|`",
     re.IGNORECASE,

@@ -193,7 +193,9 @@ def _agreement(
         if verdicts is not None:
             found["judge against labels"] = readers_against(verdicts.annotations, labels)
         return found
-    return {} if verdicts is None else {"marks against judge": marks_against(marks, verdicts.annotations)}
+    if verdicts is None or not any(verdicts.annotations):  # where it judged nothing, there is nothing to hold the marks to
+        return {}
+    return {"marks against judge": marks_against(marks, verdicts.annotations)}
 
 
 # For people
